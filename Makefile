@@ -1,0 +1,57 @@
+# The two commands of the README are `make demo` and `make test`; both set everything up by themselves.
+# A machine needs Python 3.11 or newer, git and make; the rest comes into .venv from the package index.
+UV_VERSION := 0.13.9
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+DEMO_DATE := 2026-11-02
+
+# Prefect talks to nobody but this machine.
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+.PHONY: setup demo test test-slow check format schemas lock clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "stratify needs Python 3.11 or newer, found " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE)
+	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
+	@echo "Open $(DEMO)/published/direct_care for the lists, $(DEMO)/published/data_quality/index.html for the data."
+
+test: setup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+test-slow: setup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m slow
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/stratify rules test
+	$(BIN)/stratify schemas schemas --check
+	$(BIN)/stratify rules describe | diff - docs/rules.md
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schemas: setup
+	$(BIN)/stratify schemas schemas
+	$(BIN)/stratify rules describe > docs/rules.md
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+
+clean:
+	rm -rf $(DEMO) .venv
