@@ -1,0 +1,66 @@
+"""Which engine runs the clinical logic: the only place that knows a Narwhals frame from a DuckDB relation.
+
+Reckoning modules take and give ``nw.LazyFrame``. Here a table of the run becomes one, and a finished one becomes a
+table again. Polars frames enter the same reckoning in tests and worked examples through ``from_polars``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from stratify import contracts
+from stratify.store import Store
+
+Frame: TypeAlias = "nw.LazyFrame[Any]"
+"""A lazy frame of whichever engine."""
+
+
+def table(store: Store, name: str) -> Frame:
+    """Give a table of the run, ``schema.table``, as a lazy frame; nothing is read yet."""
+    return nw.from_native(store.connection.table(name))
+
+
+def from_polars(frame: pl.DataFrame) -> Frame:
+    """Give a Polars frame as a lazy frame, so that the same reckoning runs without a store."""
+    return nw.from_native(frame.lazy())
+
+
+def concat(frames: Sequence[Frame]) -> Frame:
+    """Put frames of the same columns under one another."""
+    return nw.concat(list(frames))
+
+
+def keep(store: Store, name: str, frame: Frame) -> int:
+    """Run a lazy frame and keep it as the table of a contract, sorted by its key.
+
+    Returns:
+        How many rows were kept.
+    """
+    contract = contracts.load(name)
+    casts = ", ".join(f'CAST("{column.name}" AS {column.type}) AS "{column.name}"' for column in contract.columns)
+    order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
+    _create(store, name, frame, f"SELECT {casts} FROM pending_frame ORDER BY {order}")
+    return int(store.scalar(f"SELECT count(*) FROM {name}"))
+
+
+def rows(store: Store, frame: Frame) -> pl.DataFrame:
+    """Run a lazy frame over the store and give its rows as a Polars frame."""
+    return store.frame_of(frame.to_native())
+
+
+def settle(store: Store, name: str, frame: Frame) -> Frame:
+    """Run a lazy frame once, keep it as a working table outside any contract, and give that table to go on with."""
+    _create(store, name, frame, "SELECT * FROM pending_frame")
+    return table(store, name)
+
+
+def _create(store: Store, name: str, frame: Frame, select: str) -> None:
+    frame.to_native().create_view("pending_frame", replace=True)
+    try:
+        store.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
+    finally:
+        store.execute("DROP VIEW pending_frame")

@@ -1,0 +1,113 @@
+"""Runs the worked examples that stand beside each definition: the same reckoning, on invented people.
+
+An example gives the values that were found, not records; what records mean for a value is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from stratify.pathways import decide
+from stratify.rulebook import RuleBook
+from stratify.rules import PERSON_FIELDS, Example
+from stratify.scores import add_scores, score_rows
+
+_SCORE_KEYS = ("tier", "possible_tiers", "value", "is_complete", "withheld_reason", "missing_variables")
+_PATHWAY_KEYS = ("decision", "clinic_id", "rule_id", "tier", "missing_variables", "data_gaps")
+_SHORT = {"missing": "missing_variables", "clinic": "clinic_id", "rule": "rule_id"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one example came out; ``differences`` is empty when it holds."""
+
+    definition: str
+    name: str
+    differences: tuple[str, ...]
+
+
+def run_examples(book: RuleBook) -> list[Outcome]:
+    """Work every example of a rule book.
+
+    Returns:
+        One outcome per example, in order of definition and file.
+    """
+    cases = [(name, example) for name, examples in sorted(book.examples.items()) for example in examples]
+    scored = add_scores(nw.from_native(_wide([example for _, example in cases], book).lazy()), book)
+    scored = nw.from_native(scored.collect(backend="polars").to_native().lazy())
+    found = {"": score_rows(scored, book)} | {name: decide(scored, each, book) for name, each in book.pathways.items()}
+    rows = {}
+    for name, frame in found.items():
+        for row in frame.collect(backend="polars").to_native().to_dicts():
+            rows[row["patient_key"], name or row["score"]] = row
+    return [
+        Outcome(name, example.name, _differences(example, rows.get((str(number), name)), name, book))
+        for number, (name, example) in enumerate(cases)
+    ]
+
+
+def _differences(example: Example, row: dict[str, object] | None, definition: str, book: RuleBook) -> tuple[str, ...]:
+    keys = _PATHWAY_KEYS if definition in book.pathways else _SCORE_KEYS
+    differences = []
+    unknown = [name for name in example.values if name not in book.variables]
+    differences += [f"values names {name}, which is no variable" for name in unknown]
+    odd = [short for short in example.expect if _SHORT.get(short, short) not in keys]
+    differences += [f"expects {short}, which is none of {', '.join(keys)}" for short in odd]
+    if row is None:
+        wants_nothing = set(example.expect.values()) <= {None, "not_on_pathway"}
+        if not wants_nothing:
+            differences.append("found nothing for this person; expected " + _listed(example.expect))
+        return tuple(differences)
+    for short, wanted in example.expect.items():
+        key = _SHORT.get(short, short)
+        if key not in keys:
+            continue
+        got = row[key]
+        same = (
+            abs(float(got) - wanted) < 1e-6
+            if isinstance(got, float) and isinstance(wanted, int | float)
+            else got == wanted
+        )
+        if not same:
+            differences.append(f"{short}: expected {wanted}, found {got}")
+    return tuple(differences)
+
+
+def _listed(expect: dict[str, str | float | bool | None]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in expect.items())
+
+
+def _wide(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
+    rows: list[dict[str, object]] = []
+    for number, example in enumerate(examples):
+        person = example.person
+        row: dict[str, object] = {
+            "patient_key": str(number),
+            "person_status": person.status,
+            "identity_doubt": person.identity_doubt,
+            "is_hospital_linked": person.is_hospital_linked,
+            "x_age_years": person.age_years,
+            "x_months_registered": person.months_registered,
+        }
+        row |= {f"{letter}_{name}": False for name in PERSON_FIELDS for letter in "oc"}
+        for variable in book.variables.values():
+            given = example.values.get(variable.id)
+            is_filled = not variable.is_latest and variable.take != "weight"
+            value = given if isinstance(given, int | float) else None
+            row[f"x_{variable.id}"] = 0.0 if value is None and is_filled and given is None else value
+            row[f"o_{variable.id}"] = variable.reads_hospital and not person.is_hospital_linked
+            row[f"c_{variable.id}"] = given == "conflict"
+        rows.append(row)
+    schema: dict[str, pl.DataType] = {
+        "patient_key": pl.String(),
+        "person_status": pl.String(),
+        "identity_doubt": pl.String(),
+        "is_hospital_linked": pl.Boolean(),
+    }
+    kinds = {"x": pl.Float64(), "o": pl.Boolean(), "c": pl.Boolean()}
+    schema |= {f"{letter}_{name}": kinds[letter] for name in (*PERSON_FIELDS, *book.variables) for letter in "xoc"}
+    return pl.DataFrame(rows, schema=schema)

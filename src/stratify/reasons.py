@@ -1,0 +1,165 @@
+"""Puts into plain words why somebody is proposed for something: facts with value, unit and date, weightiest first.
+
+Works on the few people who are shown to somebody. What decides is in ``pathways`` and ``scores``; here a condition is
+read again only to find which of its parts hold, so that each reason given is one that counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+
+import polars as pl
+
+from stratify.periods import in_words
+from stratify.rulebook import RuleBook
+from stratify.rules import PERSON_FIELDS, Condition, Pathway, Score
+
+Found = Mapping[str, tuple[float | None, str, date | None]]
+"""What was found of one person: variable to value, state and date."""
+
+_STATE_TEXTS = {
+    "stale": "{label}: the latest is from {date}, too old to use",
+    "conflict": "{label}: the records of {date} contradict each other",
+    "unusable": "{label}: the entry of {date} cannot be used (unit, plausibility or code)",
+}
+_UNSETTLED = ("assessment", "clinician_review")
+_SCHEMA = {
+    "patient_key": pl.String,
+    "pathway": pl.String,
+    "position": pl.Int64,
+    "variable": pl.String,
+    "text": pl.String,
+}
+
+
+def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
+    """Put the reasons beside each decision into plain words.
+
+    First the facts that made the deciding rule and the tier hold, then what else the pathway shows. Where nothing
+    decided because something is not known, the rule that says so comes first, and values that cannot be used are
+    named.
+
+    Args:
+        decisions: Contract ``derived.pathway_decision``, for the people to be shown.
+        values: Contract ``derived.variable_value``, for the same people.
+        scores: Contract ``derived.patient_score``, for the same people.
+        book: The rule book.
+
+    Returns:
+        Contract ``derived.reason``; everybody has at least one.
+    """
+    found: dict[str, dict[str, tuple[float | None, str, date | None]]] = {}
+    wanted = ("patient_key", "variable", "value", "state", "value_date")
+    for key, variable, value, state, day in values.select(wanted).iter_rows():
+        found.setdefault(key, {})[variable] = (value, state, day)
+    scored = {
+        (key, score): (value, tier)
+        for key, score, value, tier in scores.select("patient_key", "score", "value", "tier").iter_rows()
+    }
+    rows: list[tuple[str, str, int, str, str]] = []
+    columns = ("patient_key", "pathway", "decision", "rule_id", "reason", "tier")
+    for key, pathway_id, decision, rule_id, reason, tier in decisions.select(columns).iter_rows():
+        pathway = book.pathways[pathway_id]
+        texts = list(_facts(pathway, rule_id, tier, found.get(key, {}), scored, key, book, decision in _UNSETTLED))
+        rule = (rule_id, reason)
+        is_decided_by_facts = decision not in (*_UNSETTLED, "excluded") and bool(texts)
+        ordered = [*texts, rule] if is_decided_by_facts else [rule, *texts]
+        rows += [(key, pathway_id, position, name, text) for position, (name, text) in enumerate(ordered, 1)]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+
+def _facts(
+    pathway: Pathway,
+    rule_id: str,
+    tier: str | None,
+    mine: Found,
+    scored: Mapping[tuple[str, str], tuple[float | None, str | None]],
+    key: str,
+    book: RuleBook,
+    tells_unusable: bool,
+) -> Iterator[tuple[str, str]]:
+    route = next((each for each in pathway.routes if each.id == rule_id), None)
+    counted = dict.fromkeys(_holding(route.when, mine, book) if route and route.when else ())
+    score = book.scores[pathway.tier_from]
+    value, given = scored.get((key, score.id), (None, None))
+    in_tier = dict.fromkeys(_behind_tier(score, tier, mine, book))
+    if value is not None and given is not None and (in_tier or not counted):
+        yield score.id, _score_in_words(score, value, given)
+    ranked = sorted(counted, key=_place(pathway)) + sorted(set(in_tier) - set(counted), key=_place(pathway))
+    for name in dict.fromkeys([*ranked, *pathway.show]):
+        text = _fact(name, mine, book, tells_unusable=tells_unusable)
+        if text:
+            yield name, text
+
+
+def _place(pathway: Pathway) -> Callable[[str], tuple[int, str]]:
+    """Give the place of a variable in the pathway's order of showing; those it does not show come last."""
+    order = {name: position for position, name in enumerate(pathway.show)}
+    return lambda name: (order.get(name, len(order)), name)
+
+
+def _holding(condition: Condition, mine: Found, book: RuleBook) -> tuple[str, ...]:
+    """Give the variables that make a condition hold; none when it does not hold or rests on nothing found."""
+    if condition.variable:
+        return (condition.variable,) if _compares(condition, mine) else ()
+    if condition.score:
+        score = book.scores[condition.score]
+        return tuple(name for tier in condition.tier_in or () for name in _behind_tier(score, tier, mine, book))
+    parts = [_holding(part, mine, book) for part in condition.parts]
+    if condition.none_of or (condition.all_of and not all(parts)):
+        return ()
+    return tuple(name for part in parts for name in part)
+
+
+def _behind_tier(score: Score, tier: str | None, mine: Found, book: RuleBook) -> Iterator[str]:
+    """Give the variables that put somebody in a tier: those of its rule that hold, or those the value is made of."""
+    held = next((each for each in score.tiers if each.tier == tier), None)
+    if held is None:
+        return
+    if held.when:
+        yield from _holding(held.when, mine, book)
+    elif score.value_of:
+        yield score.value_of
+    for item in score.proportion_of or ():
+        yield from _holding(item, mine, book)
+
+
+def _compares(condition: Condition, mine: Found) -> bool:
+    value, state, _ = mine.get(condition.variable or "", (0.0, "known", None))
+    if value is None or state != "known" or condition.variable not in mine:
+        return False
+    return (
+        (condition.is_true is None or value >= 1)
+        and (condition.below is None or value < condition.below)
+        and (condition.at_most is None or value <= condition.at_most)
+        and (condition.at_least is None or value >= condition.at_least)
+        and (condition.above is None or value > condition.above)
+    )
+
+
+def _score_in_words(score: Score, value: float, tier: str) -> str:
+    label = next(each.label for each in score.tiers if each.tier == tier)
+    if score.proportion_of:
+        total = len(score.proportion_of)
+        return f"{score.label} {in_figures(value)}, {round(value * total)} of {total}: {label}"
+    unit = f" {score.unit}" if score.unit else ""
+    return f"{score.label} {in_figures(value)}{unit}: {label}"
+
+
+def _fact(name: str, mine: Found, book: RuleBook, *, tells_unusable: bool) -> str | None:
+    if name in PERSON_FIELDS or name not in mine:
+        return None
+    value, state, day = mine[name]
+    variable = book.variables[name]
+    words = in_words(day) if day else "an unknown date"
+    if state != "known" or value is None:
+        return _STATE_TEXTS[state].format(label=variable.label, date=words) if tells_unusable else None
+    if value == 0 and not variable.is_latest:
+        return None
+    return variable.text.format(value=in_figures(value), date=words)
+
+
+def in_figures(value: float) -> str:
+    """Write a number as people read it: no trailing noughts, at most 2 decimals."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")

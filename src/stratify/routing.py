@@ -1,0 +1,255 @@
+"""Puts everybody with a decision together: who gets which place this week, who waits, and why.
+
+One action a person: a place at a clinic comes before an assessment visit, that before a clinician's look at the record,
+that before an offer of self-management. Within a clinic the order is tier, then the pathway's own ranking, then
+deprivation (most deprived first), then the pseudonym, so that it never depends on the alphabet or on chance. Sees only
+people with a decision; keeps no memory of earlier weeks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from stratify.rulebook import RuleBook
+from stratify.rules import Pathway
+
+DAYS_AHEAD = 7
+"""A list fills the sessions of the seven days from the index date on."""
+
+_HELD_TEXTS = {
+    "clinic": "Has a place at {clinic} this week: to be dealt with there",
+    "waiting": "Waits for a place at {clinic}: nothing else is offered until then",
+    "assessment": "Has an assessment visit on the {label} pathway: to be dealt with there",
+    "clinician_review": "A clinician looks at the record first, on the {label} pathway",
+}
+
+
+@dataclass
+class Session:
+    """One clinic session: a place needs one slot of every role, so it has as many places as its scarcest role."""
+
+    clinic_id: str
+    practice_code: str
+    clinic_date: date
+    places: int
+
+
+@dataclass
+class _Candidate:
+    key: str
+    pathway: Pathway
+    practice: str | None
+    decision: str
+    clinic: str | None
+    order: tuple[tuple[bool, float] | str, ...]
+    rule_reason: str
+    placement: str = "not_listed"
+    reason: str = ""
+    clinic_date: date | None = None
+    rank: int | None = None
+
+
+def sessions(capacity: pl.DataFrame, *, index_date: date) -> list[Session]:
+    """Give the sessions of the coming week.
+
+    Args:
+        capacity: Contract ``core.clinic_capacity``.
+        index_date: The first of the seven days.
+
+    Returns:
+        In order of clinic, practice and date.
+    """
+    last = index_date + timedelta(days=DAYS_AHEAD)
+    coming = capacity.filter((pl.col("clinic_date") >= index_date) & (pl.col("clinic_date") < last))
+    places = coming.group_by("clinic_id", "practice_code", "clinic_date").agg(pl.col("slots").min())
+    return [Session(*row) for row in places.sort("clinic_id", "practice_code", "clinic_date").iter_rows()]
+
+
+def place(
+    decisions: pl.DataFrame,
+    persons: pl.DataFrame,
+    values: pl.DataFrame,
+    capacity: pl.DataFrame,
+    book: RuleBook,
+    *,
+    index_date: date,
+) -> pl.DataFrame:
+    """Give each decision its place this week.
+
+    Args:
+        decisions: Contract ``derived.pathway_decision``; ``not_eligible`` ones are left out.
+        persons: ``patient_key``, ``practice_code``, ``imd_decile`` and ``age_years`` of contract ``core.person``.
+        values: Contract ``derived.variable_value``, at least the variables that pathways rank by.
+        capacity: Contract ``core.clinic_capacity``.
+        book: The rule book.
+        index_date: The day the run describes.
+
+    Returns:
+        Contract ``derived.placement``: every person at most once ``listed`` or ``offered``; no session above its
+        places; everybody else waiting, held or not listed, with the reason.
+    """
+    candidates = _candidates(decisions, persons, values, book)
+    free: dict[tuple[str, str], list[Session]] = {}
+    for session in sessions(capacity, index_date=index_date):
+        free.setdefault((session.clinic_id, session.practice_code), []).append(session)
+    busy: dict[str, str] = {}
+    _fill_clinics(candidates, free, busy)
+    _fill_worklists(candidates, busy)
+    _make_offers(candidates, busy)
+    return _frame(candidates)
+
+
+def _candidates(
+    decisions: pl.DataFrame, persons: pl.DataFrame, values: pl.DataFrame, book: RuleBook
+) -> list[_Candidate]:
+    people = {}
+    figures: dict[tuple[str, str], float] = {}
+    wanted = ("patient_key", "practice_code", "imd_decile", "age_years")
+    for key, practice, decile, age in persons.select(wanted).iter_rows():
+        people[key] = (practice, decile)
+        if age is not None:
+            figures[key, "age_years"] = age
+    ranking = {step.variable for pathway in book.pathways.values() for step in pathway.rank_by}
+    known = values.filter(pl.col("variable").is_in(sorted(ranking)) & (pl.col("state") == "known"))
+    for key, variable, value in known.select("patient_key", "variable", "value").iter_rows():
+        figures[key, variable] = value
+    nought = {step for step in ranking if step in book.variables and _is_nought_without_records(step, book)}
+    columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason")
+    found = []
+    for key, pathway_id, decision, clinic, tier_rank, reason in decisions.select(columns).iter_rows():
+        if decision == "not_eligible":
+            continue
+        pathway = book.pathways[pathway_id]
+        practice, decile = people[key]
+        order = (_last_if_none(tier_rank), *_ranks(key, pathway, figures, nought), _last_if_none(decile), key)
+        found.append(_Candidate(key, pathway, practice, decision, clinic, order, reason))
+    return sorted(found, key=lambda each: (each.pathway.precedence, each.order))
+
+
+def _is_nought_without_records(name: str, book: RuleBook) -> bool:
+    return not book.variables[name].is_latest and book.variables[name].take != "weight"
+
+
+def _last_if_none(number: float | None) -> tuple[bool, float]:
+    return (number is None, number or 0.0)
+
+
+def _ranks(
+    key: str, pathway: Pathway, figures: Mapping[tuple[str, str], float], nought: Set[str]
+) -> tuple[tuple[bool, float], ...]:
+    found = []
+    for step in pathway.rank_by:
+        figure = figures.get((key, step.variable), 0.0 if step.variable in nought else None)
+        found.append(_last_if_none(figure if figure is None or step.first == "least" else -figure))
+    return tuple(found)
+
+
+def _fill_clinics(
+    candidates: Sequence[_Candidate], free: Mapping[tuple[str, str], list[Session]], busy: dict[str, str]
+) -> None:
+    ranks: dict[tuple[str, str], int] = {}
+    ranked: set[tuple[str, str]] = set()
+    wanted = [each for each in candidates if each.decision == "clinic" and each.practice and each.clinic]
+    for each in wanted:
+        clinic = each.pathway.clinic(str(each.clinic))
+        if each.key in busy:
+            each.placement, each.reason = "held", busy[each.key]
+            continue
+        each.placement = "waiting"
+        if (each.key, clinic.id) in ranked:
+            continue
+        ranked.add((each.key, clinic.id))
+        ranks[_at(each)] = each.rank = ranks.get(_at(each), 0) + 1
+        session = next((row for row in free.get(_at(each), ()) if row.places > 0), None)
+        if not clinic.needs_capacity:
+            each.placement, each.reason = "listed", each.rule_reason
+        elif session:
+            session.places -= 1
+            each.placement, each.reason, each.clinic_date = "listed", "Has a place", session.clinic_date
+        if each.placement == "listed":
+            busy[each.key] = _HELD_TEXTS["clinic"].format(clinic=clinic.label)
+    waiting = [each for each in wanted if each.placement == "waiting"]
+    waits: dict[str, str] = {}
+    for each in waiting:
+        label = each.pathway.clinic(str(each.clinic)).label
+        if each.key in busy:
+            each.placement, each.reason = "held", busy[each.key]
+        elif each.rank is None:  # on two pathways that share the clinic: one person waits there once
+            each.placement, each.reason = "held", _HELD_TEXTS["waiting"].format(clinic=label)
+        elif _at(each) in free:
+            each.reason = f"{label} is full this week: number {each.rank} of {ranks[_at(each)]} in order of need"
+        else:
+            each.reason = f"No session of {label} is planned for this practice in the coming week"
+        if each.placement == "waiting":
+            waits.setdefault(each.key, _HELD_TEXTS["waiting"].format(clinic=label))
+    busy.update(waits)
+
+
+def _at(each: _Candidate) -> tuple[str, str]:
+    return (str(each.clinic), str(each.practice))
+
+
+def _fill_worklists(candidates: Sequence[_Candidate], busy: dict[str, str]) -> None:
+    for decision in ("assessment", "clinician_review"):
+        ranks: dict[tuple[str, str], int] = {}
+        mine = [each for each in candidates if each.decision == decision and each.practice]
+        for each in mine:
+            if each.key in busy:
+                each.placement, each.reason = "held", busy[each.key]
+                continue
+            ranks[_at(each)] = each.rank = ranks.get(_at(each), 0) + 1
+            each.placement, each.reason = "listed", each.rule_reason
+            busy[each.key] = _HELD_TEXTS[decision].format(label=each.pathway.label)
+
+
+def _make_offers(candidates: Sequence[_Candidate], busy: dict[str, str]) -> None:
+    for each in candidates:
+        if each.decision == "self_management" and each.practice:
+            if each.key in busy:
+                each.placement, each.reason = "held", busy[each.key]
+            else:
+                each.placement, each.reason = "offered", each.rule_reason
+                busy[each.key] = f"Is offered {each.pathway.offer.label} on the {each.pathway.label} pathway"
+        elif each.decision == "excluded":
+            each.reason = each.rule_reason
+        elif not each.practice:
+            each.reason = "No practice to send the list to"
+
+
+def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
+    on: dict[str, list[str]] = {}
+    for each in candidates:
+        if each.decision not in ("excluded", "not_eligible"):
+            on.setdefault(each.key, []).append(each.pathway.label)
+    rows = [
+        {
+            "patient_key": each.key,
+            "pathway": each.pathway.id,
+            "practice_code": each.practice,
+            "decision": each.decision,
+            "clinic_id": each.clinic,
+            "placement": each.placement,
+            "placement_reason": each.reason,
+            "clinic_date": each.clinic_date,
+            "priority_rank": each.rank,
+            "other_needs": ";".join(label for label in on.get(each.key, []) if label != each.pathway.label) or None,
+        }
+        for each in candidates
+    ]
+    schema = {
+        "patient_key": pl.String,
+        "pathway": pl.String,
+        "practice_code": pl.String,
+        "decision": pl.String,
+        "clinic_id": pl.String,
+        "placement": pl.String,
+        "placement_reason": pl.String,
+        "clinic_date": pl.Date,
+        "priority_rank": pl.Int64,
+        "other_needs": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema).sort("patient_key", "pathway")

@@ -1,0 +1,190 @@
+"""The working store: one DuckDB file per run, and the only place besides ``engine`` that knows DuckDB.
+
+A store is opened by one process for one run. Files for others are built with :func:`build_file` and put in place by
+the caller. Nothing clinical is decided here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from stratify import contracts
+from stratify.contracts import TableContract
+from stratify.errors import ContractError
+
+SCHEMAS = ("core", "derived", "out", "audit")
+
+PUBLISHED_STORAGE_VERSION = "v1.2.0"
+"""Storage version of files for others: DuckDB clients from 1.2 on can open it (2.0's own default they cannot)."""
+
+_SETTINGS = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "preserve_insertion_order": True,
+}
+
+
+class Store:
+    """One open DuckDB connection with the schemas of a run."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+        self.connection = connection
+        self._scratch = scratch
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
+        """Run one statement and forget its rows."""
+        self.connection.execute(sql, parameters).fetchall()
+
+    def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query and give its rows."""
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def scalar(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:  # noqa: ANN401  as DuckDB types it
+        """Run a query of one row and one column and give the value, or None where there is no row."""
+        rows = self.connection.execute(sql, parameters).fetchall()
+        return rows[0][0] if rows else None
+
+    def frame(self, sql: str) -> pl.DataFrame:
+        """Run a query and give its rows as a Polars frame, in the query's order."""
+        return self.frame_of(self.connection.sql(sql))
+
+    def frame_of(self, relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+        """Run a relation and give its rows as a Polars frame.
+
+        By way of a Parquet file in the run's own temporary folder, like :meth:`loaned`: reading a relation straight
+        into Polars leaves DuckDB 2.0 complaining of leaked objects when the process ends.
+        """
+        with self._scratch_file() as path:
+            relation.write_parquet(str(path))
+            return pl.read_parquet(path, memory_map=False)
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether ``schema.table`` exists in the run's own database."""
+        schema, _, table = name.partition(".")
+        sql = """
+            SELECT count(*) FROM duckdb_tables()
+            WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"""
+        return bool(self.scalar(sql, [schema, table]))
+
+    def define(self, contract: TableContract, name: str | None = None) -> None:
+        """Create a table, empty, with the columns and types of its contract; an older one is replaced."""
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in contract.columns)
+        self.execute(f"CREATE OR REPLACE TABLE {name or contract.name} ({columns})")
+
+    def create(self, name: str, frame: pl.DataFrame) -> None:
+        """Create a table with the columns and types of its contract and fill it from a frame.
+
+        Raises:
+            ContractError: the frame lacks a column of the contract or has another one.
+        """
+        contract = contracts.load(name)
+        if set(frame.columns) != set(contract.column_names):
+            odd = sorted(set(frame.columns) ^ set(contract.column_names))
+            raise ContractError(
+                name,
+                expected="the columns of the contract",
+                found=f"a difference in {', '.join(odd)}",
+                action="Correct the step that writes it.",
+            )
+        self.define(contract)
+        with self.loaned(frame.select(contract.column_names)) as source:
+            casts = ", ".join(f'CAST("{column.name}" AS {column.type})' for column in contract.columns)
+            self.execute(f"INSERT INTO {name} SELECT {casts} FROM {source}")
+
+    @contextmanager
+    def loaned(self, frame: pl.DataFrame) -> Iterator[str]:
+        """Lend a frame to DuckDB for a while: gives what to write after FROM.
+
+        It goes through a Parquet file in the run's own temporary folder, which spares the 165 MB of pyarrow.
+        """
+        with self._scratch_file() as path:
+            frame.write_parquet(path, compression="uncompressed")
+            yield f"read_parquet('{quoted(path)}')"
+
+    @contextmanager
+    def _scratch_file(self) -> Iterator[Path]:
+        self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._scratch / f"{uuid.uuid4().hex}.parquet"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def attach(self, path: Path, name: str, *, read_only: bool = False) -> None:
+        """Attach another database file under a name."""
+        self.execute(f"ATTACH '{quoted(path)}' AS {name}{' (READ_ONLY)' if read_only else ''}")
+
+    def detach(self, name: str) -> None:
+        """Let go of an attached database."""
+        self.execute(f"DETACH {name}")
+
+
+@contextmanager
+def open_store(
+    path: Path,
+    *,
+    temp_directory: Path,
+    read_only: bool = False,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+) -> Iterator[Store]:
+    """Open the working store of a run, with its schemas, and close it at the end.
+
+    Args:
+        path: The database file; made when absent unless ``read_only``.
+        temp_directory: Where DuckDB spills to. It holds patient data: keep it inside the restricted folder.
+        read_only: Open for questions only.
+        memory_limit: For example ``4GB``; DuckDB's own default is 80 % of the machine.
+        threads: Threads to use; results do not depend on it.
+    """
+    config: dict[str, Any] = {**_SETTINGS, "temp_directory": str(temp_directory)}
+    if memory_limit:
+        config["memory_limit"] = memory_limit
+    if threads:
+        config["threads"] = threads
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
+    store = Store(connection, temp_directory)
+    try:
+        store.execute("SET TimeZone = 'UTC'")
+        if not read_only:
+            for schema in SCHEMAS:
+                store.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        yield store
+    finally:
+        connection.close()
+
+
+def build_file(store: Store, path: Path, tables: Sequence[str], *, comments: str | None = None) -> None:
+    """Copy tables of a run into a new DuckDB file that older clients open, with comments from their contracts.
+
+    Args:
+        store: The run's store.
+        path: The file to make; it must not exist.
+        tables: ``schema.table`` names; in the file they lose the schema.
+        comments: A comment on the database's first table is not enough for some clients; this text goes on each.
+    """
+    store.execute(f"ATTACH '{quoted(path)}' AS published (STORAGE_VERSION '{PUBLISHED_STORAGE_VERSION}')")
+    try:
+        for name in tables:
+            contract = contracts.load(name)
+            order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
+            store.execute(f"CREATE TABLE published.{contract.table} AS SELECT * FROM {name} ORDER BY {order}")
+            text = f"{contract.purpose} {contract.usage or ''}{' ' + comments if comments else ''}".strip()
+            store.execute(f"COMMENT ON TABLE published.{contract.table} IS '{text.replace(chr(39), chr(39) * 2)}'")
+            for column in contract.columns:
+                words = column.description.replace("'", "''")
+                store.execute(f"COMMENT ON COLUMN published.{contract.table}.\"{column.name}\" IS '{words}'")
+    finally:
+        store.detach("published")
+
+
+def quoted(path: Path) -> str:
+    """Give a path as it stands between single quotes in SQL."""
+    return str(path).replace("'", "''")
