@@ -1,0 +1,42 @@
+"""From extract files to pseudonymised core tables, in four steps, each refusing what it cannot stand behind.
+
+``inspect_files`` checks files whole, ``land`` rows, ``build_core`` people, ``match_codes`` codes. Belongs here:
+everything between a supplier's file and ``core.*``. Does not belong: verdicts on tables (``quality``) and anything
+clinical. The store must have the databases ``landing`` and ``identity`` attached; only they hold NHS numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stratify.ingest.codematch import match_codes
+from stratify.ingest.core import build_core
+from stratify.ingest.files import InputFile, inspect_files
+from stratify.ingest.rows import FileAccount, land
+from stratify.ingest.sources import SOURCES, Source
+
+__all__ = [
+    "SOURCES",
+    "FileAccount",
+    "InputFile",
+    "Source",
+    "build_core",
+    "inspect_files",
+    "land",
+    "match_codes",
+    "prepare_files",
+]
+
+
+def prepare_files(folder: Path, source: Source, scratch: Path) -> Path:
+    """Bring the files of a source into the canonical layout.
+
+    Args:
+        folder: The files as they came.
+        source: Where they come from.
+        scratch: A folder inside the restricted area that ends with the run.
+
+    Returns:
+        The folder to inspect: the same one for a source in the canonical layout already.
+    """
+    return source.read(folder, scratch) if source.read else folder

@@ -1,0 +1,145 @@
+"""The row checks of a landing table as bits: which contract rules set a row aside and which only a value.
+
+Every landing row carries ``faults``, one bit per rule it breaks, so that one pass over a table evaluates all of them
+and later steps ask for rows and values by mask. Belongs here: bits, masks and the SQL of both. Does not belong: what a
+rule says (``contracts``), and the verdict on a table (``quality``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Literal
+
+from stratify import contracts
+from stratify.contracts import TableContract
+from stratify.errors import ContractError
+
+RESTRICTED = "85-restricted"
+NHS_NUMBER = "86-nhs-number"
+ORPHAN = "87-orphan"
+WITHDRAWN = "88-withdrawn"
+REPEAT = "89-repeat"
+DUPLICATE = "89-duplicate"
+SHAPE = "00-shape"
+
+_MOST_CHECKS = 120
+"""Bits of a HUGEINT that can be used without touching its sign."""
+
+TRACE_COLUMNS = (("patient_key", "VARCHAR"), ("source_file_id", "VARCHAR"), ("source_row", "BIGINT"))
+"""What a landing row carries beside its text."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One bit: the rule it stands for, the column, and whether it sets aside the row or the value."""
+
+    bit: int
+    rule_id: str
+    column: str | None
+    scope: Literal["row", "value"]
+    rule: contracts.Rule | None
+
+    @property
+    def weight(self) -> int:
+        """The bit as a number."""
+        return 1 << self.bit
+
+
+def prefix(contract: TableContract) -> str:
+    """Give the letters that the rule ids of a table begin with."""
+    return contract.columns[0].id.rsplit("-", 1)[0]
+
+
+@cache
+def checks_of(table: str) -> tuple[Check, ...]:
+    """Give the checks of a landing table (its bare name), a bit each: errors of its contract, then the loader's own.
+
+    Raises:
+        ContractError: the contract has more rules than there are bits.
+    """
+    contract = contracts.load(f"landing.{table}")
+    checks: list[Check] = []
+    for rule in contract.rules:
+        if rule.severity == "error" and rule.scope != "table" and rule.bad_when is not None:
+            checks.append(Check(len(checks), rule.id, rule.column, "row" if rule.scope == "row" else "value", rule))
+    names = {column.name for column in contract.columns}
+    own: list[tuple[str, str | None, Literal["row", "value"]]] = [(REPEAT, None, "row"), (DUPLICATE, None, "row")]
+    if "nhs_number" in names:
+        # A patient stays in under a key of the practice's own; any other row would belong to nobody.
+        own.append((NHS_NUMBER, "nhs_number", "value" if table == "patient" else "row"))
+    if "is_legally_restricted" in names:
+        own.append((RESTRICTED, "nhs_number", "row"))
+    if "source_patient_id" in names and table not in ("patient", "opt_out"):
+        own.append((ORPHAN, "source_patient_id", "row"))
+    if "is_deleted" in names:
+        own.append((WITHDRAWN, "is_deleted", "row"))
+    for suffix, column, scope in own:
+        checks.append(Check(len(checks), f"{prefix(contract)}-{suffix}", column, scope, None))
+    if len(checks) > _MOST_CHECKS:
+        raise ContractError(
+            contract.name,
+            expected=f"{_MOST_CHECKS} row rules at most",
+            found=f"{len(checks)}",
+            action="Merge rules of columns that repeat.",
+        )
+    return tuple(checks)
+
+
+def own_check(table: str, suffix: str) -> Check | None:
+    """Give the loader's own check of a table, or None where the table has none of the kind."""
+    rule_id = f"{prefix(contracts.load(f'landing.{table}'))}-{suffix}"
+    return next((check for check in checks_of(table) if check.rule_id == rule_id), None)
+
+
+def is_accepted(table: str) -> str:
+    """Write the SQL that is true for a landing row no rule set aside."""
+    mask = sum(check.weight for check in checks_of(table) if check.scope == "row")
+    return f"(faults & {number(mask)}) = 0"
+
+
+def value(table: str, column: str) -> str:
+    """Write a landing column as its contract type, null where a rule set the value aside."""
+    typed = contracts.typed(contracts.load(f"landing.{table}").column(column))
+    mask = sum(check.weight for check in checks_of(table) if check.scope == "value" and check.column == column)
+    return f"CASE WHEN (faults & {number(mask)}) = 0 THEN {typed} END" if mask else typed
+
+
+def faults(table: str, *, data_cutoff: date) -> str:
+    """Write the SQL of the bits that are a property of one row of text (neither repeats nor duplicates).
+
+    It needs the columns ``known_key`` (pseudonym of the row's NHS number) and ``linked_key`` (of its patient record).
+    """
+    contract = contracts.load(f"landing.{table}")
+    terms = []
+    for check in checks_of(table):
+        if check.rule is None:
+            condition = _own_condition(table, check)
+        else:
+            condition = contracts.predicate(contract, check.rule, raw=True, data_cutoff=data_cutoff)
+        if condition:
+            terms.append(f"(CASE WHEN {condition} THEN {number(check.weight)} ELSE 0::HUGEINT END)")
+    return " | ".join(terms) or "0::HUGEINT"
+
+
+def number(weight: int) -> str:
+    """Write a mask as SQL; a plain literal of this size would be read as a DOUBLE."""
+    return f"CAST('{weight}' AS HUGEINT)"
+
+
+def _own_condition(table: str, check: Check) -> str | None:
+    suffix = check.rule_id.split("-", 1)[1]
+    restricted = "coalesce(TRY_CAST(is_legally_restricted AS BOOLEAN), false)"
+    is_restricted = own_check(table, RESTRICTED) is not None
+    if suffix == NHS_NUMBER:
+        if table == "opt_out":
+            return "known_key IS NULL AND (nhs_number IS NOT NULL OR source_patient_id IS NULL)"
+        return f"known_key IS NULL AND NOT {restricted}" if is_restricted else "known_key IS NULL"
+    if suffix == RESTRICTED:
+        return f"known_key IS NULL AND {restricted}"
+    if suffix == ORPHAN:
+        return "linked_key IS NULL AND org_code IS NOT NULL AND source_patient_id IS NOT NULL"
+    if suffix == WITHDRAWN:
+        return "coalesce(TRY_CAST(is_deleted AS BOOLEAN), false)"
+    return None

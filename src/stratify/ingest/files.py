@@ -1,0 +1,486 @@
+"""The file gate: a broken extract file is refused whole, before any of its rows is read.
+
+Belongs here: the manifest, and everything that can be told of a file without reading a row: presence, size, hash,
+encoding, line ends, header. Does not belong: rows and values (``rows``). Messages name files, columns and line
+numbers; never content, and never an unknown header cell of a file that seems to have no header, for it may be a name.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import IO, Literal, cast
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from stratify import contracts
+from stratify.errors import ExtractError, StratifyError, combine
+from stratify.ingest.sources import Source
+
+MANIFEST = "manifest.csv"
+ORIGIN_COLUMNS = ("source_file_name", "source_line")
+"""Extra columns of a prepared file: which original file and line a row came from."""
+
+_ALWAYS_NEEDED = (
+    "patient",
+    "registration",
+    "gp_event",
+    "gp_observation",
+    "gp_medication",
+    "practice",
+    "clinic_capacity",
+)
+_NEEDED_IF_SUPPLIED = ("apc_episode", "op_attendance", "ed_attendance", "death", "patient_flag", "opt_out")
+_SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
+    ".csv": "csv",
+    ".csv.gz": "csv.gz",
+    ".parquet": "parquet",
+}
+_CHUNK_BYTES = 4 << 20
+_HEADER_BYTES = 65536
+_TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+_SCALAR_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal)
+
+
+class InputFile(BaseModel):
+    """One file that passed the gate."""
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str
+    path: Path
+    file_name: str
+    sha256: str
+    byte_count: int
+    declared_count: int | None
+    row_count: int
+    period_to: date | None
+    format: Literal["csv", "csv.gz", "parquet"]
+    header: tuple[str, ...]
+
+    @property
+    def unknown_columns(self) -> tuple[str, ...]:
+        """Columns the contract does not know; they are never loaded."""
+        known = {*contracts.load(f"landing.{self.table}").column_names, *ORIGIN_COLUMNS}
+        return tuple(name for name in self.header if name not in known)
+
+    @property
+    def has_origin(self) -> bool:
+        """True when its rows say which original file and line they came from."""
+        return set(ORIGIN_COLUMNS) <= set(self.header)
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What the manifest says of a file."""
+
+    table: str
+    row_count: int
+    byte_count: int
+    sha256: str
+    period_to: date
+
+
+@dataclass
+class _Scan:
+    """What one pass over the bytes of a text file tells."""
+
+    line_feeds: int = 0
+    carriage_returns: int = 0
+    pairs: int = 0
+    last_byte: int | None = None
+    nul_line: int | None = None
+    bad_line: int | None = None
+    looks_like: str = ""
+    first_line: bytes = b""
+
+
+def inspect_files(folder: Path, source: Source) -> list[InputFile]:
+    """Check the files of an extract set without reading a row.
+
+    Args:
+        folder: Folder with the files, in the canonical layout.
+        source: Where they come from.
+
+    Returns:
+        The files, sorted by table and name.
+
+    Raises:
+        ExtractError: one or more faults; all of them are in the message. Nothing may be loaded.
+    """
+    if not folder.is_dir():
+        raise ExtractError(
+            f"extract folder {folder.name or folder}",
+            expected="a folder with the extract files",
+            found="no such folder",
+            action="Correct the path.",
+        )
+    faults: list[StratifyError] = []
+    present = {each.name: each for each in sorted(folder.iterdir()) if not each.name.startswith(".")}
+    declared = _read_manifest(present.pop(MANIFEST, None), source, faults)
+    if faults:  # without what was promised, everything that came would look wrong
+        raise combine(faults)
+    files = []
+    for name, path in present.items():
+        table = declared[name].table if declared and name in declared else _table_of(name)
+        if not path.is_file() or table is None or (declared is not None and name not in declared):
+            expected = f"only files that {MANIFEST} names" if declared is not None else "files named after their table"
+            faults.append(_fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
+            continue
+        file = _inspect(path, table, declared[name] if declared else None, faults)
+        if file:
+            files.append(file)
+    for name in sorted(set(declared or {}) - set(present)):
+        faults.append(_fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
+    _check_set(files, present, declared, source, faults)
+    if faults:
+        raise combine(faults)
+    return sorted(files, key=lambda file: (file.table, file.file_name))
+
+
+_ASK_SET = "Ask the supplier for the whole set again."
+_ASK_FILE = "Ask the supplier for the file again."
+
+
+def _fault(where: str, expected: str, found: str, action: str) -> ExtractError:
+    return ExtractError(where, expected=expected, found=found, action=action)
+
+
+# The set
+
+
+def _check_set(
+    files: list[InputFile],
+    present: dict[str, Path],
+    declared: dict[str, _Declared] | None,
+    source: Source,
+    faults: list[StratifyError],
+) -> None:
+    absent = {*source.not_supplied, *source.may_lack}
+    needed = [table for table in (*_ALWAYS_NEEDED, *_NEEDED_IF_SUPPLIED) if table not in absent]
+    # A file that is there but broken has its own message: it is not missing as well.
+    there = {declared[name].table if declared and name in declared else _table_of(name) for name in present}
+    named_tables = {each.table for each in (declared or {}).values()}
+    for table in needed:
+        if table not in there | named_tables:
+            faults.append(_fault(f"landing.{table}", "a file of this table", "none", _ASK_SET))
+    seen: dict[tuple[str, str], str] = {}
+    for file in files:
+        twin = seen.setdefault((file.table, file.sha256), file.file_name)
+        if twin != file.file_name:
+            faults.append(_fault(file.file_name, "each content once", f"the same content as {twin}", _ASK_SET))
+
+
+def _table_of(name: str) -> str | None:
+    """Give the landing table a file is named after: ``gp_event.csv``, ``gp_event_2026-01-05.csv.gz``."""
+    suffix = _suffix(name)
+    if suffix is None:
+        return None
+    stem = name[: -len(suffix)]
+    tables = [each.removeprefix("landing.") for each in contracts.names("landing")]
+    return next(
+        (
+            table
+            for table in sorted(tables, key=len, reverse=True)
+            if table != "extract_manifest" and re.fullmatch(rf"{table}([_-][0-9A-Za-z-]*[0-9][0-9A-Za-z_-]*)?", stem)
+        ),
+        None,
+    )
+
+
+def _suffix(name: str) -> str | None:
+    return next((suffix for suffix in sorted(_SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
+
+
+def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError]) -> dict[str, _Declared] | None:
+    """Read what is declared, by file name; None where there is no manifest and none is needed."""
+    if path is None:
+        if source.needs_manifest:
+            faults.append(
+                _fault(MANIFEST, "a manifest naming every file with its rows, bytes and SHA-256", "none", _ASK_SET)
+            )
+        return None
+    contract = contracts.load("landing.extract_manifest")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError):
+        lines = []
+    header = next(csv.reader(lines[:1]), [])
+    if not set(contract.column_names) <= set(header):
+        lacking = [name for name in contract.column_names if name not in header]
+        faults.append(
+            _fault(MANIFEST, f"the columns {', '.join(contract.column_names)}", f"no {', '.join(lacking)}", _ASK_SET)
+        )
+        return {}
+    declared: dict[str, _Declared] = {}
+    wrong = []
+    for number, row in enumerate(csv.DictReader(lines), 2):
+        entry = _declaration(row)
+        name = row.get("file_name") or ""
+        if entry is None or not name or "/" in name or "\\" in name or name in declared:
+            wrong.append(number)
+        else:
+            declared[name] = entry
+    if wrong:
+        faults.append(
+            _fault(
+                MANIFEST,
+                "on every line a file name used once, a landing table, whole numbers, a SHA-256 and a date",
+                f"something else on line {', '.join(map(str, wrong[:5]))}",
+                _ASK_SET,
+            )
+        )
+    if not declared and not wrong:
+        faults.append(_fault(MANIFEST, "a line for every file", "no line", _ASK_SET))
+    return declared
+
+
+def _declaration(row: dict[str, str]) -> _Declared | None:
+    table = (row.get("table_name") or "").strip()
+    if f"landing.{table}" not in contracts.names("landing") or table == "extract_manifest":
+        return None
+    sha256 = (row.get("sha256") or "").strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        return None
+    try:
+        return _Declared(
+            table, int(row["row_count"]), int(row["byte_count"]), sha256, date.fromisoformat(row["period_to"].strip())
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+# One file
+
+
+def _inspect(path: Path, table: str, declared: _Declared | None, faults: list[StratifyError]) -> InputFile | None:
+    """Check one file; add its faults and give None where it has any."""
+    suffix = _suffix(path.name)
+    if suffix is None:
+        faults.append(_fault(path.name, "a .csv, .csv.gz or .parquet file", "another kind", _ASK_FILE))
+        return None
+    found: list[ExtractError] = []
+    byte_count = path.stat().st_size
+    if byte_count == 0:
+        faults.append(_fault(path.name, "a header and rows", "an empty file", _ASK_FILE))
+        return None
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    if declared:
+        if byte_count != declared.byte_count:
+            found.append(
+                _fault(path.name, f"{declared.byte_count} bytes, as {MANIFEST} says", f"{byte_count}", _ASK_FILE)
+            )
+        if sha256 != declared.sha256:
+            found.append(_fault(path.name, f"the SHA-256 {MANIFEST} declares", "another content", _ASK_FILE))
+    if _SUFFIXES[suffix] == "parquet":
+        header, row_count = _inspect_parquet(path, table, found)
+    else:
+        header, row_count = _inspect_text(path, table, declared, found, is_zipped=suffix == ".csv.gz")
+    if declared and not any("cut" in fault.found for fault in found) and row_count not in (None, declared.row_count):
+        found.append(_fault(path.name, f"{declared.row_count} rows, as {MANIFEST} says", f"{row_count}", _ASK_FILE))
+    faults.extend(found)
+    if found or row_count is None:
+        return None
+    return InputFile(
+        table=table,
+        path=path,
+        file_name=path.name,
+        sha256=sha256,
+        byte_count=byte_count,
+        declared_count=declared.row_count if declared else None,
+        row_count=row_count,
+        period_to=declared.period_to if declared else None,
+        format=_SUFFIXES[suffix],
+        header=header,
+    )
+
+
+def _inspect_text(
+    path: Path, table: str, declared: _Declared | None, found: list[ExtractError], *, is_zipped: bool
+) -> tuple[tuple[str, ...], int | None]:
+    scan = None
+    try:
+        with gzip.open(path) if is_zipped else path.open("rb") as stream:
+            scan = _scan(cast(IO[bytes], stream))
+    except (OSError, EOFError, zlib.error):
+        pass  # the fault is added below, outside, so that nothing of the file is chained to it
+    if scan is None:
+        found.append(_fault(path.name, "a file that can be read to its end", "one that cannot", _ASK_FILE))
+        return (), None
+    if scan.last_byte is None:
+        found.append(_fault(path.name, "a header and rows", "an empty file", _ASK_FILE))
+        return (), None
+    if scan.bad_line is not None:
+        found.append(
+            _fault(
+                path.name,
+                "UTF-8 text",
+                f"bytes that are not, first on line {scan.bad_line} ({scan.looks_like})",
+                "Ask the supplier to write UTF-8.",
+            )
+        )
+        return (), None
+    if scan.nul_line is not None:
+        found.append(_fault(path.name, "text", f"a NUL byte on line {scan.nul_line}", _ASK_FILE))
+    if scan.last_byte != ord("\n"):
+        found.append(_fault(path.name, "a line end after the last line", "none: the file is cut off", _ASK_FILE))
+    if scan.carriage_returns and (scan.pairs != scan.carriage_returns or scan.pairs != scan.line_feeds):
+        found.append(
+            _fault(
+                path.name,
+                "lines that all end in LF, or all in CRLF",
+                f"{scan.line_feeds - scan.pairs} in LF, {scan.pairs} in CRLF, "
+                f"{scan.carriage_returns - scan.pairs} lone CR",
+                _ASK_FILE,
+            )
+        )
+    header = _split_header(scan.first_line)
+    _check_header(path.name, table, header, scan.first_line, found)
+    if scan.line_feeds < 2 and not (declared and declared.row_count == 0) and not found:
+        found.append(_fault(path.name, "rows below the header", "a header only", _ASK_FILE))
+    return header, scan.line_feeds - 1
+
+
+def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple[tuple[str, ...], int | None]:
+    with path.open("rb") as stream:
+        magic = stream.read(4) == b"PAR1"
+        stream.seek(max(path.stat().st_size - 4, 0))
+        magic = magic and stream.read(4) == b"PAR1"
+    schema, row_count = None, None
+    if magic:
+        try:
+            schema = pl.read_parquet_schema(path)
+            row_count = pl.scan_parquet(path).select(pl.len()).collect().item()
+        except (pl.exceptions.PolarsError, OSError):
+            schema = None
+    if schema is None or row_count is None:
+        found.append(_fault(path.name, "a whole Parquet file", "one that is cut off or no Parquet", _ASK_FILE))
+        return (), None
+    header = tuple(schema)
+    _check_header(path.name, table, header, b"", found)
+    contract = contracts.load(f"landing.{table}")
+    texts = {column.name for column in contract.columns if column.type == "VARCHAR"}
+    unfit = [
+        name
+        for name, kind in schema.items()
+        if name in contract.column_names
+        and not isinstance(kind, _TEXT_TYPES if name in texts else _SCALAR_TYPES)
+        and not (name not in texts and kind.is_numeric())
+    ]
+    if unfit:
+        found.append(
+            _fault(
+                path.name,
+                "codes and identifiers as text, other columns as their contract types",
+                f"another type in {', '.join(unfit)}",
+                "Ask the supplier to write identifiers as text: numbers lose digits.",
+            )
+        )
+    return header, int(row_count)
+
+
+def _scan(stream: IO[bytes]) -> _Scan:
+    """Go once over the bytes of a text: lines, line ends, NUL bytes, UTF-8."""
+    scan = _Scan()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    ended_in_return = False
+    head = b""
+    for chunk in _chunks(stream):
+        if b"\n" not in head and len(head) < _HEADER_BYTES:
+            head += chunk[: _HEADER_BYTES - len(head)]
+        try:
+            decoder.decode(chunk)
+        except UnicodeDecodeError as fault:
+            scan.bad_line = scan.line_feeds + fault.object[: fault.start].count(b"\n") + 1
+            scan.looks_like = _guess(fault.object[fault.start : fault.start + 2], is_first=scan.line_feeds == 0)
+        if scan.nul_line is None and b"\x00" in chunk:
+            scan.nul_line = scan.line_feeds + chunk[: chunk.index(b"\x00")].count(b"\n") + 1
+        scan.line_feeds += chunk.count(b"\n")
+        scan.carriage_returns += chunk.count(b"\r")
+        scan.pairs += chunk.count(b"\r\n") + (ended_in_return and chunk.startswith(b"\n"))
+        ended_in_return = chunk.endswith(b"\r")
+        scan.last_byte = chunk[-1]
+        if scan.bad_line is not None:
+            break
+    else:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            scan.bad_line, scan.looks_like = scan.line_feeds + 1, "the file is cut inside a character"
+    scan.first_line = head.split(b"\n", 1)[0].rstrip(b"\r")
+    return scan
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _guess(wrong: bytes, *, is_first: bool) -> str:
+    if is_first and wrong in (b"\xff\xfe", b"\xfe\xff"):
+        return "looks like UTF-16"
+    return "looks like cp1252" if wrong[:1] not in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d") else "unknown encoding"
+
+
+# The header
+
+
+def _split_header(line: bytes) -> tuple[str, ...]:
+    text = line.decode("utf-8-sig", errors="replace")
+    return tuple(next(csv.reader([text]), []))
+
+
+def _check_header(file_name: str, table: str, header: tuple[str, ...], line: bytes, found: list[ExtractError]) -> None:
+    contract = contracts.load(f"landing.{table}")
+    expected = contract.column_names
+    delimiter = next(
+        (name for sign, name in ((b";", "semicolons"), (b"|", "bars"), (b"\t", "tabs")) if sign in line), None
+    )
+    if len(header) == 1 and len(expected) > 1 and delimiter:
+        found.append(_fault(file_name, "columns separated by commas", f"columns separated by {delimiter}", _ASK_FILE))
+        return
+    known = [name for name in header if name in expected]
+    if len(known) * 2 < len(expected):
+        # Most likely a file without a header: its first line would be a person's row, so none of it is shown.
+        found.append(
+            _fault(
+                file_name,
+                f"the header of landing.{table}, {len(expected)} columns from {expected[0]} to {expected[-1]}",
+                f"{len(known)} of their names in {len(header)} columns",
+                "Ask the supplier to write the header, or name the file after its table.",
+            )
+        )
+        return
+    missing = [name for name in expected if name not in header]
+    twice = sorted({name for name in known if known.count(name) > 1})
+    unknown = [name for name in header if name not in expected and name not in ORIGIN_COLUMNS]
+    parts = []
+    if missing:
+        parts.append(f"no {', '.join(missing)}")
+        if unknown:
+            shown = [name if re.fullmatch(r"[a-z][a-z_]*[a-z0-9_]*", name) else "(not shown)" for name in unknown]
+            parts.append(f"and instead unknown {', '.join(shown)}")
+    if twice:
+        parts.append(f"{', '.join(twice)} twice")
+    if not missing and not twice and tuple(known) != expected:
+        place = next(place for place, name in enumerate(known) if name != expected[place])
+        parts.append(f"{known[place]} where {expected[place]} belongs, column {place + 1}")
+    if parts:
+        found.append(
+            _fault(
+                file_name,
+                f"the columns of landing.{table} in their order ({', '.join(expected)})",
+                "; ".join(parts),
+                "Ask the supplier what changed; columns are never guessed by place.",
+            )
+        )

@@ -1,0 +1,421 @@
+"""From files to landing tables: rows as text, every rule evaluated once, every row accounted for.
+
+Belongs here: reading CSV and Parquet, line numbers, structural rejects, duplicates, the accounts of files and of
+rejected rows. Does not belong: the file gate (``files``), typed tables (``core``). Rows received are rows loaded plus
+rows rejected, for every file, or the run stops. No rejected line is ever stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from stratify import contracts, privacy
+from stratify.errors import ExtractError, PrivacyError, RunError, StratifyError, combine
+from stratify.ingest import identity
+from stratify.ingest.checks import (
+    DUPLICATE,
+    REPEAT,
+    SHAPE,
+    TRACE_COLUMNS,
+    Check,
+    checks_of,
+    faults,
+    is_accepted,
+    number,
+    own_check,
+    prefix,
+)
+from stratify.ingest.files import InputFile
+from stratify.ingest.sources import Source
+from stratify.store import Store, quoted
+
+LOAD_ORDER = (
+    "practice",
+    "clinic_capacity",
+    "patient",
+    "registration",
+    "gp_event",
+    "gp_observation",
+    "gp_medication",
+    "apc_episode",
+    "op_attendance",
+    "ed_attendance",
+    "death",
+    "patient_flag",
+    "opt_out",
+)
+"""Patients before the rows that belong to them."""
+
+_STAGED = "landing.staged"
+_BLANKS = " \t\u00a0"
+_ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
+
+
+@dataclass(frozen=True)
+class FileAccount:
+    """What became of one file: ``received_count = loaded_count + rejected_count``."""
+
+    source_file_id: str
+    table: str
+    file_name: str
+    sha256: str
+    byte_count: int
+    declared_count: int | None
+    received_count: int
+    loaded_count: int
+    rejected_count: int
+    period_to: date
+    unknown_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One account to be: a whole file, or the rows of a prepared file that came from one original file."""
+
+    source_file_id: str
+    file: InputFile
+    file_name: str
+    received_count: int
+    shape_count: int
+    period_to: date
+
+
+def land(
+    store: Store, files: Sequence[InputFile], *, source: Source, index_date: date, key: bytes
+) -> list[FileAccount]:
+    """Read files into ``landing.*`` and set aside what breaks the contracts.
+
+    Args:
+        store: The run's store, with the database ``landing`` attached.
+        files: What :func:`inspect_files` gave.
+        source: Where they come from.
+        index_date: The day the run describes; the cut-off of files without a manifest.
+        key: The identity key.
+
+    Returns:
+        One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
+        ``audit.rejected_row``, a line per row and rule.
+
+    Raises:
+        ExtractError: a file's lines and records do not agree; it is refused whole.
+        PrivacyError: real numbers in a synthetic source, or a throwaway key for a real one.
+        RunError: rows received are not rows loaded plus rows rejected.
+    """
+    if not source.is_synthetic and key == privacy.THROWAWAY_KEY:
+        raise PrivacyError(
+            f"source {source.name}",
+            expected="the identity key of this site",
+            found="the throwaway key of invented people",
+            action=f"Set {privacy.KEY_VARIABLE} or {privacy.KEY_FILE_VARIABLE}.",
+        )
+    store.define(contracts.load("audit.source_file"))
+    store.define(contracts.load("audit.rejected_row"))
+    identity.define(store)
+    refused: list[StratifyError] = []
+    accounts: list[FileAccount] = []
+    for table in LOAD_ORDER:
+        _define(store, table)
+        pieces: list[_Piece] = []
+        for file in sorted((each for each in files if each.table == table), key=lambda each: each.file_name):
+            try:
+                pieces.extend(_land_file(store, file, source=source, index_date=index_date, key=key))
+            except ExtractError as fault:
+                refused.append(fault)
+        if any(piece.received_count for piece in pieces):
+            _mark_duplicates(store, table)
+            if table == "patient":
+                identity.link_patients(store, key=key)
+            _record_rejected(store, table)
+        accounts.extend(_account(store, table, pieces))
+    if refused:
+        raise combine(refused) from None
+    _record_accounts(store, accounts)
+    return accounts
+
+
+def _define(store: Store, table: str) -> None:
+    contract = contracts.load(f"landing.{table}")
+    columns = [f'"{column.name}" VARCHAR' for column in contract.columns]
+    columns += [f"{name} {kind}" for name, kind in TRACE_COLUMNS]
+    store.execute(f"CREATE OR REPLACE TABLE landing.{table} ({', '.join(columns)}, faults HUGEINT)")
+
+
+# One file
+
+
+def _land_file(store: Store, file: InputFile, *, source: Source, index_date: date, key: bytes) -> list[_Piece]:
+    contract = contracts.load(f"landing.{file.table}")
+    names = contract.column_names
+    cutoff = file.period_to or index_date
+    if not file.row_count:  # declared empty: nothing to stage
+        return [_Piece(_file_id(file, None), file, file.file_name, 0, 0, cutoff)]
+    pieces, numbered = _stage(store, file, cutoff)
+    if "nhs_number" in names:
+        identity.learn_numbers(store, _STAGED, source=source, key=key, file_name=file.file_name)
+    identity.learn_codes(store, _STAGED, _checked_code_columns(file.table))
+    joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
+    if "nhs_number" in names:
+        joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
+        row_key = number_key = "known_key"
+    if "source_patient_id" in names and file.table != "patient":
+        joins += " LEFT JOIN landing.patient_link ON link_org = org_code AND link_patient = source_patient_id"
+        link_key = "linked_key"
+        row_key = "coalesce(known_key, linked_key)" if number_key == "known_key" else "linked_key"
+    columns = ", ".join(f'"{name}"' for name in names)
+    store.execute(
+        f"INSERT INTO landing.{file.table} SELECT {columns}, {row_key}, source_file_id, source_row, "
+        f"{faults(file.table, data_cutoff=cutoff)} FROM (SELECT {columns}, source_file_id, source_row, "
+        f"{number_key} AS known_key, {link_key} AS linked_key FROM {numbered}{joins}) "
+        "ORDER BY source_file_id, source_row"
+    )
+    store.execute(f"DROP TABLE {_STAGED}")
+    return pieces
+
+
+def _checked_code_columns(table: str) -> list[str]:
+    return [
+        check.column
+        for check in checks_of(table)
+        if check.rule and check.column and check.rule_id.endswith("-verhoeff")
+    ]
+
+
+def _stage(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Piece], str]:
+    """Read a file into the staging table as clean text, check that no record was lost, and number its lines.
+
+    Gives the accounts to be and what to write after FROM: the records with ``source_file_id`` and ``source_row``.
+    """
+    whole_id = _file_id(file, None)
+    fields = ", ".join(f'{_clean(name)} AS "{name}"' for name in contracts.load(f"landing.{file.table}").column_names)
+    if file.has_origin:
+        fields += ", CAST(source_file_name AS VARCHAR) AS origin, TRY_CAST(source_line AS BIGINT) AS origin_line"
+    store.execute(f"DROP TABLE IF EXISTS {_STAGED}")
+    store.execute("DROP TABLE IF EXISTS reject_errors")
+    store.execute("DROP TABLE IF EXISTS reject_scans")
+    database_error: type[Exception] = sys.modules[type(store.connection).__module__].Error
+    is_read = False
+    try:
+        store.execute(f"CREATE TABLE {_STAGED} AS SELECT {fields} FROM {_reader(file)}")
+        is_read = True
+    except database_error:
+        pass  # its message may hold a line of the file; raised below, outside, so that nothing is chained to it
+    if not is_read:
+        raise _refused(file, "a file that can be read", "one that cannot (the reason may hold a value: not shown)")
+    loaded = int(store.scalar(f"SELECT count(*) FROM {_STAGED}"))
+    lines = _reject_lines(store, file)
+    if loaded + len(lines) != file.row_count:
+        raise _refused(
+            file,
+            f"{file.row_count} records, as it has lines below the header",
+            f"{loaded} records and {len(lines)} lines that are none: a quote never closed, a line break inside a "
+            "value, or a blank line" + (f", near line {lines[0]}" if lines else ""),
+        )
+    if file.has_origin:
+        return _name_origins(store, file, cutoff)
+    _record_shape(store, file, whole_id, lines)
+    piece = _Piece(whole_id, file, file.file_name, file.row_count, len(lines), cutoff)
+    return [piece], _numbered(store, whole_id, lines)
+
+
+def _reader(file: InputFile) -> str:
+    path = quoted(file.path)
+    if file.format == "parquet":
+        return f"read_parquet('{path}')"
+    columns = ", ".join(f"'{_identifier(name)}': 'VARCHAR'" for name in file.header)
+    return (
+        f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = true, delim = ',', quote = '\"', "
+        "escape = '\"', nullstr = '', store_rejects = true)"
+    )
+
+
+def _identifier(name: str) -> str:
+    return name.replace("'", "''")
+
+
+def _clean(name: str) -> str:
+    """Write a raw column as clean text: no blanks around, empty is null, no separators in NHS numbers and ICD-10."""
+    text = f"trim(CAST(\"{name}\" AS VARCHAR), '{_BLANKS}')"
+    if name == "nhs_number":
+        text = f"regexp_replace({text}, '[ -]', '', 'g')"
+    elif _ICD10_COLUMN.fullmatch(name):
+        # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
+        text = f"regexp_replace(upper({text}), '[. ]', '', 'g')"
+        text = f"regexp_replace(regexp_replace({text}, '[-+*†]+$', ''), '^(.{{3,}}?)X+$', '\\1')"
+    return f"nullif({text}, '')"
+
+
+def _reject_lines(store: Store, file: InputFile) -> list[int]:
+    if file.format == "parquet":
+        return []
+    return [int(line) for (line,) in store.rows("SELECT DISTINCT line FROM reject_errors ORDER BY line")]
+
+
+def _numbered(store: Store, source_file_id: str, lines: list[int]) -> str:
+    """Write the staged records with their file and line: the header is line 1, rejected lines are counted in."""
+    staged = f"(SELECT *, CAST(rowid AS BIGINT) AS record FROM {_STAGED})"
+    identified = f"'{source_file_id}' AS source_file_id"
+    if not lines:
+        return f"(SELECT *, record + 2 AS source_row, {identified} FROM {staged})"
+    # The j-th rejected line, l, comes after l - 2 - j accepted records; records from there on lie one line further.
+    steps: dict[int, int] = {}
+    for before, line in enumerate(lines):
+        steps[line - 2 - before] = before + 1
+    frame = pl.DataFrame({"first_record": list(steps), "skipped": list(steps.values())})
+    with store.loaned(frame) as loan:
+        store.execute(f"CREATE OR REPLACE TEMP TABLE reject_step AS FROM {loan}")
+    return (
+        f"(SELECT r.*, record + 2 + coalesce(skipped, 0) AS source_row, {identified} FROM {staged} AS r "
+        "ASOF LEFT JOIN reject_step AS s ON r.record >= s.first_record)"
+    )
+
+
+def _name_origins(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Piece], str]:
+    """Write the staged records of a prepared file with the original file and line each came from."""
+    counts = store.rows(f"SELECT origin, count(*), count(origin_line) FROM {_STAGED} GROUP BY ALL ORDER BY ALL")
+    if any(origin is None or total != numbered for origin, total, numbered in counts):
+        raise _refused(file, "source_file_name and source_line on every row", "rows without")
+    pieces = [_Piece(_file_id(file, origin), file, origin, total, 0, cutoff) for origin, total, _ in counts] or [
+        _Piece(_file_id(file, None), file, file.file_name, 0, 0, cutoff)
+    ]
+    frame = pl.DataFrame({"name": [p.file_name for p in pieces], "source_file_id": [p.source_file_id for p in pieces]})
+    with store.loaned(frame) as loan:
+        store.execute(f"CREATE OR REPLACE TEMP TABLE origin_file AS FROM {loan}")
+    return pieces, (
+        f"(SELECT r.*, origin_line AS source_row, source_file_id FROM {_STAGED} AS r "
+        "JOIN origin_file AS n ON r.origin = n.name)"
+    )
+
+
+def _file_id(file: InputFile, origin: str | None) -> str:
+    text = f"{file.table}:{file.sha256}" + (f":{origin}" if origin else "")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _refused(file: InputFile, expected: str, found: str) -> ExtractError:
+    return ExtractError(
+        file.file_name,
+        expected=expected,
+        found=found,
+        action="The file is refused whole. Ask the supplier for it again.",
+    )
+
+
+# Duplicates
+
+
+def _mark_duplicates(store: Store, table: str) -> None:
+    """Mark rows that share their whole key: all but the first where they say the same, all where they differ."""
+    contract = contracts.load(f"landing.{table}")
+    repeat, duplicate = own_check(table, REPEAT), own_check(table, DUPLICATE)
+    if not contract.key or repeat is None or duplicate is None:
+        return
+    keys = ", ".join(f'"{name}"' for name in contract.key)
+    filled = " AND ".join(f'"{name}" IS NOT NULL' for name in contract.key)
+    # The hash only narrows the search (eight bytes a row instead of the key); the key itself decides.
+    store.execute(
+        f"CREATE OR REPLACE TEMP TABLE shared_key AS SELECT hash({keys}) AS mark FROM landing.{table} "
+        f"WHERE {filled} GROUP BY ALL HAVING count(*) > 1"
+    )
+    if store.scalar("SELECT count(*) FROM shared_key"):
+        content = ", ".join(f'"{name}"' for name in contract.column_names)
+        store.execute(
+            "CREATE OR REPLACE TEMP TABLE sharing AS "
+            f"SELECT row_id, min(row_id) OVER same AS first_id, count(*) OVER same AS together, "
+            f"min(content) OVER same IS DISTINCT FROM max(content) OVER same AS is_different FROM "
+            f"(SELECT rowid AS row_id, {keys}, row({content}) AS content FROM landing.{table} "
+            f"WHERE {filled} AND hash({keys}) IN (SELECT mark FROM shared_key)) WINDOW same AS (PARTITION BY {keys})"
+        )
+        for check, condition in (
+            (duplicate, "together > 1 AND is_different"),
+            (repeat, "together > 1 AND NOT is_different AND row_id <> first_id"),
+        ):
+            store.execute(
+                f"UPDATE landing.{table} SET faults = faults | {number(check.weight)} "
+                f"WHERE rowid IN (SELECT row_id FROM sharing WHERE {condition})"
+            )
+        store.execute("DROP TABLE sharing")
+    store.execute("DROP TABLE shared_key")
+
+
+# Accounts
+
+
+def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount]:
+    loaded = {
+        file_id: (int(total), int(good))
+        for file_id, total, good in store.rows(
+            f"SELECT source_file_id, count(*), count(*) FILTER (WHERE {is_accepted(table)}) "
+            f"FROM landing.{table} GROUP BY ALL"
+        )
+    }
+    accounts = []
+    for piece in pieces:
+        total, good = loaded.get(piece.source_file_id, (0, 0))
+        rejected = total - good + piece.shape_count
+        if piece.received_count != good + rejected:
+            raise RunError(
+                f"{piece.file_name}, landing.{table}",
+                expected=f"{piece.received_count} rows received to be rows loaded plus rows rejected",
+                found=f"{good} loaded and {rejected} rejected",
+                action="This is a fault of the loader: report it with these counts.",
+            )
+        accounts.append(
+            FileAccount(
+                source_file_id=piece.source_file_id,
+                table=table,
+                file_name=piece.file_name,
+                sha256=piece.file.sha256,
+                byte_count=piece.file.byte_count,
+                declared_count=None if piece.file.has_origin else piece.file.declared_count,
+                received_count=piece.received_count,
+                loaded_count=good,
+                rejected_count=rejected,
+                period_to=piece.period_to,
+                unknown_columns=piece.file.unknown_columns,
+            )
+        )
+    return accounts
+
+
+def _record_accounts(store: Store, accounts: list[FileAccount]) -> None:
+    names = contracts.load("audit.source_file").column_names
+    values = {name: [getattr(each, "table" if name == "table_name" else name) for each in accounts] for name in names}
+    schema = {"declared_count": pl.Int64, "period_to": pl.Date}
+    store.create("audit.source_file", pl.DataFrame(values, schema_overrides=schema).sort("table_name", "file_name"))
+
+
+def _record_shape(store: Store, file: InputFile, source_file_id: str, lines: list[int]) -> None:
+    if not lines:
+        return
+    rule_id = f"{prefix(contracts.load(f'landing.{file.table}'))}-{SHAPE}"
+    with store.loaned(pl.DataFrame({"line": lines})) as loan:
+        store.execute(
+            "INSERT INTO audit.rejected_row (source_file_id, source_row, rule_id, table_name, column_name, scope) "
+            f"SELECT '{source_file_id}', line, '{rule_id}', '{file.table}', NULL, 'row' FROM {loan} ORDER BY line"
+        )
+
+
+def _record_rejected(store: Store, table: str) -> None:
+    """Write a line per row and rule it breaks."""
+    if not store.scalar(f"SELECT count(*) FROM landing.{table} WHERE faults <> 0"):
+        return
+
+    def listed(check: Check) -> str:
+        column = f"'{check.column}'" if check.column else "NULL"
+        return f"({number(check.weight)}, '{check.rule_id}', {column}, '{check.scope}')"
+
+    rules = ", ".join(listed(check) for check in checks_of(table))
+    store.execute(
+        "INSERT INTO audit.rejected_row (source_file_id, source_row, rule_id, table_name, column_name, scope) "
+        f"SELECT DISTINCT source_file_id, source_row, rule_id, '{table}', column_name, scope "
+        f"FROM (SELECT source_file_id, source_row, faults FROM landing.{table} WHERE faults <> 0) AS marked "
+        f"JOIN (VALUES {rules}) AS c (weight, rule_id, column_name, scope) ON (marked.faults & c.weight) <> 0 "
+        "ORDER BY ALL"
+    )

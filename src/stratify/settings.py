@@ -1,0 +1,126 @@
+"""What one deployment says about itself: a typed YAML file, with overrides from the environment and the command line.
+
+``privacy`` (purpose and opt-out policy) has no default: nobody runs this without having decided. The identity key is
+never a setting; see ``privacy.read_key``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stratify.errors import SettingsError
+from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
+
+_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "clinical", "memory_limit", "threads")
+
+
+class Settings(BaseModel):
+    """Settings of one weekly run.
+
+    Attributes:
+        extracts: Folder the extract files are in.
+        source: Layout of those files, for example ``canonical``.
+        out: Folder the outputs go to.
+        index_date: The day the run describes; windows end the day before.
+        privacy: Purpose and opt-out policy.
+        organisation: Who runs it; printed on every cover.
+        contact: How to report a concern about somebody's list entry; printed on every cover.
+        clinical: Folder of clinical definitions; those that come with stratify when absent.
+        memory_limit: Of the working store, for example ``4GB``.
+        threads: Of the working store; results do not depend on it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    extracts: Path
+    source: str
+    out: Path
+    index_date: date
+    privacy: PrivacyPolicy
+    organisation: str = "Organisation not named in the settings"
+    contact: str = "Tell the team that runs stratify in your organisation"
+    clinical: Path | None = None
+    memory_limit: str | None = None
+    threads: int | None = None
+
+
+def load_settings(
+    file: Path | None,
+    *,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    today: date,
+    synthetic_sources: frozenset[str] = frozenset(),
+) -> Settings:
+    """Bring file, environment (``STRATIFY_EXTRACTS`` ...) and command line together; the last named wins.
+
+    Args:
+        file: A YAML settings file, or None: then the source must be a synthetic one, and runs under a stand-in policy.
+        environment: The environment variables.
+        overrides: What the command line gives; None values are left out.
+        today: The index date when nothing else gives one.
+        synthetic_sources: Names of the sources that need no settings file.
+
+    Raises:
+        SettingsError: a setting is missing, unknown or of the wrong kind; all in one message.
+    """
+    found: dict[str, Any] = {}
+    where = "the command line"
+    if file is not None:
+        where = f"settings file {file.name}"
+        found = _read(file, where)
+        folder = file.resolve().parent
+        for name in ("extracts", "out", "clinical"):
+            if isinstance(found.get(name), str):
+                found[name] = Path(os.path.normpath(folder / found[name]))
+    for name in _FROM_ENVIRONMENT:
+        if environment.get(f"STRATIFY_{name.upper()}"):
+            found[name] = environment[f"STRATIFY_{name.upper()}"]
+    found |= {name: value for name, value in overrides.items() if value is not None}
+    found.setdefault("index_date", today)
+    if "privacy" not in found and found.get("source") in synthetic_sources:
+        found["privacy"] = STAND_IN_POLICY
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as fault:
+        details = []
+        for each in fault.errors(include_input=False, include_url=False):
+            place = ".".join(str(part) for part in each["loc"])
+            message = (
+                "is missing and has no default"
+                if each["type"] == "missing"
+                else each["msg"].removeprefix("Value error, ")
+            )
+            message = "is no setting" if each["type"] == "extra_forbidden" else message
+            details.append(f"{place} {message}" if place else message)
+        raise SettingsError(
+            where,
+            expected="every setting that docs/deploy.md lists, of its kind",
+            found="; ".join(details),
+            action="Correct the settings; whoever is responsible for the data decides purpose and opt-out policy.",
+        ) from None
+
+
+def _read(file: Path, where: str) -> dict[str, Any]:
+    if not file.is_file():
+        raise SettingsError(where, expected="a YAML file", found="no file of that name", action="Correct the path.")
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        line = f"line {mark.line + 1}" if mark else "some line"
+        raise SettingsError(
+            where, expected="YAML", found=f"text that is none at {line}", action="Correct the indentation."
+        ) from None
+    if not isinstance(found, dict):
+        raise SettingsError(
+            where, expected="settings, one a line", found="something else", action="See docs/deploy.md."
+        )
+    return found
