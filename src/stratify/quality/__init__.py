@@ -1,0 +1,14 @@
+"""The verdict on each table: which contract rules failed, how often, and whether the run may go on.
+
+Belongs here: Great Expectations (nowhere else), the second, independent count beside it, verdicts, and the data
+quality page. Does not belong: setting rows aside (``ingest``), what a rule says (``contracts``), and any value of a
+record: results, page and errors hold counts and names only.
+"""
+
+from __future__ import annotations
+
+from stratify.quality.checks import check_tables
+from stratify.quality.page import results_page
+from stratify.quality.results import RuleResult, overall_verdict, results_frame, results_from, verdicts
+
+__all__ = ["RuleResult", "check_tables", "overall_verdict", "results_frame", "results_from", "results_page", "verdicts"]

@@ -1,0 +1,348 @@
+"""Counts the rows that break each contract rule, twice, and gives each rule its verdict.
+
+Great Expectations counts with its own expectation where it has one (missing, pattern, values, duplicate, row count)
+and with the contract's predicate otherwise; plain SQL counts the same rules in one pass per table. If the two differ
+the run stops: one of them has misread the rule. Belongs here: turning rules into expectations, both counts, their
+comparison. Does not belong: the wording of rules and predicates (``contracts``).
+
+Great Expectations keeps failing values in its results, its messages and its log. It is asked for counts only, its
+messages are dropped, and its log is silent while it works.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from stratify import contracts
+from stratify.errors import QualityError
+from stratify.quality.results import ABOUT_TABLE, RuleResult, Stage, rule_verdict
+
+if TYPE_CHECKING:
+    from great_expectations.datasource.fluent import SQLDatasource
+    from great_expectations.expectations.expectation import Expectation
+
+    from stratify.contracts import Rule, TableContract
+    from stratify.store import Store
+
+_COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+_COUNTED_AS: Final = ("unexpected_count", "observed_value")
+
+_MEND_RULE: Final = "Correct the rule in the table's contract, then run again."
+_MEND_COUNT: Final = "One of the two misreads the rule: do not use the data; correct the rule or the check."
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A rule, the SQL that is true for its bad rows (None: not a property of one row), and the key it is about."""
+
+    rule: Rule
+    predicate: str | None
+    key: tuple[str, ...] = ()
+
+
+def check_tables(
+    store: Store,
+    tables: Sequence[TableContract],
+    *,
+    stage: Stage,
+    rejected_percent: Mapping[str, float],
+    data_cutoff: date,
+) -> list[RuleResult]:
+    """Check tables of a run against their contracts.
+
+    A duplicate is a row whose whole key is filled and shared with another row; all of them count. An empty value
+    breaks no rule but the one that asks for it. Nothing that is not committed is seen.
+
+    Args:
+        store: The run's working store, holding the tables.
+        tables: Contracts of the tables to check.
+        stage: ``landing`` tables hold text as read, and rows that fail are set aside elsewhere; ``core`` (also
+            derived) and ``out`` tables are typed, and an error in them blocks.
+        rejected_percent: Share of rows set aside per table, 0 to 100; asked for where the contract limits it.
+        data_cutoff: The day the extract describes.
+
+    Returns:
+        One result per table and rule, in order of ``tables`` and of the rules in each contract.
+
+    Raises:
+        QualityError: a table is not there, a rule cannot be counted, or its two counts differ. Verdicts raise nothing.
+    """
+    results: list[RuleResult] = []
+    with _expectations(store) as ask:
+        for table in tables:
+            results.extend(_check_table(store, ask, table, stage, rejected_percent, data_cutoff))
+    return results
+
+
+def _check_table(
+    store: Store,
+    ask: _Asker,
+    table: TableContract,
+    stage: Stage,
+    rejected_percent: Mapping[str, float],
+    data_cutoff: date,
+) -> list[RuleResult]:
+    checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
+    _require_columns(store, table)
+    asked = ask.count(table, checks)
+    row_count, counted = _count_plainly(store, table, checks)
+    results = []
+    for check in checks:
+        rule = check.rule
+        if rule.kind == "rejected_percent":
+            failed_count = _share_failed(table, rule, rejected_percent)
+        else:
+            found = counted[rule.id]
+            if asked[rule.id] != found:
+                raise QualityError(
+                    f"{table.name}, rule {rule.id}",
+                    expected="the same count from Great Expectations and from plain SQL",
+                    found=f"{asked[rule.id]} and {found} of {row_count} rows",
+                    action=_MEND_COUNT,
+                )
+            failed_count = int(found < _minimum_rows(rule)) if rule.kind == "row_count" else found
+        results.append(
+            RuleResult(
+                table=table.name,
+                rule_id=rule.id,
+                column=rule.column,
+                severity=rule.severity,
+                row_count=row_count,
+                failed_count=failed_count,
+                verdict=rule_verdict(kind=rule.kind, severity=rule.severity, failed_count=failed_count, stage=stage),
+                description=rule.description,
+                is_about_table=rule.kind in ABOUT_TABLE,
+            )
+        )
+    return results
+
+
+def _plan(table: TableContract, rule: Rule, *, raw: bool, data_cutoff: date) -> _Check:
+    if rule.kind in ABOUT_TABLE:
+        if rule.limit is None:
+            raise _unusable(table, rule, "a limit", "none")
+        return _Check(rule, None)
+    if rule.kind == "duplicate":
+        key = (rule.column,) if rule.column else table.key
+        if not key:
+            raise _unusable(table, rule, "a key", "none")
+        return _Check(rule, None, key)
+    predicate = contracts.predicate(table, rule, raw=raw, data_cutoff=data_cutoff)
+    if predicate is None:
+        raise _unusable(table, rule, "a predicate for bad rows", "none")
+    return _Check(rule, predicate)
+
+
+def _unusable(table: TableContract, rule: Rule, expected: str, found: str) -> QualityError:
+    return QualityError(f"{table.name}, rule {rule.id}", expected=expected, found=found, action=_MEND_RULE)
+
+
+def _share_failed(table: TableContract, rule: Rule, rejected_percent: Mapping[str, float]) -> int:
+    if table.name not in rejected_percent:
+        raise _unusable(table, rule, "the share of rows set aside", "none told")
+    percent = rejected_percent[table.name]
+    within = not math.isnan(percent) and rule.limit is not None and percent <= rule.limit
+    return int(not within)
+
+
+def _minimum_rows(rule: Rule) -> int:
+    """A row count rule says "more than": the least whole number that is."""
+    return math.floor(rule.limit or 0) + 1
+
+
+# The plain count
+
+
+def _require_columns(store: Store, table: TableContract) -> None:
+    layer, name = table.name.split(".")
+    rows = store.rows(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = $2 AND "
+        "(schema_name = $1 AND database_name = current_database() OR database_name = $1 AND schema_name = 'main')",
+        [layer, name],
+    )
+    lacking = [column.name for column in table.columns if (column.name,) not in set(rows)]
+    if lacking:
+        raise QualityError(
+            table.name,
+            expected="a table with the columns of its contract",
+            found="no such table" if not rows else f"none named {', '.join(lacking)}",
+            action="Correct the step that writes it, or the contract.",
+        )
+
+
+def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check]) -> tuple[int, dict[str, int]]:
+    """Count every rule of a table in one pass, and each key in one more (together they are far slower)."""
+    row_checks = [check for check in checks if check.predicate is not None]
+    counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.predicate})" for check in row_checks)]
+    (row_count, *failed) = _one_row(store, table, f"SELECT {', '.join(counts)} FROM {table.name}")
+    counted = {check.rule.id: count for check, count in zip(row_checks, failed, strict=True)}
+    for check in checks:
+        if check.rule.kind == "row_count":
+            counted[check.rule.id] = row_count
+        elif check.key:
+            columns = ", ".join(f'"{column}"' for column in check.key)
+            filled = " AND ".join(f'"{column}" IS NOT NULL' for column in check.key)
+            groups = f"SELECT count(*) AS sharing FROM {table.name} WHERE {filled} GROUP BY {columns}"
+            (counted[check.rule.id],) = _one_row(
+                store, table, f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM ({groups} HAVING count(*) > 1)"
+            )
+    return row_count, counted
+
+
+def _one_row(store: Store, table: TableContract, sql: str) -> tuple[int, ...]:
+    from stratify.quality.dialect import database_error
+
+    try:
+        return store.rows(sql)[0]
+    except database_error(store.connection):
+        pass  # its message may hold a value; raised below, outside, so that nothing is chained to it
+    raise QualityError(table.name, expected="rules that can be counted", found="one that cannot", action=_MEND_RULE)
+
+
+# Great Expectations
+
+
+class _Asker:
+    """Puts the checks of one table at a time to Great Expectations."""
+
+    def __init__(self, source: SQLDatasource, faults: tuple[type[Exception], ...]) -> None:
+        self._source, self._faults = source, faults
+
+    def count(self, table: TableContract, checks: Sequence[_Check]) -> dict[str, int]:
+        """Give the count of each rule, by rule id; the row count for a rule about that."""
+        import great_expectations as gx
+
+        asked = [check for check in checks if check.rule.kind != "rejected_percent"]
+        if not asked:
+            return {}
+        layer, name = table.name.split(".")
+        answers: Any = None
+        try:
+            asset = self._source.add_table_asset(name=table.name, table_name=name, schema_name=layer)
+            batch = asset.add_batch_definition_whole_table("whole").get_batch()
+            suite = gx.ExpectationSuite(table.name, expectations=[_expectation(table, check) for check in asked])
+            answers = batch.validate(suite, result_format=_COUNTS_ONLY).results
+        except self._faults:
+            pass  # its message may hold a value; raised below, outside, so that nothing is chained to it
+        if answers is None:
+            raise QualityError(
+                table.name, expected="a table Great Expectations can check", found="one it cannot", action=_MEND_RULE
+            )
+        counts: dict[str, int] = {}
+        for answer in answers:
+            rule_id = answer.expectation_config.meta["rule_id"]
+            found = answer.result
+            # A sum over no rows is null: an empty table has no count, and no bad row either.
+            empty = 0 if found.get("element_count") == 0 else None
+            count = next((found[key] for key in _COUNTED_AS if found.get(key) is not None), empty)
+            if _has_raised(answer.exception_info) or not isinstance(count, int):
+                raise _cannot(table, rule_id)
+            counts[rule_id] = count
+        for check in asked:
+            if check.rule.id not in counts:
+                raise _cannot(table, check.rule.id)
+        return counts
+
+
+def _cannot(table: TableContract, rule_id: str) -> QualityError:
+    return QualityError(
+        f"{table.name}, rule {rule_id}",
+        expected="a rule Great Expectations can evaluate",
+        found="an error while it did (not shown: it may hold a value)",
+        action=_MEND_RULE,
+    )
+
+
+def _has_raised(info: Mapping[str, Any] | None) -> bool:
+    """Read both shapes of exception information: flat, or one entry per metric."""
+    if not info:
+        return False
+    if "raised_exception" in info:
+        return bool(info["raised_exception"])
+    return any(_has_raised(entry) for entry in info.values() if isinstance(entry, Mapping))
+
+
+def _expectation(table: TableContract, check: _Check) -> Expectation:
+    """Write one check as an expectation: Great Expectations' own where it has one, else over the predicate."""
+    from great_expectations import expectations as gxe
+
+    rule = check.rule
+    # Suites drop expectations that differ in metadata only, so the rule's id stands in the description as well.
+    named: dict[str, Any] = {"meta": {"rule_id": rule.id}, "description": rule.id}
+    if rule.kind == "row_count":
+        return gxe.ExpectTableRowCountToBeBetween(min_value=_minimum_rows(rule), **named)
+    if len(check.key) == 1:
+        return gxe.ExpectColumnValuesToBeUnique(column=check.key[0], **named)
+    if check.key:
+        return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(check.key), **named)
+    column = table.column(rule.column) if rule.column else None
+    if column is not None and rule.kind == "missing":
+        return gxe.ExpectColumnValuesToNotBeNull(column=column.name, **named)
+    if column is not None and column.type == "VARCHAR":
+        if rule.kind == "pattern" and column.pattern:
+            return gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=column.pattern, **named)
+        if rule.kind == "values" and column.valid_values and _is_only_list(table, rule):
+            return gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.valid_values), **named)
+    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=_query(str(check.predicate)), **named)
+
+
+def _is_only_list(table: TableContract, rule: Rule) -> bool:
+    """A column remembers one list of values; a second list is checked by its predicate."""
+    return sum(other.kind == "values" and other.column == rule.column for other in table.rules) == 1
+
+
+def _query(predicate: str) -> str:
+    """Select a constant for each bad row, never a value.
+
+    Braces are doubled for Great Expectations, colons escaped for SQLAlchemy, which would take ``:word`` for a
+    parameter.
+    """
+    literal = predicate.replace("{", "{{").replace("}", "}}").replace(":", "\\:")
+    return f"SELECT 1 AS bad FROM (SELECT * FROM {{batch}}) t WHERE {literal}"
+
+
+@contextmanager
+def _expectations(store: Store) -> Iterator[_Asker]:
+    """Open Great Expectations over the store's own connection, silent, and put everything back after."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+        from great_expectations.datasource.fluent.interfaces import TestConnectionError
+        from great_expectations.exceptions import GreatExpectationsError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from stratify.quality.dialect import database_error, lend
+
+        # ValueError: what its models raise for an argument they refuse.
+        faults = (
+            GreatExpectationsError,
+            TestConnectionError,
+            SQLAlchemyError,
+            ValueError,
+            database_error(store.connection),
+        )
+        with _silent("great_expectations"), _silent("sqlalchemy"), lend(store.connection) as url:
+            context = gx.get_context(mode="ephemeral")
+            context.variables.progress_bars = ProgressBarsConfig(globally=False)
+            source = context.data_sources.add_sql("store", connection_string=url, create_temp_table=False)
+            yield _Asker(source, faults)
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Swallow what a library logs, whatever level its own loggers set, and let it speak again after."""
+    logger = logging.getLogger(name)
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
