@@ -1,0 +1,133 @@
+"""The text of ``out.about``: what a reader of the commissioners' file must know before using a number in it.
+
+Words and the run's own facts only; counting is for ``commissioner``, hiding and rounding for ``disclosure``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stratify import disclosure, periods
+from stratify.publish import words
+from stratify.publish.context import PublishContext
+from stratify.rules import Pathway, Score
+
+SMALLEST_PRACTICE = 500
+"""Practices with fewer registered people get no breakdown of their own."""
+
+NOT_GRADED = "not graded"
+"""What ``tier`` says of people without one."""
+
+UNKNOWN = "unknown"
+"""Deprivation quintile of people without one."""
+
+
+def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+    """Give topics and their text in reading order, numbered so that they sort that way.
+
+    Args:
+        context: The run.
+        not_counted: Why people are not counted, and how many.
+    """
+    topics = [*_the_run(context), *_the_counts(not_counted), *_the_rules(context), *_the_small_print(context)]
+    return [(f"{number:02} {topic}", detail) for number, (topic, detail) in enumerate(topics, 1)]
+
+
+def _the_run(context: PublishContext) -> list[tuple[str, str]]:
+    stamp = [("TEST", "Invented patients. Not for use in planning, payment or care.")] if context.is_test else []
+    day = periods.in_words(context.index_date)
+    cutoffs = [
+        f"{words.source_in_words(table)}: {periods.in_words(until)}"
+        for table, until in sorted(context.data_cutoffs.items())
+    ]
+    return [
+        *stamp,
+        (
+            "What this is",
+            "People on each pathway, by what was proposed and by tier, for each practice, network and board, with the "
+            "registered population beside it. Counts under disclosure control; there is no person in it.",
+        ),
+        ("Run", context.run_id),
+        ("Index date", f"{day}: what is described is the state on that day."),
+        (
+            "Purpose",
+            f"Purpose of the run: {words.plain(context.purpose)}. This file is for secondary use: planning and "
+            "commissioning, never the care of a person, and never an attempt to identify one.",
+        ),
+        ("Data up to", "; ".join(cutoffs) or "not known"),
+    ]
+
+
+def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+    left_out = [f"{_suppressed(number)}: {reason}" for reason, number in not_counted]
+    return [
+        (
+            "Who is counted",
+            "People registered with a known practice on the index date who did not object to being counted. Whoever a "
+            "pathway leaves out is counted under the decision 'excluded' when registered; people who died, left or "
+            "never registered are not.",
+        ),
+        ("Who is not counted", "; ".join(left_out) + "." if left_out else "Nobody was left out."),
+        (
+            "Reading the tables",
+            "A row is there only when there is at least one person: a row that is absent is a nought. 'all' stands for "
+            "everybody in that column, so never add rows with 'all' to rows without. Tier "
+            f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
+            "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "
+            "counts.",
+        ),
+        (
+            "Disclosure control",
+            "The method of HES and ECDS: 0 stays 0, 1 to 7 are hidden (people_count is empty, is_suppressed is true), "
+            "others are rounded to the nearest 5. Totals come from exact counts and are then rounded, so rounded parts "
+            "need not add up. More is hidden wherever a hidden number could be worked out from totals and parts. A "
+            f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Make rates "
+            "from these counts. Do not compare files of different weeks to find small changes.",
+        ),
+    ]
+
+
+def _the_rules(context: PublishContext) -> list[tuple[str, str]]:
+    pathways = sorted(context.pathways.values(), key=lambda each: each.id)
+    scores = sorted(context.scores.values(), key=lambda each: each.id)
+    return [
+        *((f"Pathway {each.id}", _pathway_text(each, context.scores)) for each in pathways),
+        *(
+            (f"Score {each.id}", f"{each.label}, version {each.version}. Source: {_tidy(each.source)}")
+            for each in scores
+        ),
+    ]
+
+
+def _the_small_print(context: PublishContext) -> list[tuple[str, str]]:
+    return [
+        (
+            "Known limits",
+            "Provisional: records that arrive late change later runs. A tier or a decision is a proposal: the "
+            "clinician decides, and what was decided is not in this file. People without a valid NHS number are judged "
+            "by the practice's own record alone, since hospital data cannot be joined. A difference between practices "
+            "may be one of coding and not of need.",
+        ),
+        (
+            "How to cite",
+            f"stratify {context.code_version}, run {context.run_id}, {periods.in_words(context.index_date)}.",
+        ),
+        ("Program and rules", f"Version {context.code_version}; digest of all rules {context.rule_digest}."),
+        ("Contact", context.contact),
+    ]
+
+
+def _pathway_text(pathway: Pathway, scores: Mapping[str, Score]) -> str:
+    score = scores.get(pathway.tier_from)
+    tiers = f" Tiers: {'; '.join(f'{each.tier} = {each.label}' for each in score.tiers)}." if score else ""
+    return f"{pathway.label}, version {pathway.version} ({pathway.status}). Source: {_tidy(pathway.source)}.{tiers}"
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")
+
+
+def _suppressed(number: int) -> str:
+    if 0 < number <= disclosure.LARGEST_HIDDEN:
+        return f"{disclosure.in_words(number)} people"
+    return f"about {disclosure.rounded(number):,} people" if number else "nobody"

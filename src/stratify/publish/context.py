@@ -1,0 +1,100 @@
+"""What every output says about the run it came from, and how rows and files are named without naming anybody."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from stratify import contracts
+from stratify.errors import ContractError
+from stratify.rules import Pathway, Score
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class PublishContext:
+    """The run as its readers need to know it.
+
+    Attributes:
+        run_id: Id of the run.
+        index_date: The day the run describes; lists are for the week that begins on it.
+        is_test: The run is on invented patients: every output is stamped.
+        pathways: Pathway definitions by id.
+        scores: Score definitions by id.
+        data_cutoffs: Last day covered by each landing table's extract.
+        purpose: The purpose the data were released for.
+        withheld: Why people were left out of the whole run, and how many; objections to this use.
+        code_version: Version of the program.
+        rule_digest: Digest of all clinical definitions.
+        contact: How to report a concern.
+    """
+
+    run_id: str
+    index_date: date
+    is_test: bool
+    pathways: dict[str, Pathway]
+    scores: dict[str, Score]
+    data_cutoffs: dict[str, date]
+    purpose: str
+    withheld: list[tuple[str, int]]
+    code_version: str
+    rule_digest: str
+    contact: str
+
+    def file_name(self, stem: str, suffix: str) -> str:
+        """Name a dated file, with TEST in it for a run on invented patients."""
+        return f"{stem}_{'TEST_' if self.is_test else ''}{self.index_date.isoformat()}.{suffix}"
+
+
+def row_reference(run_id: str, place: str, patient_key: str) -> str:
+    """Give the reference of a person's row on one list: the same in a re-run, another in every other list and run."""
+    digest = hashlib.sha256(f"{run_id}{place}{patient_key}".encode()).hexdigest()[:12].upper()
+    return f"{digest[:4]}-{digest[4:8]}-{digest[8:]}"
+
+
+def folder_name(name: str) -> str:
+    """Give a code or id as the name of a folder.
+
+    Raises:
+        ContractError: it has characters that could lead out of the folder it belongs in.
+    """
+    if not _SAFE_NAME.fullmatch(name):
+        raise ContractError(
+            "publish",
+            expected="practice codes and clinic ids of letters, digits, - and _",
+            found="one with other characters",
+            action="Correct the practice reference or the pathway definition.",
+        )
+    return name
+
+
+def check_frame(frame: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Hold a frame to the contract of what is handed over, and give it with the contract's columns in order.
+
+    Raises:
+        ContractError: a column is missing or too many, a required value is empty, or a key occurs twice.
+    """
+    contract = contracts.load(name)
+    odd = sorted(set(frame.columns) ^ set(contract.column_names))
+    if odd:
+        found = f"a difference in {', '.join(odd)}"
+    else:
+        faults = [
+            f"{empty} without {column.name}"
+            for column in contract.columns
+            if column.is_required and (empty := frame[column.name].null_count())
+        ]
+        doubled = frame.height - frame.select(contract.key).n_unique() if frame.height else 0
+        if doubled:
+            faults.append(f"{doubled} with a {' and '.join(contract.key)} that occurs before")
+        found = f"of {frame.height} rows, {' and '.join(faults)}" if faults else ""
+    if found:
+        raise ContractError(
+            name, expected="rows that keep the contract", found=found, action="Correct the step that writes it."
+        )
+    return frame.select(contract.column_names)

@@ -1,0 +1,375 @@
+"""Direct care: for each practice the clinic lists, worklists and offers of its own patients, and of nobody else's.
+
+Belongs here: who goes into which file of which practice, and why everybody else of a pathway does not. How a workbook
+looks is in ``workbook``, how an offers file does is in ``offers``. People without a practice have no list: nobody may
+see them here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stratify import contracts
+from stratify.publish import words
+from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
+from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
+from stratify.rules import Clinic, Pathway
+from stratify.store import Store
+
+_TOP_REASONS = 3
+_DAYS = 7
+_ON_THIS_LIST = 6
+_IDENTITY = ("row_reference", "nhs_number", "family_name", "given_names", "date_of_birth")
+_STATUS_WORDS = {
+    "died": ("Do not contact", "Recorded as having died"),
+    "left": ("Not called", "No longer registered with the practice"),
+}
+
+_PEOPLE = f"""
+SELECT p.*, d.tier, d.tier_rank, d.data_gaps, d.reason AS rule_reason, r.reasons,
+    c.age_years, c.sex, c.usual_gp_id, c.contact_preference, c.preferred_language, c.interpreter_needed, c.ais_format,
+    c.has_digital_access, c.person_status, c.is_spine_sensitive, c.is_hospital_linked, c.identity_doubt,
+    coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, i.nhs_number, i.family_name, i.given_names,
+    CASE WHEN NOT c.is_spine_sensitive THEN i.phone_mobile END AS phone_mobile
+FROM derived.placement AS p
+JOIN derived.pathway_decision AS d USING (patient_key, pathway)
+JOIN core.person AS c USING (patient_key)
+LEFT JOIN identity.person AS i USING (patient_key)
+LEFT JOIN (
+    SELECT patient_key, pathway, list(text ORDER BY position) AS reasons
+    FROM derived.reason WHERE position <= {_TOP_REASONS} GROUP BY patient_key, pathway
+) AS r USING (patient_key, pathway)
+WHERE p.practice_code IS NOT NULL AND p.decision <> 'not_eligible'
+ORDER BY p.practice_code, p.patient_key, p.pathway
+"""
+
+_SESSIONS = """
+SELECT clinic_id, practice_code, clinic_date, min(slots) AS places,
+    list(role ORDER BY role) AS roles, string_agg(DISTINCT venue, ', ' ORDER BY venue) AS venue
+FROM core.clinic_capacity GROUP BY clinic_id, practice_code, clinic_date ORDER BY ALL
+"""
+
+_PRACTICES = """
+SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROUP BY practice_code ORDER BY ALL
+"""
+
+Row = dict[str, Any]
+
+
+def write_direct_care(store: Store, folder: Path, context: PublishContext) -> list[Path]:
+    """Write a workbook for each practice and clinic or worklist, and a file of offers for each practice that has any.
+
+    A workbook is written where somebody of the practice is listed or waiting, and where the clinic has a session for
+    the practice in the coming week: an empty list says that it is empty.
+
+    Args:
+        store: The run's store, with ``identity`` attached.
+        folder: Where the practices' folders go.
+        context: The run.
+
+    Returns:
+        The files written, sorted.
+
+    Raises:
+        ContractError: rows do not keep ``out.clinic_list``, ``out.not_listed`` or ``out.self_management_offer``.
+    """
+    clinics = _clinics(context.pathways.values())
+    names = dict(store.rows(_PRACTICES))
+    sessions = _sessions(store, context)
+    by_practice: dict[str, list[Row]] = {}
+    for row in store.frame(_PEOPLE).iter_rows(named=True):
+        by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
+    for practice, clinic_id in sessions:
+        if clinic_id in clinics:
+            by_practice.setdefault(practice, [])
+    written: list[Path] = []
+    for practice in sorted(by_practice):
+        rows = by_practice[practice]
+        home = folder / folder_name(practice)
+        wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
+        wanted |= {clinic_id for code, clinic_id in sessions if code == practice}
+        for clinic_id in sorted(wanted & set(clinics)):
+            book = _workbook(
+                clinics[clinic_id],
+                rows,
+                context,
+                practice_code=practice,
+                practice_name=names.get(practice, practice),
+                sessions=sessions.get((practice, clinic_id), ()),
+            )
+            path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
+            write_workbook(path, book, context)
+            written.append(path)
+        offered = [row for row in rows if row["placement"] == "offered"]
+        if offered:
+            path = home / OFFERS_PLACE / context.file_name("offers", "csv")
+            write_offers(path, offered, context)
+            written.append(path)
+    return sorted(written)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A clinic or worklist and the pathways that send people to it."""
+
+    clinic: Clinic
+    pathways: tuple[Pathway, ...]
+
+
+def _clinics(pathways: Iterable[Pathway]) -> dict[str, _Place]:
+    """Give every clinic and worklist with the pathways that feed it; the first pathway's words are used."""
+    found: dict[str, _Place] = {}
+    for pathway in sorted(pathways, key=lambda each: (each.precedence, each.id)):
+        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+            before = found.get(clinic.id)
+            found[clinic.id] = (
+                _Place(before.clinic, (*before.pathways, pathway)) if before else _Place(clinic, (pathway,))
+            )
+    return found
+
+
+def _sessions(store: Store, context: PublishContext) -> dict[tuple[str, str], tuple[Session, ...]]:
+    first, last = context.index_date, context.index_date + timedelta(days=_DAYS)
+    found: dict[tuple[str, str], tuple[Session, ...]] = {}
+    for clinic_id, practice, day, places, roles, venue in store.rows(_SESSIONS):
+        if first <= day < last:
+            here = Session(day, int(places), words.roles_in_words(tuple(roles)), venue or "")
+            found[practice, clinic_id] = (*found.get((practice, clinic_id), ()), here)
+    return found
+
+
+def _in_words(row: Row, context: PublishContext) -> Row:
+    """Add to a row what its codes mean in words."""
+    pathway = context.pathways[row["pathway"]]
+    number = row["nhs_number"]
+    gaps = [each.strip() for each in (row["data_gaps"] or "").split(";") if each.strip()]
+    if not row["is_hospital_linked"] and not any("ospital data" in gap for gap in gaps):
+        gaps.append("Hospital data not linked")
+    if row["identity_doubt"] and row["decision"] != "excluded":
+        gaps.append(f"Identity to be confirmed: {row['identity_doubt']}")
+    return {
+        **row,
+        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,
+        "sex": words.sex_in_words(row["sex"]),
+        "contact": words.contact_in_words(row["contact_preference"], row["is_spine_sensitive"]),
+        "language": words.language_in_words(row["preferred_language"], row["interpreter_needed"]),
+        "formats": words.formats_in_words(row["ais_format"]),
+        "tier": words.tier_in_words(pathway, context.scores, row["tier"]),
+        "why": "\n".join(f"• {text}" for text in row["reasons"] or [row["rule_reason"]]),
+        "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
+        "other_needs": "\n".join(each.strip() for each in (row["other_needs"] or "").split(";") if each.strip())
+        or None,
+    }
+
+
+def _workbook(
+    place: _Place,
+    everybody: Sequence[Row],
+    context: PublishContext,
+    *,
+    practice_code: str,
+    practice_name: str,
+    sessions: Sequence[Session],
+) -> ClinicWorkbook:
+    feeding = {pathway.id for pathway in place.pathways}
+    rows = [
+        {**row, "row_reference": row_reference(context.run_id, place.clinic.id, row["patient_key"])}
+        for row in everybody
+        if row["pathway"] in feeding
+    ]
+    here = [row for row in rows if row["clinic_id"] == place.clinic.id]
+    listed = _one_each(row for row in here if row["placement"] == "listed")
+    on_list = {row["patient_key"] for row in listed}
+    waiting = _one_each(row for row in here if row["placement"] == "waiting" and row["patient_key"] not in on_list)
+    others = [row for row in rows if row["patient_key"] not in on_list]
+
+    return ClinicWorkbook(
+        clinic=place.clinic,
+        pathways=place.pathways,
+        practice_code=practice_code,
+        practice_name=practice_name,
+        sessions=tuple(sessions),
+        counts=_counts(place, rows, listed, on_list, context),
+        listed=check_frame(_list_frame(listed, place), "out.clinic_list"),
+        tier_ranks=tuple(row["tier_rank"] for row in listed),
+        waiting=_waiting_frame(waiting),
+        waiting_ranks=tuple(row["tier_rank"] for row in waiting),
+        not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
+    )
+
+
+def _rank(row: Row) -> tuple[bool, int]:
+    return (row["priority_rank"] is None, row["priority_rank"] or 0)
+
+
+def _one_each(rows: Iterable[Row]) -> list[Row]:
+    """Keep one row a person, the one that is seen first; in order of rank."""
+    found: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda each: (_rank(each), each["row_reference"], each["pathway"])):
+        found.setdefault(row["patient_key"], row)
+    return list(found.values())
+
+
+def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
+    roles = {each.id: words.roles_in_words(each.clinic(place.clinic.id).roles) for each in place.pathways}
+    records = [
+        {
+            **_identity(row),
+            "clinic_date": row["clinic_date"],
+            "priority_rank": row["priority_rank"] if row["priority_rank"] is not None else position,
+            "age_years": row["age_years"],
+            "sex": row["sex"],
+            "usual_gp_id": row["usual_gp_id"],
+            "phone_mobile": row["phone_mobile"],
+            "contact_preference": row["contact"],
+            "language": row["language"],
+            "ais_format": row["formats"],
+            "tier": row["tier"],
+            "why": row["why"],
+            "data_gaps": row["data_gaps"],
+            "other_needs": row["other_needs"],
+            "suggested_roles": roles[row["pathway"]],
+            "decision": None,
+            "decision_reason": None,
+            "decided_by": None,
+            "decided_date": None,
+        }
+        for position, row in enumerate(rows, 1)
+    ]
+    return pl.DataFrame(records, schema=_schema("out.clinic_list"))
+
+
+def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
+    records = [
+        {
+            **_identity(row),
+            "priority_rank": row["priority_rank"],
+            "age_years": row["age_years"],
+            "sex": row["sex"],
+            "phone_mobile": row["phone_mobile"],
+            "tier": row["tier"],
+            "why": row["why"],
+            "data_gaps": row["data_gaps"],
+            "why_waiting": row["placement_reason"],
+        }
+        for row in rows
+    ]
+    names = (*_IDENTITY, "priority_rank", "age_years", "sex", "phone_mobile", "tier", "why", "data_gaps")
+    schema = {name: kind for name, kind in _schema("out.clinic_list").items() if name in names}
+    return pl.DataFrame(records, schema={**schema, "why_waiting": pl.String()})
+
+
+def _not_listed_frame(rows: Sequence[Row], place: _Place, context: PublishContext) -> pl.DataFrame:
+    """Give one row a person: what happens instead, and why, pathway by pathway where there are several."""
+    people: dict[str, list[Row]] = {}
+    for row in rows:
+        people.setdefault(row["patient_key"], []).append(row)
+    records = []
+    for mine in people.values():
+        outcomes = [(context.pathways[row["pathway"]].label, *_outcome(row, place, context)) for row in mine]
+        several = len(outcomes) > 1
+
+        def lines(texts: Iterable[tuple[str, str]], several: bool = several) -> str:
+            return "\n".join(f"{label}: {text}" if several else text for label, text in texts)
+
+        ranks = [row["priority_rank"] for row in mine if row["placement"] == "waiting" and _is_here(row, place)]
+        gaps = [line for row in mine for line in (row["data_gaps"] or "").split("\n") if line]
+        records.append(
+            {
+                **_identity(mine[0]),
+                "pathway": "\n".join(label for label, _, _ in outcomes),
+                "what_happens": lines((label, happens) for label, happens, _ in outcomes),
+                "why": lines((label, why) for label, _, why in outcomes),
+                "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
+                "priority_rank": min((rank for rank in ranks if rank is not None), default=None),
+            }
+        )
+    # Whoever waits for this clinic first, in order; then by what happens, and by name to look people up.
+    frame = pl.DataFrame(records, schema=_schema("out.not_listed"))
+    return frame.sort("priority_rank", "what_happens", "family_name", "given_names", "row_reference", nulls_last=True)
+
+
+def _is_here(row: Row, place: _Place) -> bool:
+    return bool(row["clinic_id"] == place.clinic.id)
+
+
+def _outcome(row: Row, place: _Place, context: PublishContext) -> tuple[str, str]:
+    """Say what happens to somebody who is not on this list, and why."""
+    pathway = context.pathways[row["pathway"]]
+    if row["person_status"] in _STATUS_WORDS:
+        return _STATUS_WORDS[row["person_status"]]
+    match row["placement"]:
+        case "waiting":
+            return f"Waits for a place: {_label(pathway, row)}", row["placement_reason"]
+        case "held":
+            return "Held: another need is met first", row["placement_reason"]
+        case "offered":
+            return f"Is offered: {pathway.offer.label}", row["rule_reason"]
+        case "listed":
+            day = f" on {words.day_in_words(row['clinic_date'])}" if row["clinic_date"] else ""
+            return f"Is on another list: {_label(pathway, row)}{day}", row["rule_reason"]
+        case _:
+            return "Not called", row["placement_reason"]
+
+
+def _label(pathway: Pathway, row: Row) -> str:
+    return pathway.clinic(row["clinic_id"]).label if row["clinic_id"] else pathway.label
+
+
+def _counts(
+    place: _Place, rows: Sequence[Row], listed: Sequence[Row], on_list: set[str], context: PublishContext
+) -> tuple[CountLine, ...]:
+    """Count people from everybody on each pathway down to this list, so that every column adds up."""
+    listed_as = {(row["patient_key"], row["pathway"]) for row in listed}
+    tallies: dict[tuple[int, str], Counter[str]] = {}
+    for row in rows:
+        step = _step(row, place, context, on_list=on_list, listed_as=listed_as)
+        tallies.setdefault(step, Counter())[row["pathway"]] += 1
+    for always in ((5, f"Waiting for {place.clinic.label}"), (_ON_THIS_LIST, "On this list")):
+        tallies.setdefault(always, Counter())
+    everybody = Counter(row["pathway"] for row in rows)
+    ids = [pathway.id for pathway in place.pathways]
+    lines = [
+        CountLine("Everybody on the pathway at this practice", tuple(everybody[each] for each in ids), is_strong=True)
+    ]
+    for (order, text), tally in sorted(tallies.items(), key=lambda each: each[0]):
+        lines.append(CountLine(text, tuple(tally[each] for each in ids), is_strong=order == _ON_THIS_LIST))
+    return tuple(lines)
+
+
+def _step(
+    row: Row, place: _Place, context: PublishContext, *, on_list: set[str], listed_as: set[tuple[str, str]]
+) -> tuple[int, str]:
+    pathway = context.pathways[row["pathway"]]
+    if (row["patient_key"], row["pathway"]) in listed_as:
+        return _ON_THIS_LIST, "On this list"
+    if row["patient_key"] in on_list:
+        return 4, "On this list for another need"
+    match row["placement"]:
+        case "waiting" if _is_here(row, place):
+            return 5, f"Waiting for {place.clinic.label}"
+        case "waiting" | "listed":
+            return 2, f"Other route: {_label(pathway, row)}"
+        case "offered":
+            return 2, f"Other route: {pathway.offer.label}"
+        case "held":
+            return 3, "Held: another need is met first, elsewhere"
+        case _:
+            return 1, f"Left out: {_outcome(row, place, context)[1]}"
+
+
+def _identity(row: Row) -> Row:
+    return {name: row[name] for name in _IDENTITY}
+
+
+def _schema(name: str) -> Mapping[str, pl.DataType]:
+    kinds: dict[str, pl.DataType] = {"DATE": pl.Date(), "BIGINT": pl.Int64()}
+    return {column.name: kinds.get(column.type, pl.String()) for column in contracts.load(name).columns}

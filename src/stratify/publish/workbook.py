@@ -1,0 +1,515 @@
+"""One clinic list as a workbook: Cover, List, Waiting, Not listed and why. The only place that knows ``xlsxwriter``.
+
+Belongs here: how a list looks on the screen and on A4 paper, what may be typed into it, and that it holds text and
+dates and never a formula. Who is on it comes ready from ``practice_lists``. Same content, same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import xlsxwriter
+from xlsxwriter.utility import xl_pixel_width
+
+from stratify import contracts, disclosure, periods
+from stratify.publish import words
+from stratify.publish.context import PublishContext
+from stratify.rules import Clinic, Pathway
+
+DECISION_SUPPORT = "Decision support only: a list proposes, the clinician decides. Check the record before acting."
+CLASSIFICATION = "OFFICIAL-SENSITIVE: personal"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session of the coming week; ``places`` is the slots of its scarcest role."""
+
+    day: date
+    places: int
+    roles: str
+    venue: str
+
+
+@dataclass(frozen=True)
+class CountLine:
+    """A line of the Cover's table: people on each pathway, from everybody down to this list."""
+
+    text: str
+    numbers: tuple[int, ...]
+    is_strong: bool = False
+
+
+@dataclass(frozen=True)
+class ClinicWorkbook:
+    """Everything one workbook shows.
+
+    Attributes:
+        clinic: The clinic or worklist.
+        pathways: The pathways that send people to it.
+        practice_code: ODS code of the practice.
+        practice_name: Its name.
+        sessions: Its sessions in the coming week, by date.
+        counts: From everybody on the pathways down to this list, a number for each pathway; the parts add up.
+        listed: Contract ``out.clinic_list``, in order.
+        tier_ranks: For each row of ``listed``, 1 for the highest tier; colours the tier.
+        waiting: People who wait for this clinic, in order.
+        waiting_ranks: As ``tier_ranks``.
+        not_listed: Contract ``out.not_listed``.
+    """
+
+    clinic: Clinic
+    pathways: tuple[Pathway, ...]
+    practice_code: str
+    practice_name: str
+    sessions: tuple[Session, ...]
+    counts: tuple[CountLine, ...]
+    listed: pl.DataFrame
+    tier_ranks: tuple[int | None, ...]
+    waiting: pl.DataFrame
+    waiting_ranks: tuple[int | None, ...]
+    not_listed: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    heading: str
+    pixels: int
+    kind: Literal["text", "name", "date", "number", "tier", "mono"] = "text"
+    is_open: bool = False
+    least: int | None = None
+    """Width when no row has a value; None keeps the width."""
+
+
+# In the order people use them: who, why, then what was decided; what is for the screen alone comes last and is not
+# printed, so that the rest can be read on A4.
+_LIST = (
+    _Column("priority_rank", "Rank", 38, "number"),
+    _Column("clinic_date", "Session", 74, "date"),
+    _Column("nhs_number", "NHS number", 88, "mono"),
+    _Column("family_name", "Family name", 92, "name"),
+    _Column("given_names", "Given names", 82, "name"),
+    _Column("date_of_birth", "Date of birth", 74, "date"),
+    _Column("age_years", "Age", 32, "number"),
+    _Column("sex", "Sex", 50),
+    _Column("phone_mobile", "Mobile", 90, "mono"),
+    _Column("language", "Language", 72, least=64),
+    _Column("ais_format", "Format needed", 66, least=60),
+    _Column("tier", "Priority", 84, "tier"),
+    _Column("why", "Why on this list", 250),
+    _Column("data_gaps", "Data gaps", 140, least=46),
+    _Column("other_needs", "Other needs to cover", 66, least=60),
+    _Column("decision", "Decision", 70, is_open=True),
+    _Column("decision_reason", "Reason for decision", 90, is_open=True),
+    _Column("decided_by", "Decided by", 58, is_open=True),
+    _Column("decided_date", "Date decided", 74, "date", is_open=True),
+    _Column("contact_preference", "Prefers contact by", 96),
+    _Column("usual_gp_id", "Usual GP", 76),
+    _Column("suggested_roles", "Suggested roles", 190),
+    _Column("row_reference", "Row reference", 110, "mono"),
+)
+_LAST_PRINTED = "decided_date"
+_WAITING = (
+    _Column("priority_rank", "Rank", 38, "number"),
+    _Column("nhs_number", "NHS number", 88, "mono"),
+    _Column("family_name", "Family name", 96, "name"),
+    _Column("given_names", "Given names", 90, "name"),
+    _Column("date_of_birth", "Date of birth", 74, "date"),
+    _Column("age_years", "Age", 34, "number"),
+    _Column("sex", "Sex", 52),
+    _Column("phone_mobile", "Mobile", 90, "mono"),
+    _Column("tier", "Priority", 96, "tier"),
+    _Column("why", "Why on the pathway", 300),
+    _Column("data_gaps", "Data gaps", 180),
+    _Column("why_waiting", "Why waiting", 190),
+    _Column("row_reference", "Row reference", 110, "mono"),
+)
+_NOT_LISTED = (
+    _Column("nhs_number", "NHS number", 88, "mono"),
+    _Column("family_name", "Family name", 96, "name"),
+    _Column("given_names", "Given names", 90, "name"),
+    _Column("date_of_birth", "Date of birth", 74, "date"),
+    _Column("pathway", "Pathway", 70),
+    _Column("what_happens", "What happens instead", 230),
+    _Column("why", "Why not on this list", 270),
+    _Column("data_gaps", "Data gaps", 190),
+    _Column("priority_rank", "Rank, if waiting here", 60, "number"),
+    _Column("row_reference", "Row reference", 110, "mono"),
+)
+
+_NAVY, _GREY, _PALE, _LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
+_OPEN = "#FFF9DB"
+# Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
+# meaning is in the colour alone, and printed in grey nothing is lost.
+_TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCEEDD")
+_NO_TIER, _INK = "#E8EDEE", "#231F20"
+
+_POINTS = 9
+_LINE_POINTS = 12.0
+_MOST_POINTS = 400.0
+# xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
+# cut off.
+_WIDTH_RATIO = 0.97
+_PADDING_PIXELS = 8
+
+
+def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
+    """Write a clinic list as ``.xlsx``: no formula, no link, a created date that is the index date.
+
+    Args:
+        path: The file to write; its folder is made.
+        book: What to show.
+        context: The run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {
+        "in_memory": True,  # otherwise sheets pass through the system's temporary folder, names and all
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "default_format_properties": {"font_name": "Arial", "font_size": _POINTS},
+    }
+    with xlsxwriter.Workbook(path, options) as workbook:
+        made = datetime.combine(context.index_date, datetime.min.time())
+        workbook.set_properties(
+            {"title": book.clinic.label, "comments": DECISION_SUPPORT, "author": "stratify", "created": made}
+        )
+        writer = _Writer(workbook, book, context)
+        writer.cover()
+        writer.table(
+            "List",
+            _LIST,
+            book.listed,
+            book.tier_ranks,
+            empty=f"Nobody has a place on this list for the week of {words.week_in_words(context.index_date)}.",
+            frozen=5,
+        )
+        writer.table(
+            "Waiting",
+            _WAITING,
+            book.waiting,
+            book.waiting_ranks,
+            empty="Nobody waits for this clinic.",
+            frozen=4,
+        )
+        writer.table(
+            "Not listed and why",
+            _NOT_LISTED,
+            book.not_listed,
+            (),
+            empty="Everybody on the pathway at this practice is on this list.",
+            frozen=3,
+        )
+
+
+class _Writer:
+    """Writes the sheets of one workbook."""
+
+    def __init__(self, workbook: Any, book: ClinicWorkbook, context: PublishContext) -> None:  # noqa: ANN401
+        self.workbook, self.book, self.context = workbook, book, context
+        self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
+        self.stamp = "TEST: invented patients. " if context.is_test else ""
+
+    def style(self, **properties: Any) -> Any:  # noqa: ANN401
+        """Give a cell format, each made once."""
+        whole = {"font_name": "Arial", "font_size": _POINTS, "valign": "top", **properties}
+        key = tuple(sorted(whole.items()))
+        if key not in self._formats:
+            self._formats[key] = self.workbook.add_format(whole)
+        return self._formats[key]
+
+    # ------------------------------------------------------------------------------------------------------ cover
+
+    def cover(self) -> None:
+        """Write the sheet that says what this list is, and how many people it left where."""
+        book, context = self.book, self.context
+        sheet = self.workbook.add_worksheet("Cover")
+        sheet.hide_gridlines(2)
+        columns = max(len(book.pathways), 3)
+        sheet.set_column_pixels(0, 0, 330)
+        sheet.set_column_pixels(1, columns, 150)
+        self._page(sheet, landscape=False, title="Cover")
+        row = 0
+
+        def line(text: str, points: float = 16, **properties: Any) -> None:  # noqa: ANN401
+            nonlocal row
+            style = self.style(text_wrap=True, valign="vcenter", **properties)
+            sheet.merge_range(row, 0, row, columns, "", style)
+            sheet.write_string(row, 0, text, style)
+            wide = 330 + columns * 150
+            scale = properties.get("font_size", _POINTS) / _POINTS
+            sheet.set_row(row, max(points, _lines(text, int(wide / scale)) * _LINE_POINTS * scale + 4))
+            row += 1
+
+        if context.is_test:
+            line("TEST: invented patients. Not for care.", 26, bold=True, font_size=14, bg_color="#FFD100", indent=1)
+        line(book.clinic.label, 32, bold=True, font_size=18, font_color=_NAVY)
+        line(f"{book.practice_name} ({book.practice_code})", 20, font_size=12, bold=True)
+        line(f"Week of {words.week_in_words(context.index_date)}", 18, font_size=11)
+        line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=_OPEN, border=1, border_color=_LINE, indent=1)
+        row += 1
+
+        def heading(text: str) -> None:
+            line(text, 20, bold=True, font_size=12, font_color=_NAVY, bottom=2, bottom_color=_NAVY)
+
+        def table(heads: Sequence[str], lines: Sequence[Sequence[Any]], strong: Sequence[int] = ()) -> None:
+            nonlocal row
+            head = {"bold": True, "bg_color": _PALE, "border": 1, "border_color": _LINE, "text_wrap": True}
+            for column, text in enumerate(heads):
+                sheet.write_string(
+                    row, column, text, self.style(**head, align="right" if _is_count(lines, column) else "left")
+                )
+            row += 1
+            for number, values in enumerate(lines):
+                cell = {"border": 1, "border_color": _LINE, "text_wrap": True, "bold": number in strong}
+                for column, value in enumerate(values):
+                    if isinstance(value, int):
+                        sheet.write_number(row, column, value, self.style(**cell, num_format="#,##0", align="right"))
+                    else:
+                        sheet.write_string(row, column, str(value), self.style(**cell, indent=1 if column else 0))
+                most = max(_lines(str(value), 330 if column == 0 else 150) for column, value in enumerate(values))
+                sheet.set_row(row, most * _LINE_POINTS + 3)
+                row += 1
+            row += 1
+
+        heading("Sessions this week")
+        if book.sessions:
+            total = sum(session.places for session in book.sessions)
+            table(
+                ("Date", "Places", "Roles", "Where"),
+                [
+                    *((words.day_in_words(s.day), s.places, s.roles, s.venue or "not stated") for s in book.sessions),
+                    ("All sessions", total, "", ""),
+                ],
+                strong=(len(book.sessions),),
+            )
+        elif book.clinic.needs_capacity:
+            line("No session of this clinic is planned for this practice in the coming week.")
+            row += 1
+        else:
+            line("This is a worklist: it has no sessions. Work through it in order of rank.")
+            row += 1
+        heading("From everybody on the pathway to this list")
+        table(
+            ("People", *(pathway.label for pathway in book.pathways)),
+            [(counted.text, *counted.numbers) for counted in book.counts],
+            strong=[n for n, counted in enumerate(book.counts) if counted.is_strong],
+        )
+        if len(book.pathways) > 1:
+            row -= 1
+            line("A person on several pathways is counted once in each column: do not add columns together.")
+            row += 1
+        roles = {p.label: words.roles_in_words(p.clinic(book.clinic.id).roles) for p in book.pathways}
+        heading("Who the pathway proposes to have there")
+        for text in dict.fromkeys(roles.values()):
+            line(text)
+        row += 1
+        heading("What the list was made from")
+        table(
+            ("Source", "Data up to"),
+            [
+                (words.source_in_words(name), periods.in_words(until))
+                for name, until in sorted(context.data_cutoffs.items())
+            ],
+        )
+        for pathway in book.pathways:
+            line(f"Pathway {pathway.label}, version {pathway.version}. {_tidy(pathway.source)}")
+            score = context.scores.get(pathway.tier_from)
+            if score:
+                line(f"Priority from {score.label}, version {score.version}. {_tidy(score.source)}")
+        line(f"Run {context.run_id}. Program version {context.code_version}. Rules {context.rule_digest}.")
+        row += 1
+        heading("People who are not in this file")
+        shown = [(reason, number) for reason, number in context.withheld if number]
+        for reason, number in shown:
+            many = disclosure.in_words(number)
+            line(
+                f"{many[:1].upper()}{many[1:]} people in the whole area were left out because of objections to this "
+                f"use of their data ({reason}); their care is not affected."
+            )
+        if not shown:
+            line("Nobody was left out because of an objection to this use of their data.")
+        row += 1
+        heading("If something looks wrong")
+        line(f"Report a concern about this list, or about a person on it or missing from it: {context.contact}")
+        sheet.print_area(0, 0, row - 1, columns)
+        sheet.protect("", {"format_columns": True, "format_rows": True})
+
+    # ----------------------------------------------------------------------------------------------------- tables
+
+    def table(
+        self,
+        name: str,
+        columns: Sequence[_Column],
+        frame: pl.DataFrame,
+        tier_ranks: Sequence[int | None],
+        *,
+        empty: str,
+        frozen: int,
+    ) -> None:
+        """Write a frame as a protected sheet with filters, ready to print."""
+        sheet = self.workbook.add_worksheet(name)
+        sheet.hide_gridlines(2)
+        self._page(sheet, landscape=True, title=name)
+        columns = [_fitted(column, frame) for column in columns]
+        for number, column in enumerate(columns):
+            sheet.set_column_pixels(number, number, column.pixels)
+            sheet.write_string(0, number, column.heading, self._head(column))
+        sheet.set_row(0, max(_lines(column.heading, int(column.pixels / 1.1)) for column in columns) * _LINE_POINTS + 6)
+        sheet.repeat_rows(0)
+        sheet.freeze_panes(1, frozen)
+        sheet.protect(
+            "", {"autofilter": True, "format_columns": True, "format_rows": True, "select_locked_cells": True}
+        )
+        for position, record in enumerate(frame.iter_rows(named=True)):
+            rank = tier_ranks[position] if position < len(tier_ranks) else None
+            for number, column in enumerate(columns):
+                self._cell(sheet, position + 1, number, column, record[column.name], rank)
+            most = max(
+                _lines(str(record[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
+            )
+            sheet.set_row(position + 1, min(max(most, 2) * _LINE_POINTS + 4, _MOST_POINTS))
+        if frame.is_empty():
+            sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
+            sheet.set_row(1, 22)
+        else:
+            sheet.autofilter(0, 0, frame.height, len(columns) - 1)
+        names = [column.name for column in columns]
+        last = names.index(_LAST_PRINTED) if _LAST_PRINTED in names else len(columns) - 1
+        sheet.print_area(0, 0, max(frame.height, 1), last)
+        if "decision" in names and frame.height:
+            self._checks(sheet, names, frame.height)
+
+    def _cell(self, sheet: Any, row: int, number: int, column: _Column, value: Any, rank: int | None) -> None:  # noqa: ANN401
+        look: dict[str, Any] = {"border": 1, "border_color": _LINE, "text_wrap": column.kind not in ("mono", "date")}
+        if column.is_open:
+            look |= {"locked": False, "bg_color": _OPEN}
+        if column.kind == "name":
+            look |= {"bold": True}
+        if column.kind == "tier" and value:
+            fill = _TIERS[min(rank, len(_TIERS)) - 1] if rank else _NO_TIER
+            look |= {"bg_color": fill, "font_color": _INK, "bold": True}
+        if column.kind == "number":
+            look |= {"align": "center", "num_format": "0"}
+        if column.kind == "date":
+            look |= {"num_format": "dd/mm/yyyy", "align": "left"}
+        if column.kind == "mono" or column.is_open:
+            look |= {} if column.kind == "date" else {"num_format": "@"}
+        style = self.style(**look)
+        if value is None or value == "":
+            sheet.write_blank(row, number, None, style)
+        elif column.kind == "date":
+            sheet.write_datetime(row, number, datetime.combine(value, datetime.min.time()), style)
+        elif column.kind == "number":
+            sheet.write_number(row, number, value, style)
+        else:
+            sheet.write_string(row, number, str(value), style)
+
+    def _head(self, column: _Column) -> Any:  # noqa: ANN401
+        fill = _GREY if column.is_open else _NAVY
+        return self.style(
+            bold=True,
+            bg_color=fill,
+            font_color="#FFFFFF",
+            text_wrap=True,
+            valign="vcenter",
+            border=1,
+            border_color=_LINE,
+        )
+
+    def _checks(self, sheet: Any, names: Sequence[str], rows: int) -> None:  # noqa: ANN401
+        decision, day = names.index("decision"), names.index("decided_date")
+        values = contracts.load("out.clinic_list").column("decision").valid_values or ()
+        sheet.data_validation(
+            1,
+            decision,
+            rows,
+            decision,
+            {
+                "validate": "list",
+                "source": list(values),
+                "input_title": "Decision",
+                "input_message": "Choose one. The reason goes in the next cell.",
+                "error_title": "Not one of the decisions",
+                "error_message": f"Choose one of: {', '.join(values)}.",
+            },
+        )
+        first = self.context.index_date
+        sheet.data_validation(
+            1,
+            day,
+            rows,
+            day,
+            {
+                "validate": "date",
+                "criteria": "between",
+                "minimum": first,
+                "maximum": first + timedelta(days=366),
+                "input_title": "Date decided",
+                "input_message": "As dd/mm/yyyy.",
+                "error_title": "Not a date this list can have",
+                "error_message": f"Enter a date as dd/mm/yyyy, from {first.strftime('%d/%m/%Y')} on.",
+            },
+        )
+
+    def _page(self, sheet: Any, *, landscape: bool, title: str) -> None:  # noqa: ANN401
+        book, context = self.book, self.context
+        sheet.set_paper(9)
+        sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.55)
+        sheet.center_horizontally()
+        where = f"{book.clinic.label}, {book.practice_name}, {context.index_date.strftime('%d/%m/%Y')}"
+        footer = f"&L&9{self.stamp}{CLASSIFICATION}"
+        if landscape:
+            sheet.set_landscape()
+            sheet.fit_to_pages(1, 0)
+            footer += f"&C&8{DECISION_SUPPORT}"
+        else:
+            sheet.fit_to_pages(1, 1)
+        sheet.set_header(f"&L&9{_escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
+        sheet.set_footer(f"{footer}&R&9Page &P of &N", {"margin": 0.25})
+
+
+def _fitted(column: _Column, frame: pl.DataFrame) -> _Column:
+    """Make a column narrow when no row has a value for it, so that the others print larger."""
+    is_empty = frame[column.name].null_count() == frame.height
+    return replace(column, pixels=column.least) if column.least and is_empty else column
+
+
+def _is_count(lines: Sequence[Sequence[Any]], column: int) -> bool:
+    return bool(lines) and isinstance(lines[0][column], int)
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split()).rstrip(".") + "."
+
+
+def _escaped(text: str) -> str:
+    """Write text for a page header, where & begins an instruction."""
+    return text.replace("&", "&&")
+
+
+def _lines(text: str, pixels: int) -> int:
+    """Count the lines a text takes in a cell of a width, broken between words as a spreadsheet does."""
+    room = pixels - _PADDING_PIXELS
+    return sum(_lines_of_paragraph(paragraph, room) for paragraph in text.split("\n"))
+
+
+def _lines_of_paragraph(text: str, room: int) -> int:
+    count, used = 1, 0.0
+    space = xl_pixel_width(" ") * _WIDTH_RATIO
+    for word in text.split(" "):
+        width = xl_pixel_width(word) * _WIDTH_RATIO
+        if used and used + space + width <= room:
+            used += space + width
+            continue
+        if used:
+            count += 1
+        # A word wider than the cell is broken inside.
+        count += int(width // room) if width > room else 0
+        used = width % room if width > room else width
+    return count
