@@ -65,14 +65,6 @@ class Store:
             relation.write_parquet(str(path))
             return pl.read_parquet(path, memory_map=False)
 
-    def has_table(self, name: str) -> bool:
-        """Tell whether ``schema.table`` exists in the run's own database."""
-        schema, _, table = name.partition(".")
-        sql = """
-            SELECT count(*) FROM duckdb_tables()
-            WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"""
-        return bool(self.scalar(sql, [schema, table]))
-
     def define(self, contract: TableContract, name: str | None = None) -> None:
         """Create a table, empty, with the columns and types of its contract; an older one is replaced."""
         columns = ", ".join(f'"{column.name}" {column.type}' for column in contract.columns)
@@ -161,14 +153,13 @@ def open_store(
         connection.close()
 
 
-def build_file(store: Store, path: Path, tables: Sequence[str], *, comments: str | None = None) -> None:
+def build_file(store: Store, path: Path, tables: Sequence[str]) -> None:
     """Copy tables of a run into a new DuckDB file that older clients open, with comments from their contracts.
 
     Args:
         store: The run's store.
         path: The file to make; it must not exist.
         tables: ``schema.table`` names; in the file they lose the schema.
-        comments: A comment on the database's first table is not enough for some clients; this text goes on each.
     """
     store.execute(f"ATTACH '{quoted(path)}' AS published (STORAGE_VERSION '{PUBLISHED_STORAGE_VERSION}')")
     try:
@@ -176,7 +167,7 @@ def build_file(store: Store, path: Path, tables: Sequence[str], *, comments: str
             contract = contracts.load(name)
             order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
             store.execute(f"CREATE TABLE published.{contract.table} AS SELECT * FROM {name} ORDER BY {order}")
-            text = f"{contract.purpose} {contract.usage or ''}{' ' + comments if comments else ''}".strip()
+            text = f"{contract.purpose} {contract.usage or ''}".strip()
             store.execute(f"COMMENT ON TABLE published.{contract.table} IS '{text.replace(chr(39), chr(39) * 2)}'")
             for column in contract.columns:
                 words = column.description.replace("'", "''")

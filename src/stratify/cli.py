@@ -1,0 +1,261 @@
+"""The command line: ``stratify run | check | explain | synth | rules | schemas``.
+
+Only the standard library and typer are imported here; every command imports its worker when it runs, so that
+``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
+could show a row.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of every call
+
+import typer
+
+if TYPE_CHECKING:
+    from stratify.settings import Settings
+
+app = typer.Typer(
+    name="stratify",
+    help="Finds the people in a population who most need help and gets them to the right team. "
+    "A list proposes; the clinician decides.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+rules_app = typer.Typer(help="Clinical definitions: test them, read them in plain words.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings file (YAML), see docs/deploy.md.")]
+ExtractsOption = Annotated[Path | None, typer.Option("--extracts", help="Folder with the extract files.")]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="Layout of the files: canonical, synthetic_county, synthea.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder the outputs go to.")]
+DateOption = Annotated[
+    datetime | None,
+    typer.Option("--index-date", formats=["%Y-%m-%d"], help="Day the run describes; today when not given."),
+]
+ClinicalOption = Annotated[
+    Path | None,
+    typer.Option("--clinical", help="Folder of clinical definitions; those that come with stratify when not given."),
+]
+
+
+@app.command()
+def run(
+    settings: SettingsOption = None,
+    extracts: ExtractsOption = None,
+    source: SourceOption = None,
+    out: OutOption = None,
+    index_date: DateOption = None,
+    clinical: ClinicalOption = None,
+) -> None:
+    """Do the weekly run: extract files in; lists, offers and the commissioners' file out."""
+    with _faults_in_words():
+        from stratify import pipeline, runs
+
+        chosen = _settings(
+            settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
+        )
+        with _progress() as tell:
+            done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
+        typer.echo(pipeline.in_words(done))
+
+
+@app.command()
+def check(
+    settings: SettingsOption = None,
+    extracts: ExtractsOption = None,
+    source: SourceOption = None,
+    index_date: DateOption = None,
+    clinical: ClinicalOption = None,
+) -> None:
+    """Check definitions and extract files, down to each row, without writing anything."""
+    with _faults_in_words():
+        import tempfile
+
+        from stratify import pipeline, runs
+
+        with tempfile.TemporaryDirectory(prefix="stratify-check-") as name:
+            folder = Path(name)
+            chosen = _settings(
+                settings, extracts=extracts, source=source, out=folder, index_date=index_date, clinical=clinical
+            )
+            with _progress() as tell:
+                report = pipeline.check(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
+        typer.echo(report)
+
+
+@app.command()
+def explain(
+    out: Annotated[Path, typer.Option("--out", help="Output folder of a finished run.")],
+    nhs_number: Annotated[
+        str | None,
+        typer.Option(
+            "--nhs-number",
+            help="NHS number; asked for when neither is given, so that it stays out of the shell's history.",
+        ),
+    ] = None,
+    reference: Annotated[str | None, typer.Option("--reference", help="Reference of a row on a list.")] = None,
+) -> None:
+    """Explain one person's place, back from the list to the rows of the extract files.
+
+    Needs the identity key of the run (STRATIFY_IDENTITY_KEY or STRATIFY_KEY_FILE).
+    """
+    with _faults_in_words():
+        from stratify import explanation, privacy
+
+        key = privacy.read_key(os.environ)
+        asked = reference or nhs_number or typer.prompt("NHS number", hide_input=True)
+        typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
+
+
+@app.command()
+def synth(
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder the extract files go to; new, empty, or an earlier county.")
+    ],
+    people: Annotated[int, typer.Option("--people", help="How many people.")] = 20_000,
+    practices: Annotated[int, typer.Option("--practices", help="How many GP practices.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
+    index_date: Annotated[
+        datetime, typer.Option("--index-date", formats=["%Y-%m-%d"], help="Day the extract is for.")
+    ] = datetime(2026, 11, 2),
+    clean: Annotated[bool, typer.Option("--clean", help="Without the dirt that real extracts have.")] = False,
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+) -> None:
+    """Write a synthetic county: invented people in the layout of real extracts."""
+    with _faults_in_words():
+        from stratify.errors import SettingsError
+        from stratify.synth import write_county
+
+        if file_format not in ("csv", "parquet"):
+            raise SettingsError(
+                "--format", expected="csv or parquet", found="something else", action="Choose one of them."
+            )
+        with _progress() as tell:
+            tell(f"Inventing {people:,} people")
+            made = write_county(
+                out,
+                people=people,
+                practices=practices,
+                seed=seed,
+                index_date=index_date.date(),
+                dirt=not clean,
+                file_format="parquet" if file_format == "parquet" else "csv",
+            )
+        rows = sum(made.row_counts.values())
+        typer.echo(
+            f"{made.people:,} invented people in {practices} practices, {rows:,} rows in {len(made.files)} files: {out}"
+        )
+
+
+@rules_app.command("test")
+def rules_test(clinical: ClinicalOption = None) -> None:
+    """Work every worked example beside the definitions, and say which do not come out as written."""
+    with _faults_in_words():
+        from stratify.errors import RuleError
+        from stratify.examples import run_examples
+        from stratify.rulebook import load_rule_book
+
+        outcomes = run_examples(load_rule_book(clinical))
+        failed = [each for each in outcomes if each.differences]
+        for each in failed:
+            typer.echo(f"FAILED  {each.definition}: {each.name}\n        " + "\n        ".join(each.differences))
+        for definition in sorted({each.definition for each in outcomes}):
+            mine = [each for each in outcomes if each.definition == definition]
+            typer.echo(
+                f"{definition}: {len(mine) - sum(1 for each in mine if each.differences)} of {len(mine)} examples hold"
+            )
+        if failed:
+            raise RuleError(
+                "worked examples",
+                expected="all to hold",
+                found=f"{len(failed)} that do not",
+                action="Correct the definition or the example.",
+            )
+
+
+@rules_app.command("describe")
+def rules_describe(clinical: ClinicalOption = None) -> None:
+    """Write every rule in plain English, with its source (docs/rules.md is made by this)."""
+    with _faults_in_words():
+        from stratify.plain_english import describe
+        from stratify.rulebook import load_rule_book
+
+        typer.echo(describe(load_rule_book(clinical)), nl=False)
+
+
+@app.command()
+def schemas(
+    folder: Annotated[Path, typer.Argument(help="Folder the JSON Schemas go to.")],
+    check_only: Annotated[bool, typer.Option("--check", help="Write nothing; fail when one is out of date.")] = False,
+) -> None:
+    """Write the JSON Schemas of what people write and exchange (schemas/ is made by this)."""
+    with _faults_in_words():
+        from stratify.schemas import write_schemas
+
+        typer.echo(write_schemas(folder, check_only=check_only))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _settings(file: Path | None, *, index_date: datetime | None, **overrides: str | Path | None) -> Settings:
+    from stratify import ingest
+    from stratify.settings import load_settings
+
+    return load_settings(
+        file,
+        environment=os.environ,
+        overrides={"index_date": index_date.date() if index_date else None, **overrides},
+        today=date.today(),  # the only clock: below this line the index date is an argument
+        synthetic_sources=frozenset(name for name, each in ingest.SOURCES.items() if each.is_synthetic),
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is being done, and how long the last step took."""
+    started: list[tuple[str, float]] = []
+
+    def finish() -> None:
+        if started:
+            words, begun = started.pop()
+            typer.echo(f"  {words}: {time.monotonic() - begun:.1f} s", err=True)
+
+    def tell(words: str) -> None:
+        finish()
+        started.append((words, time.monotonic()))
+        if sys.stderr.isatty():
+            typer.echo(f"  {words} …\r", err=True, nl=False)
+
+    yield tell
+    finish()
+
+
+@contextmanager
+def _faults_in_words() -> Iterator[None]:
+    """Turn a fault of ours into its message and its exit code."""
+    from stratify.errors import StratifyError
+
+    try:
+        yield
+    except StratifyError as fault:
+        typer.echo(f"{type(fault).__name__}: {fault}", err=True)
+        raise typer.Exit(fault.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""Explains one person's place: from the list back through decision, rule, score and value to a row in a file.
+
+Reads the restricted folder of the run in place and writes nothing. Needs the key the run was made with: without it an
+NHS number leads nowhere. What it gives is for the person's own care team; it names no other person.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import narwhals.stable.v2 as nw
+
+from stratify import engine, features, privacy, publish
+from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
+from stratify.periods import in_words
+from stratify.plain_english import condition_in_words
+from stratify.reasons import in_figures
+from stratify.rulebook import RuleBook, load_rule_book
+from stratify.runs import Plan
+from stratify.store import Store, open_store
+
+MOST_RECORDS = 12
+"""Records listed behind one value; the rest are counted."""
+
+
+def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
+    """Explain every pathway of one person in the run in place.
+
+    Args:
+        out: Output folder of a finished run.
+        asked: The NHS number, or the reference of a row on a list.
+        is_reference: Which of the two it is.
+        key: The identity key of the run.
+
+    Returns:
+        The explanation, ready to print.
+
+    Raises:
+        RunError: the folder holds no finished run.
+        PrivacyError: the key is not the one the run was made with.
+        PatientNotFoundError: nobody in the run has that number or reference.
+        SettingsError: what was asked is no NHS number.
+    """
+    restricted = out / "restricted"
+    if not (restricted / "plan.json").is_file():
+        raise RunError(
+            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."
+        )
+    plan = Plan.model_validate_json((restricted / "plan.json").read_text(encoding="utf-8"))
+    if not hmac.compare_digest(
+        json.loads((restricted / "key.json").read_text())["key_fingerprint"], privacy.key_fingerprint(key)
+    ):
+        raise PrivacyError(
+            "identity key",
+            expected="the key this run was made with",
+            found="another key",
+            action="Use the key of the organisation that ran it.",
+        )
+    book = load_rule_book(plan.settings.clinical)
+    if book.digest != plan.rule_digest:
+        raise RunError(
+            "clinical definitions",
+            expected="those of the run",
+            found="changed ones",
+            action="Run again, or explain with the definitions of the run.",
+        )
+    with (
+        TemporaryDirectory(prefix="stratify-explain-") as scratch,
+        open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
+    ):
+        person = _by_reference(store, plan, asked) if is_reference else _by_number(store, asked, key)
+        return "\n".join(_explanation(store, plan, book, person)) + "\n"
+
+
+def _by_number(store: Store, asked: str, key: bytes) -> str:
+    digits = asked.replace(" ", "").replace("-", "")
+    if len(digits) != 10 or not digits.isdigit():
+        raise SettingsError("NHS number", expected="ten digits", found="something else", action="Type it again.")
+    person = privacy.pseudonym(key, digits)
+    if not store.scalar("SELECT count(*) FROM core.person WHERE patient_key = ?", [person]):
+        raise PatientNotFoundError(
+            "this run",
+            expected="the person asked about",
+            found="nobody with that NHS number",
+            action="They may not be registered here, may have objected to this use of their data, or may have a record "
+            "without NHS number: ask with --reference.",
+        )
+    return person
+
+
+def _by_reference(store: Store, plan: Plan, asked: str) -> str:
+    wanted = asked.replace("-", "").replace(" ", "").upper()
+    for key, clinic in store.rows(
+        "SELECT DISTINCT patient_key, coalesce(clinic_id, '') FROM derived.placement ORDER BY ALL"
+    ):
+        for place in (clinic, *_other_places(store)):
+            if publish.row_reference(plan.run_id, place, key).replace("-", "") == wanted:
+                return str(key)
+    raise PatientNotFoundError(
+        "this run",
+        expected="a row with that reference",
+        found="none",
+        action="References change with every run: use a list of the run in place.",
+    )
+
+
+def _other_places(store: Store) -> Sequence[str]:
+    return [
+        row[0]
+        for row in store.rows(
+            "SELECT DISTINCT clinic_id FROM derived.placement WHERE clinic_id IS NOT NULL ORDER BY ALL"
+        )
+    ] + ["self_management"]
+
+
+def _explanation(store: Store, plan: Plan, book: RuleBook, person: str) -> Iterator[str]:
+    about = _only(store, "SELECT * FROM core.person WHERE patient_key = ?", person)
+    index_date = plan.settings.index_date
+    yield f"Run {plan.run_id}, {in_words(index_date)}{'   TEST: invented people' if plan.is_test else ''}"
+    yield "Decision support only: a list proposes, the clinician decides. Check the record."
+    yield ""
+    practice = about["practice_code"] or "no practice"
+    linked = "hospital data linked" if about["is_hospital_linked"] else "hospital data NOT linked"
+    yield f"Person: {about['person_status']}, {practice}, age {about['age_years']}, {linked}"
+    if about["identity_doubt"]:
+        yield f"Identity to be confirmed: {about['identity_doubt']}"
+    yield f"  from {_source(store, about['source_file_id'], about['source_row'])}"
+    decisions = store.frame(
+        f"SELECT * FROM derived.pathway_decision WHERE patient_key = '{person}' ORDER BY pathway"
+    ).to_dicts()
+    if not decisions:
+        yield ""
+        yield "On no pathway of this run: " + "; ".join(
+            f"{each.label}: {condition_in_words(each.cohort, book)} does not hold"
+            for each in sorted(book.pathways.values(), key=lambda each: each.precedence)
+        )
+        return
+    records = _records(store, book, person, index_date)
+    for decision in decisions:
+        yield from _pathway(store, book, person, decision, records)
+
+
+def _pathway(
+    store: Store, book: RuleBook, person: str, decision: dict[str, Any], records: dict[str, list[dict[str, Any]]]
+) -> Iterator[str]:
+    pathway = book.pathways[decision["pathway"]]
+    yield ""
+    yield f"{pathway.label} (version {pathway.version}, {pathway.clinical_lead})"
+    placement = store.frame(
+        f"SELECT * FROM derived.placement WHERE patient_key = '{person}' AND pathway = '{pathway.id}'"
+    ).to_dicts()
+    for each in placement:
+        where = (
+            pathway.clinic(each["clinic_id"]).label
+            if each["clinic_id"]
+            else pathway.offer.label
+            if each["decision"] == "self_management"
+            else ""
+        )
+        when = f", {in_words(each['clinic_date'])}" if each["clinic_date"] else ""
+        rank = f", number {each['priority_rank']} in order of need" if each["priority_rank"] else ""
+        yield f"  This week: {each['placement']} {where}{when}{rank}: {each['placement_reason']}"
+    yield f"  Proposed: {decision['decision']}, rule {decision['rule_id']}: {decision['reason']}"
+    route = next((each for each in pathway.routes if each.id == decision["rule_id"]), None)
+    if route and route.when:
+        yield f"    The rule: {condition_in_words(route.when, book)}"
+    if decision["missing_variables"]:
+        yield f"    Not known, and could change the route: {_labels(decision['missing_variables'], book)}"
+    if decision["data_gaps"]:
+        yield f"    Data gaps: {decision['data_gaps'].replace(';', '; ')}"
+    names = dict.fromkeys(book.variables_of(pathway.cohort))
+    scores = dict.fromkeys([pathway.tier_from, *(name for each in pathway.conditions for name in each.scores)])
+    for name in scores:
+        yield from _score(store, book, person, name)
+        names |= dict.fromkeys(book.variables_of_score(name))
+    for condition in pathway.conditions:
+        names |= dict.fromkeys(book.variables_of(condition))
+    yield "  Values, and where each comes from"
+    values = {
+        row["variable"]: row
+        for row in store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key = '{person}'").to_dicts()
+    }
+    for name in names:
+        if name in book.variables:
+            yield from _value(store, book, name, values.get(name), records.get(name, []))
+
+
+def _score(store: Store, book: RuleBook, person: str, name: str) -> Iterator[str]:
+    score = book.scores[name]
+    found = store.frame(
+        f"SELECT * FROM derived.patient_score WHERE patient_key = '{person}' AND score = '{name}'"
+    ).to_dicts()
+    if not found:
+        yield f"  {score.label} (version {score.version}): not for this person"
+        return
+    row = found[0]
+    if row["withheld_reason"]:
+        yield f"  {score.label} (version {score.version}): {row['withheld_reason']}"
+        return
+    labels = {each.tier: each.label for each in score.tiers}
+    tier = labels.get(row["tier"], "not settled")
+    value = f" {in_figures(row['value'])}" if row["value"] is not None else ""
+    yield f"  {score.label} (version {score.version}):{value} {tier}. Source: {score.source}"
+    held = next((each for each in score.tiers if each.tier == row["tier"]), None)
+    if held and held.when:
+        yield f"    The rule: {condition_in_words(held.when, book)}"
+    if not row["is_complete"] and row["possible_tiers"]:
+        possible = ", ".join(labels[each] for each in row["possible_tiers"].split(";"))
+        unknown = _labels(row["missing_variables"] or "", book) or "how complete the record is"
+        yield f"    Could be {possible}: not known {unknown}"
+
+
+def _value(
+    store: Store, book: RuleBook, name: str, row: dict[str, Any] | None, records: list[dict[str, Any]]
+) -> Iterator[str]:
+    variable = book.variables[name]
+    if row is None:
+        if variable.is_latest:
+            yield f"    {variable.label}: no record"
+        return
+    unit = f" {variable.unit}" if variable.unit else ""
+    if row["value"] is None:
+        yield f"    {variable.label}: {row['state']}, so not used"
+    elif variable.take == "has":
+        yield f"    {variable.label}: yes"
+    else:
+        yield f"    {variable.label}: {in_figures(row['value'])}{unit}"
+    for each in records[:MOST_RECORDS]:
+        figure = f" {in_figures(each['value'])}{unit}" if variable.is_latest and each["value"] is not None else ""
+        day = in_words(each["day"]) if each["day"] else "no date"
+        yield f"      {day}{figure}, code {each['code']}: {_source(store, each['source_file_id'], each['source_row'])}"
+    if len(records) > MOST_RECORDS:
+        yield f"      … and {len(records) - MOST_RECORDS} more"
+
+
+def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dict[str, list[dict[str, Any]]]:
+    """Give the records behind every value of one person, newest first, by the same reckoning as the run."""
+    mine = {name: frame.filter(nw.col("patient_key") == person) for name, frame in _tables(store).items()}
+    hits = features.records_behind(mine, engine.table(store, "work.variable_code"), book, index_date=index_date)
+    found: dict[str, list[dict[str, Any]]] = {}
+    order = ("variable", "day", "source_file_id", "source_row", "code")
+    newest_first = [False, True, False, False, False]
+    for row in engine.rows(store, hits).unique().sort(order, descending=newest_first, nulls_last=True).to_dicts():
+        found.setdefault(row["variable"], []).append(row)
+    return found
+
+
+def _tables(store: Store) -> dict[str, engine.Frame]:
+    return {name: engine.table(store, f"core.{name}") for name in features.SOURCE_TABLES}
+
+
+def _source(store: Store, source_file_id: str, source_row: int) -> str:
+    name = store.scalar("SELECT file_name FROM audit.source_file WHERE source_file_id = ?", [source_file_id])
+    return f"{name} line {source_row}"
+
+
+def _labels(names: str, book: RuleBook) -> str:
+    return ", ".join(
+        book.variables[name].label if name in book.variables else name.replace("_", " ")
+        for name in names.split(";")
+        if name
+    )
+
+
+def _only(store: Store, sql: str, person: str) -> dict[str, Any]:
+    return dict(store.frame(sql.replace("?", f"'{person}'")).to_dicts()[0])

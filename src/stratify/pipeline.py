@@ -1,0 +1,517 @@
+"""The weekly run: the only place where edges and reckoning meet.
+
+Each stage takes the plan of the run, opens what it needs, and gives a receipt of counts: nothing about a person
+passes between stages except through the run's own folder. A stage that is run again starts from what the one before
+it left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stratify import contracts, engine, features, ingest, pathways, publish, quality, reasons, routing, scores
+from stratify.errors import QualityError, RunError, StratifyError
+from stratify.ingest import FileAccount
+from stratify.publish import PublishContext
+from stratify.rulebook import RuleBook, load_rule_book
+from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place
+from stratify.settings import Settings
+from stratify.store import Store, open_store
+
+Progress = Callable[[str], None]
+
+
+@contextmanager
+def _opened(plan: Plan) -> Iterator[Store]:
+    store_path = plan.restricted / "run.duckdb"
+    settings = plan.settings
+    with open_store(
+        store_path,
+        temp_directory=plan.restricted / "scratch",
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+    ) as store:
+        store_path.chmod(0o600)
+        yield store
+
+
+@contextmanager
+def _attached(plan: Plan, *names: str) -> Iterator[Store]:
+    with _opened(plan) as store:
+        for name in names:
+            store.attach(plan.restricted / f"{name}.duckdb", name)
+            (plan.restricted / f"{name}.duckdb").chmod(0o600)
+        yield store
+
+
+def land(plan: Plan, *, key: bytes) -> Receipt:
+    """Read the files into landing tables, check every row, and account for each of them."""
+    for name in ("run", "landing", "identity"):
+        (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
+    with _attached(plan, "landing", "identity") as store:
+        accounts = ingest.land(
+            store, list(plan.files), source=plan.source, index_date=plan.settings.index_date, key=key
+        )
+        return Receipt(stage="land", counts=_row_counts(accounts))
+
+
+def validate(plan: Plan, *, key: bytes) -> Receipt:
+    """Give each landing table its verdict, make the core tables, and give those theirs.
+
+    Raises:
+        QualityError: a verdict is block.
+    """
+    book = load_rule_book(plan.settings.clinical)
+    cutoff = max(plan.data_cutoffs.values())
+    with _attached(plan, "landing", "identity") as store:
+        landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
+        rejected = {f"landing.{table}": share for table, share in store.rows(_REJECTED_PERCENT)}
+        results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
+        _stop_if_blocked(results)
+        counts = ingest.build_core(
+            store,
+            index_date=plan.settings.index_date,
+            key=key,
+            measurements=book.resolved_measurements(),
+            privacy_policy=plan.settings.privacy,
+            source=plan.source,
+        )
+        steps = [("core", name, count) for name, count in sorted(counts.items())] + _not_carried(plan)
+        store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
+        core = [contracts.load(name) for name in contracts.names("core")]
+        results += quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
+        store.create("audit.quality_result", quality.results_frame(results))
+        _stop_if_blocked(results)
+        store.execute("DROP MACRO verhoeff_ok")
+        store.detach("landing")
+    (plan.restricted / "landing.duckdb").unlink()
+    return Receipt(stage="validate", counts=counts)
+
+
+def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
+    """Give what a source adapter had no place for, by file and reason."""
+    account = plan.restricted / "prepared" / "not_carried.csv"
+    if not account.is_file():
+        return []
+    rows = pl.read_csv(account, schema={"file": pl.String, "reason": pl.String, "rows": pl.Int64})
+    return [("not carried", f"{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
+
+
+_REJECTED_PERCENT = """
+SELECT table_name, 100.0 * sum(rejected_count) / greatest(sum(received_count), 1)
+FROM audit.source_file GROUP BY table_name
+"""
+
+
+def _stop_if_blocked(results: list[quality.RuleResult]) -> None:
+    blocked = [each for each in results if each.verdict == "block"]
+    if blocked:
+        listed = "; ".join(
+            f"{each.table} {each.rule_id}: {each.failed_count} of {each.row_count} rows, {each.description}"
+            for each in blocked
+        )
+        raise QualityError(
+            "data quality",
+            expected="no blocking verdict",
+            found=listed,
+            action="Ask the supplier for a corrected extract; the last good lists stay in place.",
+        )
+
+
+def work_features(plan: Plan) -> Receipt:
+    """Match codes to codelists and reduce the records to one value per person and variable."""
+    book = load_rule_book(plan.settings.clinical)
+    index_date = plan.settings.index_date
+    with _opened(plan) as store:
+        store.execute("CREATE SCHEMA IF NOT EXISTS work")
+        ingest.match_codes(store, list(book.codelists.values()))
+        matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
+        with store.loaned(features.code_table(book, matches, index_date=index_date)) as codes:
+            store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
+        values = features.variable_values(
+            core_tables(store), engine.table(store, "work.variable_code"), book, index_date=index_date
+        )
+        kept = engine.keep(store, "derived.variable_value", values)
+        wide = features.person_rows(
+            engine.table(store, "core.person"),
+            engine.table(store, "derived.variable_value"),
+            book,
+            index_date=index_date,
+        )
+        engine.settle(store, "work.person_row", wide)
+        return Receipt(stage="features", counts={"variable values": kept})
+
+
+def core_tables(store: Store) -> dict[str, engine.Frame]:
+    """Give the core tables that variables read."""
+    return {name: engine.table(store, f"core.{name}") for name in features.SOURCE_TABLES}
+
+
+def score(plan: Plan) -> Receipt:
+    """Score every person for every score."""
+    book = load_rule_book(plan.settings.clinical)
+    with _opened(plan) as store:
+        scored = engine.settle(
+            store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), book)
+        )
+        kept = engine.keep(store, "derived.patient_score", scores.score_rows(scored, book))
+        return Receipt(stage="score", counts={"scores": kept})
+
+
+def decide(plan: Plan) -> Receipt:
+    """Propose what happens to each person on each pathway, with the reasons in words."""
+    book = load_rule_book(plan.settings.clinical)
+    with _opened(plan) as store:
+        scored = engine.table(store, "work.scored_row")
+        parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
+        kept = engine.keep(store, "derived.pathway_decision", engine.concat(parts))
+        shown = store.frame(
+            "SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' ORDER BY patient_key, pathway"
+        )
+        values = store.frame(
+            f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
+        )
+        scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
+        store.create("derived.reason", reasons.reasons(shown, values, scored_people, book))
+        counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
+        return Receipt(stage="decide", counts={"decisions": kept, **counts})
+
+
+_SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"
+_DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL"
+
+
+def route(plan: Plan) -> Receipt:
+    """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
+    book = load_rule_book(plan.settings.clinical)
+    with _opened(plan) as store:
+        placed = routing.place(
+            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
+            store.frame("SELECT patient_key, practice_code, imd_decile, age_years FROM core.person"),
+            store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
+            store.frame("SELECT * FROM core.clinic_capacity"),
+            book,
+            index_date=plan.settings.index_date,
+        )
+        store.create("derived.placement", placed)
+        _nobody_lost(store)
+        counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
+        return Receipt(stage="route", counts=counts)
+
+
+_PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
+_BALANCES = {
+    "rows received equal rows loaded plus rows set aside, in every file": """
+        SELECT count(*) FROM audit.source_file WHERE received_count <> loaded_count + rejected_count""",
+    "every person has one row": """
+        SELECT count(*) - count(DISTINCT patient_key) FROM core.person""",
+    "every person has one wide row": """
+        SELECT abs((SELECT count(*) FROM core.person) - (SELECT count(*) FROM work.scored_row))""",
+    "every person on a pathway has one decision": """
+        SELECT count(*) FROM (
+            SELECT patient_key, pathway FROM derived.pathway_decision
+            GROUP BY ALL HAVING count(*) <> 1 OR count(decision) <> 1)""",
+    "every decision has one placement": """
+        SELECT count(*)
+        FROM (SELECT patient_key, pathway FROM derived.pathway_decision WHERE decision <> 'not_eligible') AS decided
+        FULL JOIN derived.placement AS placed USING (patient_key, pathway)
+        WHERE decided.patient_key IS NULL OR placed.patient_key IS NULL""",
+    "nobody has two actions in one week": """
+        SELECT count(*) FROM (
+            SELECT patient_key FROM derived.placement WHERE placement IN ('listed', 'offered')
+            GROUP BY ALL HAVING count(*) > 1)""",
+}
+
+
+def _nobody_lost(store: Store) -> None:
+    for promise, sql in _BALANCES.items():
+        broken = int(store.scalar(sql))
+        if broken:
+            raise RunError(
+                "reconciliation",
+                expected=promise,
+                found=f"{broken} that do not",
+                action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
+            )
+
+
+def publish_outputs(plan: Plan) -> Receipt:
+    """Write the lists, the offers, the commissioners' file, the data quality page and the manifest."""
+    book = load_rule_book(plan.settings.clinical)
+    with _attached(plan, "identity") as store:
+        context = PublishContext(
+            run_id=plan.run_id,
+            index_date=plan.settings.index_date,
+            is_test=plan.is_test,
+            pathways=book.pathways,
+            scores=book.scores,
+            data_cutoffs=plan.data_cutoffs,
+            purpose=plan.settings.privacy.purpose,
+            withheld=[
+                (reason, count)
+                for reason, count in store.rows(
+                    "SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care' ORDER BY reason"
+                )
+            ],
+            code_version=plan.code_version,
+            rule_digest=plan.rule_digest,
+            contact=plan.settings.contact,
+        )
+        shutil.rmtree(plan.published, ignore_errors=True)
+        files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        publish.build_counts(store, context)
+        out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
+        checked = quality.check_tables(
+            store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
+        )
+        _stop_if_blocked(checked)
+        publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
+        _write_quality_page(store, plan, checked)
+        publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
+        return Receipt(stage="publish", counts={"direct care files": len(files)})
+
+
+def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResult]) -> None:
+    results = [*_quality_results(store), *checked]
+    store.create("audit.quality_result", quality.results_frame(results))
+    page = quality.results_page(
+        results,
+        quality.verdicts(results),
+        title=f"Data quality: {plan.settings.organisation}",
+        index_date=plan.settings.index_date,
+        run_id=plan.run_id,
+        is_test=plan.is_test,
+        files=store.frame("SELECT * FROM audit.source_file ORDER BY table_name, file_name, source_file_id").to_dicts(),
+        unmatched=store.rows(_UNMATCHED),
+        counts={row.pop("name"): row for row in store.frame(_TABLE_COUNTS).to_dicts()},
+    )
+    folder = plan.published / "data_quality"
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    unmatched = store.frame("SELECT * FROM audit.unmatched_code ORDER BY table_name, code_system, row_count DESC, code")
+    (folder / "unmatched_codes.csv").write_text(unmatched.write_csv(), encoding="utf-8")
+
+
+_TABLE_COUNTS = """
+SELECT 'landing.' || table_name AS name, sum(received_count)::BIGINT AS received_count,
+    sum(loaded_count)::BIGINT AS loaded_count, sum(rejected_count)::BIGINT AS rejected_count
+FROM audit.source_file GROUP BY table_name ORDER BY table_name
+"""
+_UNMATCHED = """
+SELECT table_name, code_system, code, term, row_count FROM audit.unmatched_code
+ORDER BY row_count DESC, code_system, code, table_name
+"""
+
+
+def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
+    """Give what the run was made of and what it counted; nothing about a person, no clock."""
+    counted = {name: store.frame(sql).to_dicts() for name, sql in _COUNTED.items()}
+    return {
+        "run_id": plan.run_id,
+        "is_test": plan.is_test,
+        "index_date": plan.settings.index_date.isoformat(),
+        "source": plan.settings.source,
+        "not_supplied": list(plan.source.not_supplied),
+        "privacy": plan.settings.privacy.model_dump(mode="json"),
+        "code_version": plan.code_version,
+        "rules": {
+            "digest": plan.rule_digest,
+            "codelists": {name: book.codelists[name].entry.sha256 for name in sorted(book.codelists)},
+            "scores": {name: book.scores[name].version for name in sorted(book.scores)},
+            "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
+        },
+        **counted,
+        "verdicts": quality.verdicts(_quality_results(store)),
+        "outputs": _outputs(plan),
+    }
+
+
+_COUNTED = {
+    "inputs": """
+        SELECT table_name, file_name, sha256, declared_count, received_count, loaded_count, rejected_count,
+            period_to::VARCHAR AS period_to
+        FROM audit.source_file ORDER BY ALL""",
+    "people": "SELECT person_status, count(*) AS people FROM core.person GROUP BY ALL ORDER BY ALL",
+    "withheld": "SELECT surface, reason, people_count AS people FROM audit.withheld ORDER BY ALL",
+    "scores_given": """
+        SELECT score, tier, is_complete, count(*) AS people FROM derived.patient_score GROUP BY ALL ORDER BY ALL""",
+    "decisions": """
+        SELECT pathway, decision, rule_id, reason, count(*) AS people
+        FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL""",
+    "placements": """
+        SELECT pathway, decision, placement, count(*) AS people
+        FROM derived.placement GROUP BY ALL ORDER BY ALL""",
+    "rejected_rows": """
+        SELECT table_name, rule_id, scope, count(*) AS rows
+        FROM audit.rejected_row GROUP BY ALL ORDER BY ALL""",
+    "steps": "SELECT step, measure, count FROM audit.step_count ORDER BY ALL",
+    "unmatched_codes": """
+        SELECT table_name, code_system, count(*) AS codes, sum(row_count)::BIGINT AS rows
+        FROM audit.unmatched_code GROUP BY ALL ORDER BY ALL""",
+}
+
+
+def _quality_results(store: Store) -> list[quality.RuleResult]:
+    return quality.results_from(store.frame("SELECT * FROM audit.quality_result"))
+
+
+def _outputs(plan: Plan) -> list[dict[str, str]]:
+    """Give every published file with its hash; a DuckDB file has none: its bytes differ though its rows do not."""
+    found = []
+    for path in sorted(each for each in plan.published.rglob("*") if each.is_file()):
+        entry = {"file": path.relative_to(plan.published).as_posix()}
+        if path.suffix != ".duckdb":
+            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.append(entry)
+    return found
+
+
+def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
+    return {
+        "files": len(accounts),
+        "rows received": sum(each.received_count for each in accounts),
+        "rows loaded": sum(each.loaded_count for each in accounts),
+        "rows set aside": sum(each.rejected_count for each in accounts),
+    }
+
+
+def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) -> Summary:
+    """Do the whole weekly run without an orchestrator.
+
+    Args:
+        settings: What to run.
+        key: The identity key.
+        progress: Told the name of each stage as it starts.
+    """
+    with one_at_a_time(settings.out):
+        progress("Checking definitions and files")
+        plan = prepare(settings, key=key)
+        for words, stage in stages(key):
+            progress(words)
+            stage(plan)
+        return finish(plan)
+
+
+def stages(key: bytes) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
+    """Give the stages in order, each with what to call it in front of people.
+
+    A fault that is none of ours comes out of a stage as a RunError without its message: a database puts the value it
+    could not read into its messages, and an orchestrator keeps what it sees.
+    """
+    return (
+        ("Reading the extract files", _guarded(lambda plan: land(plan, key=key))),
+        ("Checking data quality", _guarded(lambda plan: validate(plan, key=key))),
+        ("Working out what is known of each person", _guarded(work_features)),
+        ("Scoring", _guarded(score)),
+        ("Proposing a route for each person", _guarded(decide)),
+        ("Giving out places", _guarded(route)),
+        ("Writing lists, offers and files", _guarded(publish_outputs)),
+    )
+
+
+def _guarded(stage: Callable[[Plan], Receipt]) -> Callable[[Plan], Receipt]:
+    def work(plan: Plan) -> Receipt:
+        try:
+            return stage(plan)
+        except (StratifyError, OSError):
+            raise
+        except Exception as fault:  # noqa: BLE001  told on without the message, see stages()
+            where = traceback.extract_tb(fault.__traceback__)[-1]
+            ours = [
+                each for each in traceback.extract_tb(fault.__traceback__) if "stratify" in Path(each.filename).parts
+            ]
+            place = ours[-1] if ours else where
+            kind = type(fault).__name__
+        raise RunError(
+            f"{Path(place.filename).name} line {place.lineno}",
+            expected="the stage to finish",
+            found=f"{kind} (its message may hold a value and is not shown)",
+            action="This is a fault in stratify or in the machine (memory, disk): the last lists stay in place.",
+        )
+
+    return work
+
+
+def finish(plan: Plan) -> Summary:
+    """Put a run whose stages have all passed in place, and say what it did."""
+    published = put_in_place(plan)
+    manifest = json.loads((published / "run_manifest.json").read_text(encoding="utf-8"))
+    return Summary(
+        run_id=plan.run_id,
+        published=published,
+        verdict=quality.overall_verdict(manifest["verdicts"].values()),
+        manifest=manifest,
+    )
+
+
+def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) -> str:
+    """Check definitions and files, down to each row, in a folder that is thrown away.
+
+    Args:
+        settings: What to check; ``out`` is a folder for the while.
+        key: The identity key.
+        progress: Told the name of each step as it starts.
+
+    Returns:
+        What was found, in words and counts.
+    """
+    progress("Checking definitions and files")
+    plan = prepare(settings, key=key)
+    progress("Reading the extract files")
+    land(plan, key=key)
+    progress("Checking data quality")
+    validate(plan, key=key)
+    with _opened(plan) as store:
+        results = _quality_results(store)
+        lines = [
+            f"Fit to run: {len(plan.files)} files, verdict {quality.overall_verdict(each.verdict for each in results)}"
+        ]
+        for table, received, loaded in store.rows(_CHECKED):
+            lines.append(f"  {table}: {received:,} rows received, {loaded:,} loaded, {received - loaded:,} set aside")
+        failed = [each for each in results if each.failed_count]
+        lines += [
+            f"  {each.verdict}: {each.rule_id}, {each.failed_count:,} rows: {each.description}" for each in failed
+        ]
+    return "\n".join(lines)
+
+
+_CHECKED = """
+SELECT table_name, sum(received_count)::BIGINT, sum(loaded_count)::BIGINT
+FROM audit.source_file GROUP BY table_name ORDER BY table_name
+"""
+
+
+def in_words(done: Summary) -> str:
+    """Say on a screenful what a finished run did and where its outputs are."""
+    manifest = done.manifest
+    inputs = manifest["inputs"]
+    received, loaded = (sum(each[name] for each in inputs) for name in ("received_count", "loaded_count"))
+    people = sum(each["people"] for each in manifest["people"])
+    lines = [
+        f"Run {done.run_id}{' (TEST: invented people)' if manifest['is_test'] else ''}, {manifest['index_date']}",
+        f"  {len(inputs)} files, {received:,} rows: {loaded:,} loaded, {received - loaded:,} set aside",
+        f"  data quality: {done.verdict}, see data_quality/index.html",
+        f"  {people:,} people"
+        + "".join(f", {each['people']:,} {each['person_status']}" for each in manifest["people"]),
+    ]
+    for pathway in manifest["rules"]["pathways"]:
+        mine = [each for each in manifest["decisions"] if each["pathway"] == pathway]
+        lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people")
+        lines += [f"    {each['people']:>7,}  {each['decision']}: {each['reason']}" for each in mine]
+    placed: dict[str, int] = {}
+    for each in manifest["placements"]:
+        placed[each["placement"]] = placed.get(each["placement"], 0) + each["people"]
+    lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in sorted(placed.items())))
+    unknown = sum(each["codes"] for each in manifest["unmatched_codes"])
+    lines.append(f"  {unknown:,} codes that no codelist knows: data_quality/unmatched_codes.csv")
+    lines.append(f"Outputs: {done.published}")
+    return "\n".join(lines)

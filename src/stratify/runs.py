@@ -1,0 +1,260 @@
+"""One run of the pipeline: what decides its id, where it is built, and how it is put in place.
+
+    out/current                -> runs/<run id>.<n>     the link that is swapped
+    out/published              -> current/published     what others may open
+    out/restricted             -> current/restricted    working store and identities; never leaves the organisation
+
+A run is built in a folder of its own and put in place by one atomic rename of a link, so that a failed or killed run
+leaves the last good outputs whole. Nothing here knows what a stage does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from stratify import contracts, ingest, privacy
+from stratify.errors import RuleError, RunError, SettingsError
+from stratify.examples import run_examples
+from stratify.ingest import InputFile, Source
+from stratify.rulebook import RuleBook, load_rule_book
+from stratify.settings import Settings
+
+KEPT_RUNS = 2
+"""The run in place and the one before it; older ones are deleted once a new one is in place."""
+
+
+class Receipt(BaseModel):
+    """What a stage gives: its name and counts. No row, no value, no identifier."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    counts: dict[str, int]
+
+
+class Plan(BaseModel):
+    """Everything that decides what a run gives, and where it is built."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    settings: Settings
+    files: tuple[InputFile, ...]
+    is_test: bool
+    rule_digest: str
+    code_digest: str
+    build: Path
+
+    @property
+    def restricted(self) -> Path:
+        """Folder of the working store and the identities."""
+        return self.build / "restricted"
+
+    @property
+    def published(self) -> Path:
+        """Folder of what others may open."""
+        return self.build / "published"
+
+    @property
+    def code_version(self) -> str:
+        """Version of the package and digest of its code."""
+        return f"{version('stratify')}+{self.code_digest}"
+
+    @property
+    def source(self) -> Source:
+        """Layout of the extract files."""
+        return chosen_source(self.settings)
+
+    @property
+    def data_cutoffs(self) -> dict[str, date]:
+        """The day each landing table describes."""
+        return {
+            each.table: each.period_to or self.settings.index_date
+            for each in sorted(self.files, key=lambda each: each.table)
+        }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished run did: its manifest, the worst verdict, and where the outputs are."""
+
+    run_id: str
+    published: Path
+    verdict: str
+    manifest: dict[str, Any]
+
+
+@contextmanager
+def one_at_a_time(out: Path) -> Iterator[None]:
+    """Hold the lock of an output folder for the length of a run.
+
+    The lock is the operating system's, so a killed run frees it.
+
+    Raises:
+        RunError: another run holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"output folder {out.name}",
+                expected="one run at a time",
+                found="another run at work in it",
+                action="Wait for it to finish, or stop it.",
+            ) from None
+        yield
+
+
+def prepare(settings: Settings, *, key: bytes) -> Plan:
+    """Check the definitions and the files, and work out the id of the run; nothing is loaded yet.
+
+    Raises:
+        RuleError: a definition is wrong or one of its worked examples fails.
+        ExtractError: the files are not fit to read.
+    """
+    book = checked_rule_book(settings)
+    source = chosen_source(settings)
+    build = settings.out / "runs" / "building"
+    shutil.rmtree(build, ignore_errors=True)
+    (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
+    (build / "restricted").chmod(0o700)
+    prepared = build / "restricted" / "prepared"
+    folder = ingest.prepare_files(settings.extracts, source, prepared)
+    files = tuple(ingest.inspect_files(folder, source))
+    code = _code_digest()
+    identity = {
+        "files": sorted((each.table, each.file_name, each.sha256) for each in files),
+        "rules": book.digest,
+        "code": code,
+        "index_date": settings.index_date.isoformat(),
+        "source": settings.source,
+        "privacy": settings.privacy.model_dump(mode="json"),
+        "printed": [settings.organisation, settings.contact],
+        "key": privacy.key_fingerprint(key),
+    }
+    run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    plan = Plan(
+        run_id=run_id,
+        settings=settings,
+        files=files,
+        is_test=source.is_synthetic,
+        rule_digest=book.digest,
+        code_digest=code,
+        build=build,
+    )
+    fingerprint = {"key_fingerprint": privacy.key_fingerprint(key)}
+    (plan.restricted / "key.json").write_text(json.dumps(fingerprint) + "\n", encoding="utf-8")
+    (plan.restricted / "plan.json").write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return plan
+
+
+def chosen_source(settings: Settings) -> Source:
+    """Give the layout the settings name.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if settings.source not in ingest.SOURCES:
+        raise SettingsError(
+            "source",
+            expected=f"one of {', '.join(sorted(ingest.SOURCES))}",
+            found="another name",
+            action="Correct --source or the settings.",
+        )
+    return ingest.SOURCES[settings.source]
+
+
+def checked_rule_book(settings: Settings) -> RuleBook:
+    """Load the rule book and work every example in it.
+
+    Raises:
+        RuleError: a definition is wrong, or an example does not come out as written.
+    """
+    book = load_rule_book(settings.clinical)
+    failed = [each for each in run_examples(book) if each.differences]
+    if failed:
+        listed = "; ".join(f"{each.definition}, {each.name}: {', '.join(each.differences)}" for each in failed[:5])
+        raise RuleError(
+            f"{len(failed)} worked examples",
+            expected="what each example says",
+            found=listed,
+            action="Correct the definition or the example: `stratify rules test` shows them all.",
+        )
+    return book
+
+
+def identity_key(settings: Settings, environment: Mapping[str, str]) -> bytes:
+    """Give the key pseudonyms are made with: from the environment, or the throwaway one for a synthetic source.
+
+    Raises:
+        PrivacyError: a real source, and no key or too short a one.
+    """
+    source = chosen_source(settings)
+    if source.is_synthetic and not (
+        environment.get(privacy.KEY_VARIABLE) or environment.get(privacy.KEY_FILE_VARIABLE)
+    ):
+        return privacy.THROWAWAY_KEY
+    return privacy.read_key(environment)
+
+
+def put_in_place(plan: Plan) -> Path:
+    """Make the built folder the one in place, with one rename; then delete runs that are no longer kept.
+
+    Returns:
+        The published folder.
+    """
+    out = plan.settings.out
+    runs = out / "runs"
+    shutil.rmtree(plan.restricted / "scratch", ignore_errors=True)
+    shutil.rmtree(plan.restricted / "prepared", ignore_errors=True)
+    taken = [int(path.suffix[1:]) for path in runs.iterdir() if path.suffix[1:].isdigit()]
+    final = runs / f"{plan.run_id}.{max(taken, default=0) + 1}"
+    _flush(plan.build)
+    plan.build.rename(final)
+    _point(out / "current", Path("runs") / final.name)
+    for name in ("published", "restricted"):
+        if not (out / name).is_symlink():
+            _point(out / name, Path("current") / name)
+    old = sorted((path for path in runs.iterdir() if path.suffix[1:].isdigit()), key=lambda path: int(path.suffix[1:]))
+    for path in old[:-KEPT_RUNS]:
+        shutil.rmtree(path)
+    return out / "published"
+
+
+def _point(link: Path, target: Path) -> None:
+    fresh = link.with_name(f".{link.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+
+def _code_digest() -> str:
+    """Give the digest of the code and contracts that run, so that a run is tied to them whatever the version says."""
+    digest = hashlib.sha256()
+    for root in (Path(__file__).parent, contracts.contracts_folder()):
+        for path in sorted(root.rglob("*")):
+            if path.suffix in (".py", ".j2", ".yaml") and "clinical" not in path.relative_to(root).parts:
+                digest.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

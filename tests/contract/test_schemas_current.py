@@ -1,0 +1,59 @@
+"""What is generated is what the sources make now: ``schemas/`` and ``docs/rules.md``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from stratify.plain_english import describe
+from stratify.rulebook import load_rule_book
+from stratify.schemas import RunManifest, write_schemas
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_schemas_are_up_to_date():
+    """Mend with: stratify schemas schemas."""
+    write_schemas(ROOT / "schemas", check_only=True)
+
+
+def test_rules_in_plain_english_are_up_to_date():
+    """Mend with: stratify rules describe > docs/rules.md."""
+    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == describe(load_rule_book())
+
+
+def test_the_schema_of_the_manifest_has_the_keys_that_the_pipeline_writes():
+    """Read from the source: a run would be the dearer way to see a key that was added in one place only."""
+    tree = ast.parse((ROOT / "src/stratify/pipeline.py").read_text(encoding="utf-8"))
+    written: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "_manifest":
+            returned = next(each.value for each in ast.walk(node) if isinstance(each, ast.Return))
+            written |= {key.value for key in returned.keys if isinstance(key, ast.Constant)}
+        if isinstance(node, ast.Assign) and [each.id for each in node.targets if isinstance(each, ast.Name)] == [
+            "_COUNTED"
+        ]:
+            written |= {key.value for key in node.value.keys}
+    assert written == set(RunManifest.model_fields)
+
+
+def test_every_abbreviation_of_a_label_is_in_the_glossary():
+    """A label shown to people uses whole words, or an abbreviation that docs/glossary.md explains."""
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| ([^|]+?) \|", glossary, flags=re.MULTILINE))
+    book = load_rule_book()
+    labels = [each.label for each in (*book.variables.values(), *book.measurements.values(), *book.scores.values())]
+    labels += [each.label for each in book.pathways.values()]
+    labels += [clinic.label for each in book.pathways.values() for clinic in each.clinics]
+    labels += [each.entry.label for each in book.codelists.values()]
+    used = {word for label in labels for word in re.findall(r"\b[A-Za-z]*[A-Z]{2,}[A-Z0-9]*\b", label)}
+    used -= {tier.tier for score in book.scores.values() for tier in score.tiers}
+    assert sorted(used - explained) == []
+
+
+def test_links_between_pages_of_the_documentation_lead_somewhere():
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://)([^)#\s]+)(?:#[^)]*)?\)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
