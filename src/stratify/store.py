@@ -153,13 +153,14 @@ def open_store(
         connection.close()
 
 
-def build_file(store: Store, path: Path, tables: Sequence[str]) -> None:
+def build_file(store: Store, path: Path, tables: Sequence[str], *, note: str = "") -> None:
     """Copy tables of a run into a new DuckDB file that older clients open, with comments from their contracts.
 
     Args:
         store: The run's store.
         path: The file to make; it must not exist.
         tables: ``schema.table`` names; in the file they lose the schema.
+        note: What to add to the comment of each table, for example that it is a test.
     """
     store.execute(f"ATTACH '{quoted(path)}' AS published (STORAGE_VERSION '{PUBLISHED_STORAGE_VERSION}')")
     try:
@@ -167,7 +168,7 @@ def build_file(store: Store, path: Path, tables: Sequence[str]) -> None:
             contract = contracts.load(name)
             order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
             store.execute(f"CREATE TABLE published.{contract.table} AS SELECT * FROM {name} ORDER BY {order}")
-            text = f"{contract.purpose} {contract.usage or ''}".strip()
+            text = " ".join(filter(None, (contract.purpose, contract.usage, note)))
             store.execute(f"COMMENT ON TABLE published.{contract.table} IS '{text.replace(chr(39), chr(39) * 2)}'")
             for column in contract.columns:
                 words = column.description.replace("'", "''")

@@ -107,8 +107,7 @@ schema:
   - id: RDG-91-rejected
     type: custom
     engine: stratify
-    implementation: rejected_percent
-    mustBeLessOrEqualTo: 2
+    implementation: rejected_percent <= 2
     unit: percent
     severity: error
     description: Too many rows set aside.

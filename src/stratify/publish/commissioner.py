@@ -100,7 +100,7 @@ def write_commissioner_file(store: Store, path: Path, context: PublishContext) -
     path.parent.mkdir(parents=True, exist_ok=True)
     stamp = "TEST: invented patients, not for use. " if context.is_test else ""
     note = f"{stamp}Run {context.run_id}, index date {periods.in_words(context.index_date)}; read the table about."
-    build_file(store, path, TABLES, comments=note)
+    build_file(store, path, TABLES, note=note)
 
 
 def _cube(people: pl.DataFrame, *, by: tuple[str, ...] = (), alls: tuple[str, ...] = ()) -> pl.DataFrame:
