@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo test test-slow check format schemas lock clean
+.PHONY: setup demo picture test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -26,6 +26,12 @@ demo: setup
 	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE)
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
 	@echo "Open $(DEMO)/published/direct_care for the lists, $(DEMO)/published/data_quality/index.html for the data."
+
+# The README's picture, from the demo's own list. Needs LibreOffice and poppler.
+picture: demo
+	rm -rf $(DEMO)/picture && mkdir -p $(DEMO)/picture
+	soffice --headless --convert-to pdf --outdir $(DEMO)/picture $(DEMO)/published/direct_care/Y00001/copd_clinic/clinic_list_TEST_$(DEMO_DATE).xlsx
+	pdftoppm -png -singlefile -r 110 -f 2 -l 2 -x 0 -y 0 -W 1290 -H 640 $(DEMO)/picture/clinic_list_TEST_$(DEMO_DATE).pdf docs/clinic-list
 
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"
