@@ -195,6 +195,14 @@ class Variable(_Strict):
             raise ValueError("a latest value has a maximum age, not a look-back")
         if self.ended_by and self.take != "has":
             raise ValueError("ended_by belongs to take: has")
+        kinds = {each.kind for each in self.records}
+        for take, only in (("latest", "measurement"), ("weight", "hospital_diagnosis")):
+            if self.take == take and kinds != {only}:
+                raise ValueError(f"take: {take} reads {only} records only")
+        if "any_issue" in kinds and self.take != "distinct_codes":
+            raise ValueError("any_issue goes with take: distinct_codes only")
+        if ";" in self.text + (self.text_when_missing or ""):
+            raise ValueError("texts hold no semicolon: they are listed with it")
         return self
 
     @property
