@@ -14,25 +14,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of every call
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 if TYPE_CHECKING:
     from stratify.settings import Settings
 
+
+class _QuickHelp(TyperGroup):
+    """A group whose own ``--help``, when not asked for, is False: typer loads pydantic to turn its None into that."""
+
+    def get_help_option(self, ctx: Any) -> TyperOption | None:  # noqa: ANN401  its class is private to typer
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+
 app = typer.Typer(
     name="stratify",
+    cls=_QuickHelp,
     help="Finds the people in a population who most need help and gets them to the right team. "
     "A list proposes; the clinician decides.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-rules_app = typer.Typer(help="Clinical definitions: test them, read them in plain words.", no_args_is_help=True)
+rules_app = typer.Typer(
+    cls=_QuickHelp, help="Clinical definitions: test them, read them in plain words.", no_args_is_help=True
+)
 app.add_typer(rules_app, name="rules")
+synth_app = typer.Typer(
+    cls=_QuickHelp,
+    help="A synthetic county: invented people in the layout of real extracts, and the truth about them.",
+    invoke_without_command=True,
+)
+app.add_typer(synth_app, name="synth")
 
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings file (YAML), see docs/deploy.md.")]
 ExtractsOption = Annotated[Path | None, typer.Option("--extracts", help="Folder with the extract files.")]
@@ -119,11 +140,12 @@ def explain(
         typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
 
 
-@app.command()
+@synth_app.callback()
 def synth(
+    context: typer.Context,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder the extract files go to; new, empty, or an earlier county.")
-    ],
+        Path | None, typer.Option("--out", help="Folder the extract files go to; new, empty, or an earlier county.")
+    ] = None,
     people: Annotated[int, typer.Option("--people", help="How many people.")] = 20_000,
     practices: Annotated[int, typer.Option("--practices", help="How many GP practices.")] = 8,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
@@ -132,12 +154,20 @@ def synth(
     ] = datetime(2026, 11, 2),
     clean: Annotated[bool, typer.Option("--clean", help="Without the dirt that real extracts have.")] = False,
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", help="Folder for the truth: what is so, and what the rules should conclude."),
+    ] = None,
 ) -> None:
     """Write a synthetic county: invented people in the layout of real extracts."""
+    if context.invoked_subcommand is not None:
+        return
     with _faults_in_words():
         from stratify.errors import SettingsError
         from stratify.synth import write_county
 
+        if out is None:
+            raise SettingsError("--out", expected="a folder", found="none", action="Name one for the extract files.")
         if file_format not in ("csv", "parquet"):
             raise SettingsError(
                 "--format", expected="csv or parquet", found="something else", action="Choose one of them."
@@ -152,11 +182,31 @@ def synth(
                 index_date=index_date.date(),
                 dirt=not clean,
                 file_format="parquet" if file_format == "parquet" else "csv",
+                truth_folder=truth,
             )
         rows = sum(made.row_counts.values())
         typer.echo(
             f"{made.people:,} invented people in {practices} practices, {rows:,} rows in {len(made.files)} files: {out}"
         )
+
+
+@synth_app.command("score")
+def synth_score(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Output folder of a finished run of a synthetic county.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder that --truth wrote with the county.")],
+) -> None:
+    """Compare a finished run with the truth; fail when they differ on anybody whom no dirt touched.
+
+    Exit code 1 means that they differ. A run stamped test needs no key; any other needs the one it was made with.
+    """
+    with _faults_in_words():
+        from stratify import runs, truth_score
+
+        plan = truth_score.read_plan(run)
+        compared = truth_score.compare(run, truth, runs.identity_key(plan.settings, os.environ))
+        typer.echo(truth_score.in_words(compared))
+    if compared.unexplained:
+        raise typer.Exit(1)
 
 
 @rules_app.command("test")
@@ -247,11 +297,20 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _faults_in_words() -> Iterator[None]:
-    """Turn a fault of ours into its message and its exit code."""
-    from stratify.errors import StratifyError
+    """Turn a fault of ours, or one of the machine, into its message and its exit code."""
+    from stratify.errors import RunError, StratifyError
 
     try:
-        yield
+        try:
+            yield
+        except OSError as fault:
+            name = Path(str(fault.filename)).name if fault.filename else "this machine"
+            raise RunError(
+                name,
+                expected="files and folders that can be read and written",
+                found=fault.strerror or type(fault).__name__,
+                action="Mend that, then run again; the last lists stay in place.",
+            ) from None
     except StratifyError as fault:
         typer.echo(f"{type(fault).__name__}: {fault}", err=True)
         raise typer.Exit(fault.exit_code) from None

@@ -22,13 +22,14 @@ from stratify.periods import in_words
 from stratify.plain_english import condition_in_words
 from stratify.reasons import in_figures
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan
+from stratify.runs import Plan, without_values
 from stratify.store import Store, open_store
 
 MOST_RECORDS = 12
 """Records listed behind one value; the rest are counted."""
 
 
+@without_values
 def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
     """Explain every pathway of one person in the run in place.
 
@@ -47,7 +48,7 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
         PatientNotFoundError: nobody in the run has that number or reference.
         SettingsError: what was asked is no NHS number.
     """
-    restricted = out / "restricted"
+    restricted = (out / "restricted").resolve()  # one and the same run to the end, whatever is swapped meanwhile
     if not (restricted / "plan.json").is_file():
         raise RunError(
             f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."

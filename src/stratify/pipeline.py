@@ -10,20 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from stratify import contracts, engine, features, ingest, pathways, publish, quality, reasons, routing, scores
-from stratify.errors import QualityError, RunError, StratifyError
+from stratify.errors import QualityError, RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place
+from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -86,6 +84,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             source=plan.source,
         )
         steps = [("core", name, count) for name, count in sorted(counts.items())] + _not_carried(plan)
+        steps += [(_UNUSABLE, f"{name}: {status}", count) for name, status, count in store.rows(_UNUSABLE_VALUES)]
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
         results += quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
@@ -95,6 +94,13 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         store.detach("landing")
     (plan.restricted / "landing.duckdb").unlink()
     return Receipt(stage="validate", counts=counts)
+
+
+_UNUSABLE = "value not used"
+_UNUSABLE_VALUES = """
+SELECT measurement, replace(value_status, '_', ' '), count(*) FROM core.gp_observation
+WHERE measurement IS NOT NULL AND value_status NOT IN ('ok', 'no_value') GROUP BY ALL ORDER BY ALL
+"""
 
 
 def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
@@ -116,7 +122,9 @@ def _stop_if_blocked(results: list[quality.RuleResult]) -> None:
     blocked = [each for each in results if each.verdict == "block"]
     if blocked:
         listed = "; ".join(
-            f"{each.table} {each.rule_id}: {each.failed_count} of {each.row_count} rows, {each.description}"
+            f"{each.table} {each.rule_id}: "
+            + ("" if each.is_about_table else f"{each.failed_count} of {each.row_count} rows, ")
+            + each.description.rstrip(".")
             for each in blocked
         )
         raise QualityError(
@@ -135,6 +143,7 @@ def work_features(plan: Plan) -> Receipt:
         store.execute("CREATE SCHEMA IF NOT EXISTS work")
         ingest.match_codes(store, list(book.codelists.values()))
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
+        _note_unused(store, set(book.codelists) - {codelist for _, _, codelist in matches})
         with store.loaned(features.code_table(book, matches, index_date=index_date)) as codes:
             store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
         values = features.variable_values(
@@ -149,6 +158,16 @@ def work_features(plan: Plan) -> Receipt:
         )
         engine.settle(store, "work.person_row", wide)
         return Receipt(stage="features", counts={"variable values": kept})
+
+
+def _note_unused(store: Store, codelists: set[str]) -> None:
+    """Note the codelists that match nothing: a misspelt list finds nobody, and nobody would miss them."""
+    store.execute("DELETE FROM audit.step_count WHERE step = $1", [_UNUSED])
+    for name in sorted(codelists):
+        store.execute("INSERT INTO audit.step_count (step, measure, count) VALUES ($1, $2, 0)", [_UNUSED, name])
+
+
+_UNUSED = "codelist that matches nothing"
 
 
 def core_tables(store: Store) -> dict[str, engine.Frame]:
@@ -297,8 +316,11 @@ def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResu
     folder = plan.published / "data_quality"
     folder.mkdir(parents=True)
     (folder / "index.html").write_text(page, encoding="utf-8")
-    unmatched = store.frame("SELECT * FROM audit.unmatched_code ORDER BY table_name, code_system, row_count DESC, code")
-    (folder / "unmatched_codes.csv").write_text(unmatched.write_csv(), encoding="utf-8")
+    unmatched = store.frame(f"FROM ({_SHOWN_CODES}) ORDER BY table_name, code_system, row_count DESC, code")
+    is_formula = pl.col("term").str.contains(r"^[=+@\t\r-]")
+    harmless = pl.when(is_formula).then(pl.lit("'") + pl.col("term")).otherwise(pl.col("term"))
+    text = unmatched.with_columns(harmless.alias("term")).write_csv()
+    (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
 
 
 _TABLE_COUNTS = """
@@ -306,8 +328,19 @@ SELECT 'landing.' || table_name AS name, sum(received_count)::BIGINT AS received
     sum(loaded_count)::BIGINT AS loaded_count, sum(rejected_count)::BIGINT AS rejected_count
 FROM audit.source_file GROUP BY table_name ORDER BY table_name
 """
-_UNMATCHED = """
-SELECT table_name, code_system, code, term, row_count FROM audit.unmatched_code
+# Suppliers put free text, names and numbers of people where a code of their own belongs. What does not look like a code
+# is counted, and not shown; nor is what could be an NHS number.
+_SHOWN_CODES = """
+SELECT table_name, code_system, CASE WHEN is_code THEN code ELSE '(no code: not shown)' END AS code,
+    CASE WHEN is_code THEN term END AS term, sum(row_count)::BIGINT AS row_count
+FROM (
+    SELECT *, code_system IN ('snomed_ct', 'dmd', 'icd10')
+        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}') AS is_code
+    FROM audit.unmatched_code
+) GROUP BY ALL
+"""
+_UNMATCHED = f"""
+SELECT table_name, code_system, code, term, row_count FROM ({_SHOWN_CODES})
 ORDER BY row_count DESC, code_system, code, table_name
 """
 
@@ -402,43 +435,16 @@ def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) 
 
 
 def stages(key: bytes) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
-    """Give the stages in order, each with what to call it in front of people.
-
-    A fault that is none of ours comes out of a stage as a RunError without its message: a database puts the value it
-    could not read into its messages, and an orchestrator keeps what it sees.
-    """
+    """Give the stages in order, each with what to call it in front of people; none lets a message of others out."""
     return (
-        ("Reading the extract files", _guarded(lambda plan: land(plan, key=key))),
-        ("Checking data quality", _guarded(lambda plan: validate(plan, key=key))),
-        ("Working out what is known of each person", _guarded(work_features)),
-        ("Scoring", _guarded(score)),
-        ("Proposing a route for each person", _guarded(decide)),
-        ("Giving out places", _guarded(route)),
-        ("Writing lists, offers and files", _guarded(publish_outputs)),
+        ("Reading the extract files", without_values(lambda plan: land(plan, key=key))),
+        ("Checking data quality", without_values(lambda plan: validate(plan, key=key))),
+        ("Working out what is known of each person", without_values(work_features)),
+        ("Scoring", without_values(score)),
+        ("Proposing a route for each person", without_values(decide)),
+        ("Giving out places", without_values(route)),
+        ("Writing lists, offers and files", without_values(publish_outputs)),
     )
-
-
-def _guarded(stage: Callable[[Plan], Receipt]) -> Callable[[Plan], Receipt]:
-    def work(plan: Plan) -> Receipt:
-        try:
-            return stage(plan)
-        except (StratifyError, OSError):
-            raise
-        except Exception as fault:  # noqa: BLE001  told on without the message, see stages()
-            where = traceback.extract_tb(fault.__traceback__)[-1]
-            ours = [
-                each for each in traceback.extract_tb(fault.__traceback__) if "stratify" in Path(each.filename).parts
-            ]
-            place = ours[-1] if ours else where
-            kind = type(fault).__name__
-        raise RunError(
-            f"{Path(place.filename).name} line {place.lineno}",
-            expected="the stage to finish",
-            found=f"{kind} (its message may hold a value and is not shown)",
-            action="This is a fault in stratify or in the machine (memory, disk): the last lists stay in place.",
-        )
-
-    return work
 
 
 def finish(plan: Plan) -> Summary:
@@ -466,10 +472,9 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
     """
     progress("Checking definitions and files")
     plan = prepare(settings, key=key)
-    progress("Reading the extract files")
-    land(plan, key=key)
-    progress("Checking data quality")
-    validate(plan, key=key)
+    for words, stage in stages(key)[:2]:
+        progress(words)
+        stage(plan)
     with _opened(plan) as store:
         results = _quality_results(store)
         lines = [
@@ -488,6 +493,9 @@ _CHECKED = """
 SELECT table_name, sum(received_count)::BIGINT, sum(loaded_count)::BIGINT
 FROM audit.source_file GROUP BY table_name ORDER BY table_name
 """
+
+
+_MOST_NAMED = 12
 
 
 def in_words(done: Summary) -> str:
@@ -513,5 +521,12 @@ def in_words(done: Summary) -> str:
     lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in sorted(placed.items())))
     unknown = sum(each["codes"] for each in manifest["unmatched_codes"])
     lines.append(f"  {unknown:,} codes that no codelist knows: data_quality/unmatched_codes.csv")
+    values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
+    if values:
+        lines.append(f"  values kept but not used: {', '.join(values)}")
+    unused = [each["measure"] for each in manifest["steps"] if each["step"] == _UNUSED]
+    if unused:
+        named = ", ".join(unused[:_MOST_NAMED]) + (" …" if len(unused) > _MOST_NAMED else "")
+        lines.append(f"  {len(unused):,} codelists that match nothing in these data: {named}")
     lines.append(f"Outputs: {done.published}")
     return "\n".join(lines)

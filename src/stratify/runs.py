@@ -15,22 +15,27 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from stratify import contracts, ingest, privacy
-from stratify.errors import RuleError, RunError, SettingsError
+from stratify.errors import RuleError, RunError, SettingsError, StratifyError
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, Source
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 KEPT_RUNS = 2
 """The run in place and the one before it; older ones are deleted once a new one is in place."""
@@ -104,10 +109,17 @@ def one_at_a_time(out: Path) -> Iterator[None]:
     The lock is the operating system's, so a killed run frees it.
 
     Raises:
-        RunError: another run holds it.
+        RunError: another run holds it, or outputs cannot be put there.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
+    taken = [name for name in _LINKS if (out / name).exists() and not (out / name).is_symlink()]
+    if taken:
+        raise _unfit(out, "room for the links to the run in place", f"{', '.join(taken)}, which stratify did not make")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        opened = (out / ".lock").open("w")
+    except OSError as fault:
+        raise _unfit(out, "a folder that can be written to", fault.strerror or "an error of the file system") from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -120,6 +132,46 @@ def one_at_a_time(out: Path) -> Iterator[None]:
         yield
 
 
+_LINKS = ("current", "published", "restricted")
+
+
+def _unfit(out: Path, expected: str, found: str) -> RunError:
+    return RunError(
+        f"output folder {out.name}",
+        expected=expected,
+        found=found,
+        action="Correct --out or the permissions, or give another folder; nothing was written.",
+    )
+
+
+def without_values(work: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a fault that is none of ours come out of a function as a RunError without its message.
+
+    A database or a reader of files puts the value it could not read into its messages, and an orchestrator keeps what
+    it sees. Faults of the machine (OSError) pass: they name files, and a second try may help.
+    """
+
+    @wraps(work)
+    def guarded(*args: _P.args, **named: _P.kwargs) -> _R:
+        try:
+            return work(*args, **named)
+        except (StratifyError, OSError):
+            raise
+        except Exception as fault:  # noqa: BLE001  told on without the message
+            trace = traceback.extract_tb(fault.__traceback__)
+            ours = [each for each in trace if "stratify" in Path(each.filename).parts]
+            place, kind = (ours or trace)[-1], type(fault).__name__
+        raise RunError(  # outside, so that the fault is not chained to it
+            f"{Path(place.filename).name} line {place.lineno}",
+            expected="the step to finish",
+            found=f"{kind} (its message may hold a value and is not shown)",
+            action="This is a fault in stratify or in the machine (memory, disk): the last lists stay in place.",
+        )
+
+    return guarded
+
+
+@without_values
 def prepare(settings: Settings, *, key: bytes) -> Plan:
     """Check the definitions and the files, and work out the id of the run; nothing is loaded yet.
 
@@ -138,7 +190,9 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     files = tuple(ingest.inspect_files(folder, source))
     code = _code_digest()
     identity = {
-        "files": sorted((each.table, each.file_name, each.sha256) for each in files),
+        "files": sorted(
+            [each.table, each.file_name, each.sha256, str(each.period_to), str(each.declared_count)] for each in files
+        ),
         "rules": book.digest,
         "code": code,
         "index_date": settings.index_date.isoformat(),
@@ -158,8 +212,9 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         build=build,
     )
     fingerprint = {"key_fingerprint": privacy.key_fingerprint(key)}
-    (plan.restricted / "key.json").write_text(json.dumps(fingerprint) + "\n", encoding="utf-8")
-    (plan.restricted / "plan.json").write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    for name, text in (("key.json", json.dumps(fingerprint)), ("plan.json", plan.model_dump_json(indent=1))):
+        (plan.restricted / name).touch(mode=0o600)
+        (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
     return plan
 
 

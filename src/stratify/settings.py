@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
@@ -47,8 +47,8 @@ class Settings(BaseModel):
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
     clinical: Path | None = None
-    memory_limit: str | None = None
-    threads: int | None = None
+    memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
+    threads: int | None = Field(default=None, ge=1)
 
 
 def load_settings(
@@ -113,6 +113,10 @@ def _read(file: Path, where: str) -> dict[str, Any]:
         raise SettingsError(where, expected="a YAML file", found="no file of that name", action="Correct the path.")
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(
+            where, expected="UTF-8 text", found="a file that cannot be read as it", action="Save it as UTF-8."
+        ) from None
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark else "some line"

@@ -37,8 +37,9 @@ def write_county(
     index_date: date = date(2026, 11, 2),
     dirt: bool = True,
     file_format: Literal["csv", "parquet"] = "csv",
+    truth_folder: Path | None = None,
 ) -> CountySummary:
-    """Write the extract set of an invented county.
+    """Write the extract set of an invented county, and the truth about it where that is asked for.
 
     Args:
         folder: Where to put the files; new, empty, or an earlier county, which is replaced.
@@ -48,9 +49,10 @@ def write_county(
         index_date: The day of the run the extract is for; it describes the day before.
         dirt: Whether to put in the faults of ``dirt.DIRT``.
         file_format: ``csv`` or ``parquet``.
+        truth_folder: Where to put what is so and what the rules should conclude (``truth``); apart from ``folder``.
 
     Raises:
-        SettingsError: a size, the format or the folder is not fit; nothing was written.
+        SettingsError: a size, the format or a folder is not fit; nothing was written.
         RunError: the files could not be written.
     """
     _check(people, practices, seed, file_format)
@@ -59,17 +61,34 @@ def write_county(
     check_folder(folder)
     from datetime import timedelta
 
-    from stratify.synth.county import draw_county
+    from stratify.synth import truth
+    from stratify.synth.county import STATE, draw_county
     from stratify.synth.dirt import spoil_tables, without_a_clinic
+
+    if truth_folder is not None:
+        truth.check_truth_folder(truth_folder, folder)
 
     cutoff = index_date - timedelta(days=1)
     frames = draw_county(people=people, practices=practices, seed=seed, index_date=index_date)
-    tables = {table: as_text(frames[table], table) for table in TABLES}
+    clean = {table: as_text(frames[table], table) for table in TABLES}
+    tables, touched = dict(clean), truth.Touched()
     if dirt:
         codes = tables["practice"]["practice_code"].to_list()
         tables["clinic_capacity"] = without_a_clinic(tables["clinic_capacity"], codes)
-        tables = {name: in_order(frame, name) for name, frame in spoil_tables(tables, cutoff=cutoff, seed=seed).items()}
+        spoilt = spoil_tables(tables, cutoff=cutoff, seed=seed, note=touched.note)
+        tables = {name: in_order(frame, name) for name, frame in spoilt.items()}
+    expected = None if truth_folder is None else truth.expectations(clean, index_date=index_date, touched=touched)
     files = write_set(folder, tables, period_to=cutoff, file_format=file_format)
+    if truth_folder is not None and expected is not None:
+        about = {
+            "people": people,
+            "practices": practices,
+            "seed": seed,
+            "index_date": index_date.isoformat(),
+            "is_clean": not dirt,
+            "faults": truth.fault_counts(touched, clean),
+        }
+        truth.write_truth(truth_folder, extracts=folder, state=frames[STATE], expected=expected, about=about)
     return CountySummary(folder, files, {table: tables[table].height for table in TABLES}, people)
 
 

@@ -22,6 +22,10 @@ from stratify.synth.population import (
     registration_rows,
     reserved_nhs_numbers,
 )
+from stratify.synth.truth import true_state_rows
+
+STATE = "true_state"
+"""Name of the frame with everybody as drawn; it is no landing table."""
 
 
 def draw_county(*, people: int, practices: int, seed: int, index_date: date) -> dict[str, pl.DataFrame]:
@@ -36,7 +40,7 @@ def draw_county(*, people: int, practices: int, seed: int, index_date: date) -> 
         index_date: The first day of the clinics; nothing else is later than the day before.
 
     Returns:
-        Typed frames by landing table.
+        Typed frames by landing table, and under ``STATE`` everybody as drawn, which no run may read.
     """
     cutoff_day = (index_date - date(1970, 1, 1)).days - 1
     everyone = make_practices(practices)
@@ -62,6 +66,7 @@ def draw_county(*, people: int, practices: int, seed: int, index_date: date) -> 
             "registration": registration_rows(own, everyone),
             "patient_flag": flag_rows(own, conditions, cutoff_day=cutoff_day, rng=rng),
             "opt_out": opt_out_rows(own, index_date=index_date, rng=rng),
+            STATE: true_state_rows(own, conditions),
             **record.frames(everyone),
             **hospital_rows(own, conditions, flares, everyone, cutoff_day=cutoff_day, rng=rng),
         }

@@ -26,6 +26,7 @@ class Spoiler:
 
 
 Spoil = Callable[[pl.DataFrame, Ints, Spoiler], pl.DataFrame]
+Note = Callable[[str, str, pl.DataFrame], None]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,16 @@ class Dirt:
     among: pl.Expr | None = None
 
 
-def spoil_tables(tables: dict[str, pl.DataFrame], *, cutoff: date, seed: int) -> dict[str, pl.DataFrame]:
+def spoil_tables(
+    tables: dict[str, pl.DataFrame], *, cutoff: date, seed: int, note: Note | None = None
+) -> dict[str, pl.DataFrame]:
     """Put every fault of ``DIRT`` into the tables, each at its rate and, in tables large enough, at least once.
 
     Args:
         tables: Landing tables by name, every column text.
         cutoff: The last day the extract describes.
         seed: The county's seed.
+        note: Told of the rows each fault is about to be put into.
 
     Returns:
         The same tables with faults; rows they add stand at the end.
@@ -71,6 +75,8 @@ def spoil_tables(tables: dict[str, pl.DataFrame], *, cutoff: date, seed: int) ->
         wanted = max(wanted, 1) if len(able) >= 100 or (dirt.rate >= 0.01 and len(able)) else wanted
         if wanted:
             rows = np.sort(rng.choice(able, size=min(wanted, len(able)), replace=False)).astype(np.int64)
+            if note:
+                note(dirt.name, dirt.table, frame[rows.tolist()])
             spoilt[dirt.table] = dirt.spoil(frame, rows, Spoiler(cutoff, rng))
     return spoilt
 

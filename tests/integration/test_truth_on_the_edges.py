@@ -1,0 +1,144 @@
+"""A whole run of a county whose dates and values sit on the edges of the rules agrees with the truth.
+
+A clean county seldom has a record on the first day of a window, two values on one day or a birthday on the index date.
+Here most records are moved there, and half of the adults are given COPD entries at random.
+"""
+
+from __future__ import annotations
+
+import calendar
+import random
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import polars as pl
+
+from stratify import truth_score
+from stratify.privacy import THROWAWAY_KEY
+from stratify.synth import clinical_codes as codes
+from stratify.synth import truth
+from stratify.synth.county import STATE, draw_county
+from stratify.synth.write import TABLES, as_text, in_order, write_set
+from whole_runs import counted_plainly, settings_file, stratify
+
+INDEX = date(2026, 8, 31)
+CUTOFF = INDEX - timedelta(days=1)
+DRAW = random.Random(22)
+
+
+def back(months: int, days: int = 0) -> str:
+    """The day so many months before the index date (the last of a shorter month), moved by some days."""
+    year, month = divmod(INDEX.year * 12 + INDEX.month - 1 - months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return (date(year, month + 1, min(INDEX.day, last)) + timedelta(days=days)).isoformat()
+
+
+EDGES = [back(months, days) for months in (6, 12, 15, 24, 60) for days in (-1, 0, 1)]
+EDGES += [back(0, -1), back(0, -2), back(12, 14), back(12, 15)]
+PLANTED = (
+    *codes.COPD_DIAGNOSES,
+    *codes.COPD_EXACERBATIONS * 3, codes.COPD_RESOLVED, *codes.MRC_GRADES * 2, codes.LONG_TERM_OXYGEN,
+    codes.COR_PULMONALE, codes.PALLIATIVE_CARE, codes.CARE_HOME_NURSING, codes.CARE_HOME_RESIDENTIAL,
+)  # fmt: skip
+Rows = list[dict[str, str | None]]
+
+
+def moved(column: str, share: float) -> Callable[[dict[str, str | None]], Rows]:
+    def move(row: dict[str, str | None]) -> Rows:
+        return [row | {column: DRAW.choice(EDGES)} if DRAW.random() < share else row]
+
+    return move
+
+
+def measured_again(row: dict[str, str | None]) -> Rows:
+    """A second FEV1 or MRC score, often of the same day, sometimes another, impossible or in another unit."""
+    row = moved("effective_date", 0.35)(row)[0]
+    values = {
+        codes.FEV1_PERCENT.code: (row["value_num"], "29.9", "30", "49.9", "50", "79.9", "80", "7", "152", "2.1"),
+        codes.MRC_SCORE.code: (row["value_num"], "0", "1", "2", "3", "4", "5", "6"),
+        codes.MMRC_SCORE.code: (row["value_num"], "0", "1", "2", "3", "4", "5"),
+    }.get(row["snomed_code"] or "")
+    if values is None or DRAW.random() < 0.6:
+        return [row]
+    again = row | {"source_event_id": f"X{row['source_event_id']}", "value_num": DRAW.choice(values)}
+    if row["snomed_code"] == codes.FEV1_PERCENT.code and DRAW.random() < 0.2:
+        again |= {"unit_raw": DRAW.choice(["L", None])}
+    if DRAW.random() < 0.3:
+        again |= {"effective_date": DRAW.choice(EDGES)}
+    return [row, again]
+
+
+def on_the_edges() -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Draw a county and move its records to the edges; give its tables and everybody as drawn."""
+    frames = draw_county(people=2_000, practices=3, seed=22, index_date=INDEX)
+    tables = {table: as_text(frames[table], table) for table in TABLES}
+
+    def change(table: str, with_row: Callable[[dict[str, str | None]], Rows]) -> None:
+        rows = [new for row in tables[table].to_dicts() for new in with_row(row)]
+        tables[table] = in_order(pl.DataFrame(rows, schema=tables[table].schema), table)
+
+    births: dict[str | None, str] = {}
+
+    def born(row: dict[str, str | None]) -> Rows:
+        person = row["nhs_number"] or f"{row['org_code']}/{row['source_patient_id']}"
+        own = row["date_of_birth"] or ""
+        edge = back(12 * DRAW.choice([65, 75]), DRAW.choice([-1, 0, 1]))
+        return [
+            row | {"date_of_birth": births.setdefault(person, edge if own < "1975" and DRAW.random() < 0.3 else own)}
+        ]
+
+    admissions: dict[str | None, str | None] = {}
+
+    def admitted(row: dict[str, str | None]) -> Rows:
+        day = admissions.setdefault(row["spell_id"], DRAW.choice(EDGES) if DRAW.random() < 0.4 else None)
+        if day:
+            row |= {"admission_date": day, "episode_start": day, "episode_end": None, "discharge_date": None}
+        return [row | {"diag_01": DRAW.choice(["J441", "J440", "J181", "I10X"])} if DRAW.random() < 0.3 else row]
+
+    def registered(row: dict[str, str | None]) -> Rows:
+        starts = [back(12, -1), back(12), back(12, 1), back(11), back(0, -1)]
+        return [row | {"start_date": DRAW.choice(starts)} if not row["end_date"] and DRAW.random() < 0.3 else row]
+
+    change("patient", born)
+    change("registration", registered)
+    change("gp_event", moved("effective_date", 0.35))
+    change("gp_observation", measured_again)
+    change("gp_medication", moved("issue_date", 0.25))
+    change("apc_episode", admitted)
+    like = tables["gp_event"].to_dicts()[0] | {"effective_precision": "YMD", "is_problem": "false"}
+    planted = [
+        like | {
+            "org_code": patient["org_code"], "source_patient_id": patient["source_patient_id"],
+            "source_event_id": f"Z{number:06d}{place}", "snomed_code": each.code, "snomed_term": each.term,
+            "effective_date": DRAW.choice(EDGES),
+        }
+        for number, patient in enumerate(tables["patient"].to_dicts())
+        if (patient["date_of_birth"] or "") < "1990" and patient["is_test_patient"] != "true" and DRAW.random() < 0.5
+        for place, each in enumerate(DRAW.choices(PLANTED, k=DRAW.choice([1, 2, 3, 6])))
+    ]  # fmt: skip
+    more = pl.DataFrame(planted, schema=tables["gp_event"].schema)
+    tables["gp_event"] = in_order(pl.concat([tables["gp_event"], more]), "gp_event")
+    return tables, frames[STATE]
+
+
+def test_run_and_truth_agree_on_the_edges(tmp_path):
+    tables, state = on_the_edges()
+    expected = truth.expectations(tables, index_date=INDEX, touched=truth.Touched())
+    extracts = tmp_path / "extracts"
+    write_set(extracts, tables, period_to=CUTOFF, file_format="csv")
+    about = {"index_date": INDEX.isoformat(), "is_clean": True}
+    truth.write_truth(tmp_path / "truth", extracts=extracts, state=state, expected=expected, about=about)
+    assert {
+        "palliative", "care_home", "emergency_admission", "highest_groups", "lower_groups", "cannot_grade",
+        "contradictory", "person_status",
+    } <= set(expected["copd_rule"])  # fmt: skip
+
+    policy = {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"}
+    settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date=INDEX, privacy=policy)
+    with counted_plainly():
+        done = stratify("run", "--settings", settings)
+    assert done.exit_code == 0, done.output
+    compared = truth_score.compare(tmp_path / "out", tmp_path / "truth", THROWAWAY_KEY)
+    assert compared.differences == (), truth_score.in_words(compared)
+    assert compared.purpose == "direct_care" and compared.withheld == {}
+    assert compared.agreeing["copd"] > 200 and compared.agreeing["frailty"] > 200
