@@ -396,6 +396,8 @@ class _Writer:
             look |= {"bg_color": fill, "font_color": _INK, "bold": True}
         if column.kind == "number":
             look |= {"align": "center", "num_format": "0"}
+        elif column.kind != "date":
+            look |= {"align": "left", "indent": 1}
         if column.kind == "date":
             look |= {"num_format": "dd/mm/yyyy", "align": "left"}
         if column.kind == "mono" or column.is_open:
