@@ -150,6 +150,8 @@ _TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCEEDD")
 _NO_TIER, _INK = "#E8EDEE", "#231F20"
 
 _POINTS = 9
+_PROSE = 140
+"""Columns this wide hold sentences, which need room between text and border."""
 _LINE_POINTS = 12.0
 _MOST_POINTS = 400.0
 # xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
@@ -396,7 +398,7 @@ class _Writer:
             look |= {"bg_color": fill, "font_color": _INK, "bold": True}
         if column.kind == "number":
             look |= {"align": "center", "num_format": "0"}
-        elif column.kind != "date":
+        elif column.pixels >= _PROSE:
             look |= {"align": "left", "indent": 1}
         if column.kind == "date":
             look |= {"num_format": "dd/mm/yyyy", "align": "left"}
