@@ -1,0 +1,51 @@
+"""Checks the extract files that wait, as the weekly run would, and publishes nothing.
+
+Run daily, so that a supplier's bad delivery is known while there is time to ask for another before Monday. Without a
+server: ``python -m flows.land SETTINGS [INDEX_DATE]``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+
+from flows.stage import in_process, stage
+from stratify import pipeline, runs
+from stratify.settings import load_settings
+
+
+@flow(name="stratify check of extract files", persist_result=False, validate_parameters=False)
+def land(settings_file: str, index_date: str | None = None) -> None:
+    """Check definitions and extract files, down to each row; fail with one message when they are not fit to run.
+
+    Args:
+        settings_file: Path of the settings file on the worker.
+        index_date: ``YYYY-MM-DD``; the settings' own, or today, when None.
+    """
+    settings = load_settings(
+        Path(settings_file),
+        environment=os.environ,
+        overrides={"index_date": index_date},
+        today=date.today(),  # the only clock: below this line the index date is an argument
+    )
+    key = runs.identity_key(settings, os.environ)
+    # Beside the outputs and not in /tmp: what is read here is as confidential as what is kept there.
+    checking = settings.out / "checking"
+    with runs.one_at_a_time(checking):
+        checking.chmod(0o700)
+        settings = settings.model_copy(update={"out": checking})
+        try:
+            report = stage("Checking the extract files", partial(pipeline.check, settings, key=key))
+        finally:
+            shutil.rmtree(checking / "runs", ignore_errors=True)
+    get_run_logger().info(report)
+
+
+if __name__ == "__main__":
+    in_process(land, sys.argv[1:], usage="python -m flows.land SETTINGS [INDEX_DATE]")

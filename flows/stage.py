@@ -1,0 +1,76 @@
+"""What every flow shares: a stage with its retries, and a flow started from a terminal with no server.
+
+Tasks take no parameters and nothing they give is stored, so that Prefect keeps names, states and counts and nothing
+else. What a stage does belongs to ``stratify.pipeline``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from stratify.errors import RunError, StratifyError
+
+Result = TypeVar("Result")
+RETRIES = 2
+RETRY_DELAY_SECONDS = 30
+
+
+def stage(name: str, work: Callable[[], Result]) -> Result:
+    """Do one stage as a Prefect task; a fault of the machine (a share, the disk) is tried again, no other is."""
+
+    def run_stage() -> Result:
+        return work()
+
+    return task(
+        name=name,
+        cache_policy=NO_CACHE,
+        retries=RETRIES,
+        retry_delay_seconds=RETRY_DELAY_SECONDS,
+        retry_condition_fn=_can_help,
+        persist_result=False,
+    )(run_stage)()
+
+
+def _can_help(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    fault = state.result(raise_on_failure=False)
+    if isinstance(fault, OSError):
+        get_run_logger().warning("%s: %s", type(fault).__name__, fault.strerror)
+    return isinstance(fault, OSError)  # a refused file or a blocked verdict is the same on a second try
+
+
+def in_process(work: Callable[..., object], arguments: list[str], *, usage: str) -> None:
+    """Run a flow from a terminal: our own lines, one clear message on a fault, the exit code of its kind."""
+    if not arguments:
+        sys.exit(f"usage: {usage}")
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    terminal.addFilter(lambda record: Path(record.pathname).parent == Path(__file__).parent)
+    logging.getLogger().handlers = [terminal]
+    logging.getLogger("prefect").setLevel(logging.INFO)
+    try:
+        work(*arguments)
+    except OSError as fault:
+        _end(
+            RunError(
+                "the machine",
+                expected="files that can be read and written",
+                found=fault.strerror or "a fault",
+                action="Look at the disk and the share, then run again.",
+            )
+        )
+    except StratifyError as fault:
+        _end(fault)
+
+
+def _end(fault: StratifyError) -> None:
+    sys.stderr.write(f"{type(fault).__name__}: {fault}\n")
+    raise SystemExit(fault.exit_code) from None

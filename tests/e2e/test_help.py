@@ -1,0 +1,51 @@
+"""Help is quick: asking what a command does loads nothing that works with data."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stratify.cli import app
+
+HEAVY = ("polars", "duckdb", "prefect", "great_expectations", "sklearn", "pandas", "pydantic", "rich", "numpy", "yaml")
+
+
+def _commands(group=app, path=()):
+    """Give every command there is, groups too, as words of the command line."""
+    found = [path]
+    found += [(*path, each.name or each.callback.__name__) for each in group.registered_commands]
+    for each in group.registered_groups:
+        found += _commands(each.typer_instance, (*path, each.name))
+    return found
+
+
+PROBE = f"""
+import sys
+from stratify.cli import main
+sys.argv[0] = "stratify"
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+found = sorted(name for name in {HEAVY!r} if name in sys.modules)
+sys.exit(f"loaded {{found}}" if found else code)
+"""
+
+
+def test_the_commands_that_the_documents_name_are_there():
+    assert {("run",), ("check",), ("explain",), ("synth",), ("rules", "test")} <= set(_commands())
+
+
+@pytest.mark.parametrize("command", [pytest.param(each, id="_".join(each) or "stratify") for each in _commands()])
+def test_help_loads_nothing_heavy_and_is_quick(command):
+    """It takes a fifth of a second on a quiet machine; two seconds are for a busy one."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *command, "--help"], capture_output=True, text=True, check=False, timeout=20
+    )
+    # Below a group with options of its own typer works those out first, with pydantic.
+    is_below_options = len(command) > 1 and command[0] == "synth"
+    assert done.returncode == 0 or (is_below_options and done.stderr == "loaded ['pydantic']\n"), done.stderr
+    assert "Usage: stratify" in done.stdout
+    assert time.monotonic() - began < 2

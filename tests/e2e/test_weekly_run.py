@@ -1,0 +1,372 @@
+"""A small invented county through the whole weekly run by the command line, and back again by ``explain``."""
+
+import json
+import re
+import stat
+from datetime import date, datetime
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from stratify import runs
+from stratify.schemas import RunManifest
+from stratify.settings import Settings
+from stratify.store import open_store
+from whole_runs import (
+    KEY,
+    OBJECTIONS_HONOURED,
+    all_text,
+    counted_plainly,
+    line_of,
+    same_files,
+    settings_file,
+    sheet,
+    stratify,
+    workbooks,
+    working_store,
+)
+
+INDEX_DATE = "2026-11-02"
+CLINICS = {
+    "assessment",
+    "care_home_round",
+    "clinician_review",
+    "copd_clinic",
+    "frailty_clinic",
+    "palliative_review",
+    "self_management",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("weekly")
+
+
+@pytest.fixture(scope="module")
+def extracts(folder):
+    done = stratify("synth", "--out", folder / "extracts", "--people", 1200, "--practices", 3)
+    assert done.exit_code == 0, done.output
+    return folder / "extracts"
+
+
+@pytest.fixture(scope="module")
+def out(folder):
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def first(folder, extracts, out):
+    """The run everybody here looks at, with everything a run does."""
+    settings = settings_file(folder / "first", extracts, out, index_date=date(2026, 11, 2))
+    done = stratify("run", "--settings", settings, STRATIFY_THREADS="2", STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+@pytest.fixture(scope="module")
+def published(first, out):
+    return out / "published"
+
+
+@pytest.fixture(scope="module")
+def manifest(published):
+    return RunManifest.model_validate_json((published / "run_manifest.json").read_text(encoding="utf-8"))
+
+
+def _capacity(book, name="Cover"):
+    rows = CalamineWorkbook.from_path(book).get_sheet_by_name(name).to_python()
+    return next((int(row[1]) for row in rows if row[0] == "All sessions"), None)
+
+
+# What is published
+
+
+def test_the_tree_is_the_one_the_documents_name(published):
+    assert {each.name for each in published.iterdir()} == {
+        "direct_care",
+        "secondary_use",
+        "data_quality",
+        "run_manifest.json",
+    }
+    assert [each.name for each in (published / "secondary_use").iterdir()] == ["commissioner.duckdb"]
+    practices = {each.name for each in (published / "direct_care").iterdir()}
+    assert practices == {"Y00001", "Y00002", "Y00003"}
+    for path in (published / "direct_care").rglob("*"):
+        parts = path.relative_to(published / "direct_care").parts
+        assert len(parts) == 1 or parts[1] in CLINICS
+        if path.is_file():
+            expected = f"offers_TEST_{INDEX_DATE}.csv" if parts[1] == "self_management" else None
+            assert path.name == (expected or f"clinic_list_TEST_{INDEX_DATE}.xlsx")
+
+
+def test_the_command_says_what_it_did_and_progress_goes_to_standard_error(first, manifest):
+    assert f"Run {manifest.run_id} (TEST: invented people), {INDEX_DATE}" in first.stdout
+    assert "Reading the extract files" not in first.stdout
+    assert re.search(r"Reading the extract files: \d+\.\d s", first.stderr)
+
+
+def test_the_manifest_accounts_for_every_row_person_and_file(manifest, published):
+    assert manifest.is_test and manifest.index_date == INDEX_DATE
+    assert all(each.received_count == each.loaded_count + each.rejected_count for each in manifest.inputs)
+    assert sum(each.rejected_count for each in manifest.inputs) > 0  # the county has dirt in it
+    on_pathways = sum(each.people for each in manifest.decisions if each.decision != "not_eligible")
+    assert on_pathways == sum(each.people for each in manifest.placements)
+    listed = {each.file for each in manifest.outputs}
+    there = {path.relative_to(published).as_posix() for path in published.rglob("*") if path.is_file()}
+    assert there - listed == {"run_manifest.json"} and listed <= there
+
+
+def test_no_list_is_longer_than_its_clinic_has_places(published):
+    """The places are those of the capacity file: the slots of the scarcest role, summed over the week."""
+    seen = 0
+    for path in workbooks(published):
+        places = _capacity(path)
+        if places is not None:
+            seen += 1
+            assert len(sheet(path, "List")) <= places
+    assert seen >= 6
+
+
+def test_every_row_has_a_reason_with_a_date_and_room_for_the_decision(published):
+    rows = [row for path in workbooks(published) for row in sheet(path, "List")]
+    assert len(rows) >= 30
+    for row in rows:
+        assert re.search(r"\d{1,2} [A-Z][a-z]+ \d{4}", str(row["Why on this list"]) + str(row["Data gaps"])), row
+        assert row["Decision"] == row["Decided by"] == row["Reason for decision"] == ""
+        assert re.fullmatch(r"([0-9A-F]{4}-){2}[0-9A-F]{4}", str(row["Row reference"]))
+
+
+def test_nobody_is_in_the_files_of_a_practice_that_is_not_theirs(published, out, folder, first):
+    with open_store(out / "restricted" / "run.duckdb", temp_directory=folder / "scratch", read_only=True) as store:
+        store.attach(out / "restricted" / "identity.duckdb", "identity", read_only=True)
+        home = dict(
+            store.rows(
+                "SELECT i.nhs_number, p.practice_code FROM identity.person AS i JOIN core.person AS p "
+                "USING (patient_key) WHERE i.nhs_number IS NOT NULL"
+            )
+        )
+    found = 0
+    for path in [*workbooks(published), *(published / "direct_care").rglob("*.csv")]:
+        practice = path.relative_to(published / "direct_care").parts[0]
+        for number in re.findall(r"\b999 \d{3} \d{4}\b", all_text(path)):
+            found += 1
+            assert home[number.replace(" ", "")] == practice
+    assert found >= 100
+
+
+def test_everybody_on_a_pathway_of_a_practice_is_in_its_files_once_for_each_list(published):
+    """One row a person: listed, waiting, or not listed and why."""
+    for path in workbooks(published):
+        listed = [row["Row reference"] for row in sheet(path, "List")]
+        others = [row["Row reference"] for row in sheet(path, "Not listed and why")]
+        assert len({*listed, *others}) == len(listed) + len(others)
+        assert {row["Row reference"] for row in sheet(path, "Waiting")} <= set(others)
+
+
+def test_the_offers_open_in_a_spreadsheet_without_starting_a_formula(published):
+    paths = sorted((published / "direct_care").rglob("offers_*.csv"))
+    assert len(paths) == 3
+    for path in paths:
+        content = path.read_bytes()
+        assert content.startswith(b"\xef\xbb\xbf") and content.endswith(b"\r\n")
+        assert not re.search(rb'(^|,)"[=+@-]', content, re.MULTILINE)
+
+
+def test_the_commissioners_file_has_no_small_number_and_explains_itself(published, folder):
+    path = published / "secondary_use" / "commissioner.duckdb"
+    with open_store(path, temp_directory=folder / "scratch", read_only=True) as store:
+        tables = {name for (name,) in store.rows("SELECT table_name FROM duckdb_tables()")}
+        assert tables == {"about", "pathway_count", "population"}
+        for table in ("pathway_count", "population"):
+            counts = [count for (count,) in store.rows(f"SELECT people_count FROM {table}")]
+            shown = [count for count in counts if count is not None]
+            assert shown and all(count == 0 or count > 7 for count in shown)
+            assert all(count % 5 == 0 for count in shown)
+            hidden = store.rows(f"SELECT count(*) FROM {table} WHERE people_count IS NULL AND NOT is_suppressed")
+            assert hidden == [(0,)]
+        assert any(count is None for (count,) in store.rows("SELECT people_count FROM pathway_count"))
+        bare = "SELECT count(*) FROM {} WHERE NOT internal AND coalesce(comment, '') = ''"
+        assert store.scalar(bare.format("duckdb_columns()")) == store.scalar(bare.format("duckdb_tables()")) == 0
+        about = dict(store.rows("SELECT topic, detail FROM about"))
+        assert any(topic.endswith("TEST") for topic in about)
+
+
+def test_every_output_says_that_it_is_a_test(published, manifest):
+    for path in published.rglob("*"):
+        if path.is_file() and path.parts[-2] != "data_quality" and path.suffix != ".duckdb":
+            assert "TEST" in path.name or manifest.is_test
+    for path in workbooks(published):
+        assert str(CalamineWorkbook.from_path(path).get_sheet_by_name("Cover").to_python()[0][0]).startswith("TEST")
+    assert "TEST" in (published / "data_quality" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_data_quality_page_asks_nothing_of_the_network(published):
+    page = (published / "data_quality" / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href|action|url)\s*[=(]\s*[\"']?(?:https?:)?//", page, re.IGNORECASE)
+    assert "<script" not in page and "@import" not in page
+
+
+def test_only_the_owner_may_open_what_is_restricted(out, first):
+    restricted = (out / "restricted").resolve()
+    assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
+    assert {path.name for path in restricted.iterdir()} == {"run.duckdb", "identity.duckdb", "plan.json", "key.json"}
+    for path in restricted.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+# The same again
+
+
+def test_the_same_run_elsewhere_on_one_thread_gives_the_same_bytes(folder, extracts, published, manifest):
+    settings = settings_file(folder / "again", extracts, folder / "again" / "out", index_date=date(2026, 11, 2))
+    with counted_plainly():
+        done = stratify("run", "--settings", settings, STRATIFY_THREADS="1", STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0, done.output
+    assert f"Run {manifest.run_id} " in done.stdout
+    same_files(published, folder / "again" / "out" / "published")
+
+
+def test_another_date_key_policy_name_or_manifest_is_another_run(folder, extracts, manifest, monkeypatch):
+    """Nothing is loaded to know the id; a changed manifest alone moves the day the data go up to."""
+    monkeypatch.setattr(runs, "run_examples", lambda book: [])
+    given = {
+        "extracts": extracts,
+        "source": "synthetic_county",
+        "out": folder / "ids",
+        "index_date": INDEX_DATE,
+        "organisation": "Invented Board",
+        "contact": "Ring the invented desk",
+        "privacy": OBJECTIONS_HONOURED,
+    }
+    later = folder / "later"
+    later.mkdir()
+    for path in extracts.iterdir():
+        (later / path.name).write_bytes(path.read_bytes().replace(b"2026-11-01\n", b"2026-10-31\n"))
+    for path in later.iterdir():
+        if path.name != "manifest.csv":
+            path.write_bytes((extracts / path.name).read_bytes())
+
+    def run_id(key=KEY, **changes):
+        return runs.prepare(Settings.model_validate(given | changes), key=key.encode()).run_id
+
+    assert run_id() == manifest.run_id
+    assert run_id(out=folder / "other", threads=1, memory_limit="2GB") == manifest.run_id
+    ids = [
+        run_id(index_date="2026-11-03"),
+        run_id(key=KEY + "x"),
+        run_id(privacy=OBJECTIONS_HONOURED | {"local": "exempt"}),
+        run_id(organisation="Another Board"),
+        run_id(extracts=later),
+    ]
+    assert len({manifest.run_id, *ids}) == 6
+
+
+# Back from the list to the file
+
+
+def _rows(published, clinic, name):
+    return [row for path in workbooks(published) if path.parent.name == clinic for row in sheet(path, name)]
+
+
+@pytest.mark.parametrize(
+    ("clinic", "name", "words"),
+    [
+        pytest.param("copd_clinic", "Waiting", "This week: waiting Multi-professional COPD clinic", id="copd_waiting"),
+        pytest.param("frailty_clinic", "List", "This week: listed Multi-professional frailty", id="frailty_listed"),
+    ],
+)
+def test_explain_goes_from_a_row_of_a_list_to_lines_of_the_files(published, out, extracts, clinic, name, words):
+    """What it says of each line (code, date) stands on that line of that file."""
+    row = _rows(published, clinic, name)[0]
+    done = stratify("explain", "--out", out, "--reference", row["Row reference"], STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0, done.output
+    text = done.stdout
+    assert "TEST: invented people" in text and "Decision support only" in text
+    assert words in text
+    number = str(row["NHS number"]).replace(" ", "")
+    [(file, line)] = re.findall(r"^  from (\S+) line (\d+)$", text, re.MULTILINE)
+    person = line_of(extracts / file, int(line))
+    assert person["nhs_number"].replace(" ", "").replace("-", "") == number
+    sources = re.findall(r"^ {6}(\d+ \w+ \d{4}).*, code (\w+): (\S+) line (\d+)$", text, re.MULTILINE)
+    assert len(sources) >= 3
+    for day, code, file, line in sources:
+        cells = line_of(extracts / file, int(line))
+        # The hospital frailty score reads the first three characters of an ICD-10 code.
+        assert any(cell.replace(".", "").startswith(code) for cell in cells.values()), (file, line)
+        assert any(cell.startswith(_iso(day)) for cell in cells.values()), (file, line, day)
+        if "source_patient_id" in cells:
+            assert cells["source_patient_id"] == person["source_patient_id"]
+        else:
+            assert cells["nhs_number"] == person["nhs_number"]
+
+
+def _iso(day):
+    return datetime.strptime(day, "%d %B %Y").date().isoformat()
+
+
+def test_explain_by_nhs_number_says_the_same(published, out):
+    row = _rows(published, "frailty_clinic", "List")[0]
+    by_reference = stratify("explain", "--out", out, "--reference", row["Row reference"], STRATIFY_IDENTITY_KEY=KEY)
+    by_number = stratify("explain", "--out", out, "--nhs-number", row["NHS number"], STRATIFY_IDENTITY_KEY=KEY)
+    assert by_number.exit_code == 0 and by_number.stdout == by_reference.stdout
+    assert str(row["NHS number"]) not in by_number.stdout and str(row["Family name"]) not in by_number.stdout
+
+
+def test_explain_knows_every_reference_of_every_list_and_offer(published, out, folder):
+    """References are worked out here as the publisher does; each must lead back to one person."""
+    references = {row["Row reference"] for path in workbooks(published) for row in sheet(path, "Not listed and why")}
+    offers = next((published / "direct_care").rglob("offers_*.csv")).read_text(encoding="utf-8-sig").splitlines()
+    for reference in [sorted(references)[0], offers[1].split(",")[0].strip('"')]:
+        done = stratify("explain", "--out", out, "--reference", reference.lower(), STRATIFY_IDENTITY_KEY=KEY)
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key", "exit_code", "words"),
+    [
+        pytest.param(["--nhs-number", "9990000018"], {}, 7, "found nothing. Set it", id="no_key"),
+        pytest.param(
+            ["--nhs-number", "9990000018"], {"STRATIFY_IDENTITY_KEY": KEY[::-1]}, 7, "another key", id="wrong_key"
+        ),
+        pytest.param(
+            ["--nhs-number", "9990000018"],
+            {"STRATIFY_IDENTITY_KEY": KEY},
+            9,
+            "nobody with that NHS number",
+            id="unknown_person",
+        ),
+        pytest.param(
+            ["--reference", "0000-0000-0000"], {"STRATIFY_IDENTITY_KEY": KEY}, 9, "References change", id="unknown_row"
+        ),
+        pytest.param(["--nhs-number", "12345"], {"STRATIFY_IDENTITY_KEY": KEY}, 2, "ten digits", id="no_number"),
+    ],
+)
+def test_explain_refuses_in_one_message(out, first, arguments, key, exit_code, words):
+    done = stratify("explain", "--out", out, *arguments, **key)
+    assert done.exit_code == exit_code and done.stdout == ""
+    assert words in done.stderr and "9990000018" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_explain_of_a_folder_without_a_run_says_so(tmp_path):
+    done = stratify("explain", "--out", tmp_path, "--nhs-number", "9990000018", STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 8 and "expected a finished run" in done.stderr
+
+
+def test_someone_left_out_of_the_lists_has_an_explanation_too(published, out, folder, first):
+    with working_store(out, folder / "scratch") as store:
+        [(key, reason)] = store.rows(
+            "SELECT patient_key, placement_reason FROM derived.placement WHERE placement = 'not_listed' "
+            "ORDER BY ALL LIMIT 1"
+        )
+    identity = open_store(out / "restricted" / "identity.duckdb", temp_directory=folder / "scratch", read_only=True)
+    with identity as store:
+        number = store.scalar("SELECT nhs_number FROM person WHERE patient_key = $1", [key])
+    done = stratify("explain", "--out", out, "--nhs-number", number, STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0 and "not_listed" in done.stdout and reason in done.stdout
+
+
+def test_the_published_manifest_is_json_for_others_too(published):
+    content = json.loads((published / "run_manifest.json").read_text(encoding="utf-8"))
+    assert content["privacy"]["purpose"] == "case_finding"
+    assert [each["file_name"] for each in content["inputs"]] == sorted(each["file_name"] for each in content["inputs"])

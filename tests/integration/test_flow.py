@@ -1,0 +1,156 @@
+"""The weekly run as a Prefect flow: the same outputs as by hand, and nothing about anybody in Prefect's own records."""
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import flows.weekly
+import pytest
+from flows import stage as stages
+from prefect import flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL as DATABASE
+from prefect.testing.utilities import prefect_test_harness
+
+from stratify.errors import ExtractError
+from whole_runs import (
+    KEY,
+    counted_plainly,
+    extract_set,
+    same_files,
+    settings_file,
+    stratify,
+)
+
+CANARY = "CANARYNAME"
+
+
+@pytest.fixture(scope="module")
+def prefect_home(tmp_path_factory):
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        temporary_settings({PREFECT_HOME: home, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        prefect_test_harness(server_startup_timeout=60),
+        counted_plainly(),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("STRATIFY_IDENTITY_KEY", KEY)
+        yield home
+
+
+def _kept_by_prefect(home):
+    """Give everything Prefect wrote down: every table of its database, and every file in its folder."""
+    time.sleep(3)  # it writes its log a moment later
+    path = DATABASE.value().split("///", 1)[1]
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        text = "\n".join(database.iterdump())
+    for file in Path(home).rglob("*"):
+        if file.is_file():
+            text += file.read_bytes().decode("utf-8", errors="replace")
+    return text
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("flow")
+
+
+@pytest.fixture(scope="module")
+def settings(folder):
+    """Fifty people, one of them with COPD and a row that is set aside."""
+    people = range(50)
+    extracts = extract_set.write_set(
+        folder / "extracts",
+        patient=[extract_set.patient(f"p{n}", nhs_number=extract_set.nhs(n)) for n in people],
+        registration=[extract_set.registration(f"p{n}") for n in people],
+        gp_event=[
+            extract_set.event(f"e{n}", source_patient_id=f"p{n}", **({} if n == 7 else {"snomed_code": "38341003"}))
+            for n in people
+        ],
+        gp_observation=[
+            extract_set.observation(
+                f"o{n}", source_patient_id=f"p{n}", value_num="25", **({"effective_date": CANARY} if n == 8 else {})
+            )
+            for n in people
+        ],
+        gp_medication=[extract_set.medication(f"m{n}", source_patient_id=f"p{n}") for n in people],
+        opt_out=[extract_set.opt_out("NDO", "false", nhs_number=extract_set.nhs(n)) for n in people],
+    )
+    return settings_file(folder / "flow", extracts, folder / "out")
+
+
+@pytest.fixture(scope="module")
+def by_flow(prefect_home, settings):
+    return flows.weekly.weekly(str(settings), "2026-01-05", return_state=True)
+
+
+def test_the_flow_gives_what_the_command_line_gives(by_flow, folder, settings, prefect_home):
+    assert by_flow.is_completed(), by_flow.message
+    by_hand = folder / "by_hand"
+    done = stratify(
+        "run", "--settings", settings, "--index-date", "2026-01-05", "--out", by_hand, STRATIFY_IDENTITY_KEY=KEY
+    )
+    assert done.exit_code == 0, done.output
+    same_files(folder / "out" / "published", by_hand / "published")
+    workbook = next((by_hand / "published" / "direct_care" / "A10001" / "copd_clinic").glob("*.xlsx"))
+    assert workbook.stat().st_size > 5_000
+
+
+def test_a_refused_file_ends_the_flow_at_once_with_its_message(by_flow, folder, prefect_home, tmp_path):
+    """A second try after half a minute would refuse it again; the lists of the run before stay."""
+    extracts = tmp_path / "extracts"
+    extracts.mkdir()
+    for path in (folder / "extracts").iterdir():
+        (extracts / path.name).write_bytes(path.read_bytes() if path.name != "patient.csv" else b"")
+    before = (folder / "out" / "published" / "run_manifest.json").read_bytes()
+    refused = settings_file(tmp_path, extracts, folder / "out")
+    began = time.monotonic()
+    state = flows.weekly.weekly(str(refused), "2026-01-05", return_state=True)
+    assert time.monotonic() - began < stages.RETRY_DELAY_SECONDS
+    assert state.is_failed()
+    fault = state.result(raise_on_failure=False)
+    assert isinstance(fault, ExtractError)
+    assert "patient.csv: expected a header and rows; found an empty file" in str(state.message)
+    assert (folder / "out" / "published" / "run_manifest.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries"),
+    [
+        pytest.param(OSError(5, "Input/output error"), 2, id="of_the_machine"),
+        pytest.param(ExtractError("x", expected="y", found="z", action="w"), 1, id="found_and_named"),
+        pytest.param(ValueError("a fault of a library"), 1, id="of_another_kind"),
+    ],
+)
+def test_only_a_fault_of_the_machine_is_tried_again(prefect_home, monkeypatch, fault, tries):
+    monkeypatch.setattr(stages, "RETRY_DELAY_SECONDS", 0)
+    tried = []
+
+    def work():
+        tried.append(1)
+        if len(tried) == 1:
+            raise fault
+        return "done"
+
+    @flow(name="one stage", persist_result=False)
+    def one_stage():
+        return stages.stage("a stage", work)
+
+    state = one_stage(return_state=True)
+    assert len(tried) == tries
+    assert state.is_completed() == (tries == 2)
+
+
+def test_prefect_keeps_paths_dates_and_counts_and_nothing_about_anybody(by_flow, prefect_home, settings, folder):
+    kept = _kept_by_prefect(prefect_home)
+    assert "stratify weekly run" in kept and str(settings) in kept and "Reading the extract files" in kept
+    assert "rows received" in kept
+    for planted in (extract_set.nhs(7), extract_set.nhs(8), "07700900000", "ZZ1 1ZZ", KEY):
+        assert planted not in kept
+    with sqlite3.connect(f"file:{DATABASE.value().split('///', 1)[1]}?mode=ro", uri=True) as database:
+        parameters = {text for (text,) in database.execute("SELECT parameters FROM flow_run WHERE name IS NOT NULL")}
+        names = database.execute("SELECT count(*) FROM log WHERE message LIKE '%CANARYNAME%'").fetchone()
+    assert any("2026-01-05" in text for text in parameters)
+    assert all(text == "{}" or set(json.loads(text)) == {"settings_file", "index_date"} for text in parameters)
+    assert names == (0,)
