@@ -210,14 +210,24 @@ def synth_score(
 
 
 @rules_app.command("test")
-def rules_test(clinical: ClinicalOption = None) -> None:
-    """Work every worked example beside the definitions, and say which do not come out as written."""
+def rules_test(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Example files of your own, <definition>.examples.yaml; without, those of the definitions."
+        ),
+    ] = None,
+    clinical: ClinicalOption = None,
+) -> None:
+    """Work the worked examples, and say which do not come out as written."""
     with _faults_in_words():
         from stratify.errors import RuleError
         from stratify.examples import run_examples
-        from stratify.rulebook import load_rule_book
+        from stratify.rulebook import load_rule_book, with_examples
 
-        outcomes = run_examples(load_rule_book(clinical))
+        book = load_rule_book(clinical)
+        books = [with_examples(book, file) for file in files] if files else [book]
+        outcomes = [each for one in books for each in run_examples(one)]
         failed = [each for each in outcomes if each.differences]
         for each in failed:
             typer.echo(f"FAILED  {each.definition}: {each.name}\n        " + "\n        ".join(each.differences))

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stratify import strict_yaml
 from stratify.errors import ContractError
 from stratify.periods import SENTINEL_DATES
 
@@ -150,13 +151,10 @@ def parse(text: str, *, where: str) -> TableContract:
         ContractError: the text is no YAML, has an unknown key, or a value of the wrong kind.
     """
     try:
-        document = _Document.model_validate(yaml.safe_load(text))
+        document = _Document.model_validate(strict_yaml.load(text))
     except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        at = f"line {mark.line + 1}" if mark else "somewhere"
-        raise ContractError(
-            where, expected="YAML", found=f"text that is none, {at}", action="Correct the indentation."
-        ) from None
+        found = strict_yaml.fault_in_words(fault)
+        raise ContractError(where, expected="YAML", found=found, action="Correct the contract.") from None
     except ValidationError as fault:
         first = fault.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stratify import strict_yaml
 from stratify.errors import RuleError, combine
 from stratify.rules import (
     PERSON_FIELDS,
@@ -38,8 +39,6 @@ from stratify.rules import (
 D = TypeVar("D", Measurement, Variable, Score, Pathway)
 S = TypeVar("S", Score, Pathway)
 M = TypeVar("M", bound=BaseModel)
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same safe YAML, ten times as fast where it was built
 
 SYSTEMS = {
     "event": ("snomed_ct",),
@@ -128,6 +127,31 @@ class RuleBook:
             )
             for each in sorted(self.measurements.values(), key=lambda each: each.id)
         ]
+
+
+def with_examples(book: RuleBook, file: Path) -> RuleBook:
+    """Give the rule book with the examples of a file of one's own, and no others.
+
+    Args:
+        book: The rule book.
+        file: ``<definition>.examples.yaml``, wherever it is.
+
+    Raises:
+        RuleError: there is no such file, it is wrong, or it is named after no definition.
+    """
+    definition = file.name.removesuffix(".examples.yaml")
+    if not file.is_file() or definition not in {*book.scores, *book.pathways}:
+        raise RuleError(
+            file.name,
+            expected="a file <score or pathway>.examples.yaml",
+            found="no file of that name" if not file.is_file() else f"no score or pathway called {definition}",
+            action="Correct the name.",
+        )
+    faults: list[RuleError] = []
+    read = _read(file, ExamplesFile, faults)
+    if faults or read is None:
+        raise combine(list(faults))
+    return replace(book, examples={definition: read.examples})
 
 
 def clinical_folder() -> Path:
@@ -242,16 +266,15 @@ def _where(path: Path) -> str:
 
 def _read(path: Path, model: type[M], faults: list[RuleError]) -> M | None:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
+        content = strict_yaml.load(path.read_text(encoding="utf-8"))
         return model.model_validate(content)
     except FileNotFoundError:
         faults.append(RuleError(_where(path), expected="a file", found="none", action="Put it there."))
     except UnicodeDecodeError:
         faults.append(RuleError(_where(path), expected="UTF-8 text", found="other bytes", action="Save it as UTF-8."))
     except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        found = f"text that is none, near line {mark.line + 1}" if mark else "text that is none"
-        faults.append(RuleError(_where(path), expected="YAML", found=found, action="Correct the indentation."))
+        found = strict_yaml.fault_in_words(fault)
+        faults.append(RuleError(_where(path), expected="YAML", found=found, action="Correct the definition."))
     except ValidationError as fault:
         for each in fault.errors(include_url=False):
             place = ".".join(str(part) for part in each["loc"]) or "the definition"

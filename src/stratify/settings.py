@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stratify import strict_yaml
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
 
@@ -112,17 +113,14 @@ def _read(file: Path, where: str) -> dict[str, Any]:
     if not file.is_file():
         raise SettingsError(where, expected="a YAML file", found="no file of that name", action="Correct the path.")
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = strict_yaml.load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         raise SettingsError(
             where, expected="UTF-8 text", found="a file that cannot be read as it", action="Save it as UTF-8."
         ) from None
     except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        line = f"line {mark.line + 1}" if mark else "some line"
-        raise SettingsError(
-            where, expected="YAML", found=f"text that is none at {line}", action="Correct the indentation."
-        ) from None
+        found = strict_yaml.fault_in_words(fault)
+        raise SettingsError(where, expected="YAML", found=found, action="Correct the settings.") from None
     if not isinstance(found, dict):
         raise SettingsError(
             where, expected="settings, one a line", found="something else", action="See docs/deploy.md."

@@ -239,7 +239,8 @@ def test_settings_that_are_not_fit_are_refused(clean, tmp_path, changes, exit_co
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        pytest.param(b"extracts: [", "expected YAML; found text that is none at line 1", id="no_yaml"),
+        pytest.param(b"extracts: [", "expected YAML; found text that is none near line 2", id="no_yaml"),
+        pytest.param(b"out: a\nout: b\n", "expected YAML; found a key given twice near line 2", id="a_key_twice"),
         pytest.param("organisation: H\u00e9".encode("cp1252"), "expected UTF-8 text", id="cp1252"),
         pytest.param(b"- a\n- b\n", "expected settings, one a line", id="a_list"),
         pytest.param(None, "found no file of that name", id="no_file"),

@@ -269,6 +269,7 @@ def test_values_that_are_not_used_are_counted_by_reason_and_said(found):
     assert statuses == [
         ("fev1_percent_predicted", "unit_conflict", 1),
         ("fev1_percent_predicted", "unit_missing", 1),
+        ("hba1c", "unit_conflict", 1),
     ]
     assert (
         "values kept but not used: 1 fev1_percent_predicted: unit conflict, 1 fev1_percent_predicted: unit missing"
@@ -282,7 +283,8 @@ def test_hba1c_in_percent_under_the_code_of_mmol_mol_reaches_no_value(found):
         "SELECT value_canonical, coalesce(value_status, 'not read') FROM core.gp_observation WHERE snomed_code = $1",
         [HBA1C],
     )
-    assert len(rows) == 1 and rows[0][0] is None and rows[0][1] in ("not read", "unit_conflict")
+    assert rows == [(None, "unit_conflict")]
+    assert "1 hba1c: unit conflict" in found.said
     assert _copd(found, "hba1c_percent")[0][:2] == ("self_management", "offered")
 
 

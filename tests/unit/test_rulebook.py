@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stratify import contracts
+from stratify import contracts, strict_yaml
 from stratify.errors import RuleError
 from stratify.examples import run_examples
-from stratify.rulebook import clinical_folder, load_rule_book
+from stratify.rulebook import clinical_folder, load_rule_book, with_examples
 
 
 @pytest.fixture
@@ -331,3 +331,29 @@ def test_all_faults_are_told_at_once(clinical):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert "expected a folder of clinical definitions; found none" in fault_of(tmp_path / "clinical")
+
+
+def test_a_key_given_twice_is_refused_wherever_people_write_yaml(tmp_path):
+    """Plain YAML would keep the last one and say nothing."""
+    with pytest.raises(yaml.YAMLError, match="a key given twice"):
+        strict_yaml.load("national: exclude\nlocal: exclude\nnational: exempt\n")
+    assert strict_yaml.load("a: {b: 1}\nc: [1, 2]\n") == {"a": {"b": 1}, "c": [1, 2]}
+
+
+def test_examples_of_ones_own_are_worked_in_place_of_the_shipped_ones(tmp_path):
+    file = tmp_path / "gold_grade.examples.yaml"
+    file.write_text(
+        "examples:\n  - {name: mine, values: {is_on_copd_register: 1, fev1_percent_predicted: 85}, expect: {tier: grade_9}}\n"
+    )
+    book = with_examples(load_rule_book(), file)
+    assert list(book.examples) == ["gold_grade"]
+    (outcome,) = run_examples(book)
+    assert outcome.name == "mine"
+    assert "expected grade_9" in outcome.differences[0]
+
+
+def test_an_example_file_named_after_no_definition_is_refused(tmp_path):
+    file = tmp_path / "gold.examples.yaml"
+    file.write_text("examples: []\n")
+    with pytest.raises(RuleError, match=r"gold\.examples\.yaml: expected a file .* no score or pathway called gold"):
+        with_examples(load_rule_book(), file)

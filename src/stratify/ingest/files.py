@@ -437,7 +437,7 @@ def _guess(wrong: bytes, *, is_first: bool) -> str:
 
 def _split_header(line: bytes) -> tuple[str, ...]:
     text = line.decode("utf-8-sig", errors="replace")
-    return tuple(next(csv.reader([text]), []))
+    return tuple(next(csv.reader([text.replace("\r", " ")]), []))
 
 
 def _check_header(file_name: str, table: str, header: tuple[str, ...], line: bytes, found: list[ExtractError]) -> None:
