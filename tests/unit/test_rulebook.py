@@ -342,9 +342,8 @@ def test_a_key_given_twice_is_refused_wherever_people_write_yaml(tmp_path):
 
 def test_examples_of_ones_own_are_worked_in_place_of_the_shipped_ones(tmp_path):
     file = tmp_path / "gold_grade.examples.yaml"
-    file.write_text(
-        "examples:\n  - {name: mine, values: {is_on_copd_register: 1, fev1_percent_predicted: 85}, expect: {tier: grade_9}}\n"
-    )
+    values = "{is_on_copd_register: 1, fev1_percent_predicted: 85}"
+    file.write_text(f"examples:\n  - {{name: mine, values: {values}, expect: {{tier: grade_9}}}}\n")
     book = with_examples(load_rule_book(), file)
     assert list(book.examples) == ["gold_grade"]
     (outcome,) = run_examples(book)
