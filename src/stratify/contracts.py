@@ -60,8 +60,6 @@ class Column:
     type: str
     description: str
     is_required: bool
-    is_key: bool
-    is_critical: bool
     classification: str | None
     pattern: str | None
     minimum: float | None
@@ -337,8 +335,6 @@ def _column(each: _Property) -> Column:
         type=each.physicalType,
         description=each.description,
         is_required=each.required,
-        is_key=each.primaryKey,
-        is_critical=each.criticalDataElement,
         classification=each.classification,
         pattern=each.logicalTypeOptions.pattern,
         minimum=each.logicalTypeOptions.minimum,

@@ -19,7 +19,8 @@ import narwhals.stable.v2 as nw
 from stratify import engine, features, privacy, publish
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
 from stratify.periods import in_words
-from stratify.plain_english import condition_in_words
+from stratify.pipeline import core_tables
+from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, without_values
@@ -168,9 +169,7 @@ def _pathway(
         rank = f", number {each['priority_rank']} in order of need" if each["priority_rank"] else ""
         yield f"  This week: {each['placement']} {where}{when}{rank}: {each['placement_reason']}"
     yield f"  Proposed: {decision['decision']}, rule {decision['rule_id']}: {decision['reason']}"
-    route = next((each for each in pathway.routes if each.id == decision["rule_id"]), None)
-    if route and route.when:
-        yield f"    The rule: {condition_in_words(route.when, book)}"
+    yield f"    The rule: {route_in_words(decision['rule_id'], pathway, book)}"
     if decision["missing_variables"]:
         yield f"    Not known, and could change the route: {_labels(decision['missing_variables'], book)}"
     if decision["data_gaps"]:
@@ -242,7 +241,7 @@ def _value(
 
 def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dict[str, list[dict[str, Any]]]:
     """Give the records behind every value of one person, newest first, by the same reckoning as the run."""
-    mine = {name: frame.filter(nw.col("patient_key") == person) for name, frame in _tables(store).items()}
+    mine = {name: frame.filter(nw.col("patient_key") == person) for name, frame in core_tables(store).items()}
     hits = features.records_behind(mine, engine.table(store, "work.variable_code"), book, index_date=index_date)
     found: dict[str, list[dict[str, Any]]] = {}
     order = ("variable", "day", "source_file_id", "source_row", "code")
@@ -250,10 +249,6 @@ def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dic
     for row in engine.rows(store, hits).unique().sort(order, descending=newest_first, nulls_last=True).to_dicts():
         found.setdefault(row["variable"], []).append(row)
     return found
-
-
-def _tables(store: Store) -> dict[str, engine.Frame]:
-    return {name: engine.table(store, f"core.{name}") for name in features.SOURCE_TABLES}
 
 
 def _source(store: Store, source_file_id: str, source_row: int) -> str:

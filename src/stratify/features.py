@@ -16,7 +16,7 @@ import polars as pl
 
 from stratify.errors import RuleError
 from stratify.periods import months_before
-from stratify.rulebook import RuleBook
+from stratify.rulebook import SYSTEMS, RuleBook
 from stratify.rules import PERSON_FIELDS, Codelist, Variable
 
 Frame: TypeAlias = "nw.LazyFrame[Any]"
@@ -48,12 +48,6 @@ _HIT = (
     "source_file_id",
     "source_row",
 )
-_CODE_SYSTEMS = {
-    "event": ("snomed_ct",),
-    "issue": ("dmd", "bnf"),
-    "emergency_admission": ("icd10",),
-    "hospital_diagnosis": ("icd10",),
-}
 
 
 def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index_date: date) -> pl.DataFrame:
@@ -87,7 +81,7 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
             else:
                 held = book.codelists[records.what]
                 for system, code in by_codelist.get(records.what, ()):
-                    if system in _CODE_SYSTEMS[records.kind]:
+                    if system in SYSTEMS[records.kind]:
                         kind = "issue_bnf" if records.kind == "issue" and system == "bnf" else records.kind
                         if variable.take == "weight":
                             add("weight", code, weight=_weight(held, code))

@@ -37,9 +37,6 @@ from stratify.settings import Settings
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-KEPT_RUNS = 2
-"""The run in place and the one before it; older ones are deleted once a new one is in place."""
-
 
 class Receipt(BaseModel):
     """What a stage gives: its name and counts. No row, no value, no identifier."""
@@ -285,10 +282,18 @@ def put_in_place(plan: Plan) -> Path:
     for name in ("published", "restricted"):
         if not (out / name).is_symlink():
             _point(out / name, Path("current") / name)
-    old = sorted((path for path in runs.iterdir() if path.suffix[1:].isdigit()), key=lambda path: int(path.suffix[1:]))
-    for path in old[:-KEPT_RUNS]:
-        shutil.rmtree(path)
+    _forget_old(runs, final)
     return out / "published"
+
+
+def _forget_old(runs: Path, final: Path) -> None:
+    """Delete all but the run in place and the latest before it of another id: a rerun must not cost last week's."""
+    others = [path for path in runs.iterdir() if path.suffix[1:].isdigit() and path != final]
+    different = [path for path in others if path.stem != final.stem]
+    kept = max(different, key=lambda path: int(path.suffix[1:]), default=None)
+    for path in others:
+        if path != kept:
+            shutil.rmtree(path)
 
 
 def _point(link: Path, target: Path) -> None:

@@ -223,3 +223,21 @@ def test_a_file_in_the_place_of_a_link_is_told_before_anything_is_done(extracts,
     done = stratify("run", "--settings", settings, STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 8 and "found published, which stratify did not make" in done.stderr
     assert files(tmp_path / "out") == {}
+
+
+def test_running_one_week_again_does_not_cost_the_week_before(extracts, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "run_examples", lambda book: [])
+
+    def writes(plan):
+        plan.published.mkdir(parents=True, exist_ok=True)
+        (plan.published / "run_manifest.json").write_text(json.dumps({"verdicts": {}, "run_id": plan.run_id}))
+
+    monkeypatch.setattr(pipeline, "stages", lambda key: (("writes", writes),))
+    settings = _settings(extracts, tmp_path / "out")
+    ids = []
+    for day in (4, 5, 6, 6, 6):
+        week = settings.model_copy(update={"index_date": settings.index_date.replace(day=day)})
+        ids.append(pipeline.run(week, key=KEY.encode()).run_id)
+    kept = [path.stem for path in (tmp_path / "out" / "runs").iterdir()]
+    assert sorted(kept) == sorted([ids[1], ids[4]])
+    assert (tmp_path / "out" / "current").resolve().name.startswith(ids[4])
