@@ -53,13 +53,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table; ``type`` is its DuckDB type."""
+    """One column of a table; ``type`` is its DuckDB type.
+
+    Without a value in an ``is_critical`` column the row says little: a value set aside there counts towards the share
+    of rows that may be set aside.
+    """
 
     id: str
     name: str
     type: str
     description: str
     is_required: bool
+    is_critical: bool
     classification: str | None
     pattern: str | None
     minimum: float | None
@@ -335,6 +340,7 @@ def _column(each: _Property) -> Column:
         type=each.physicalType,
         description=each.description,
         is_required=each.required,
+        is_critical=each.criticalDataElement,
         classification=each.classification,
         pattern=each.logicalTypeOptions.pattern,
         minimum=each.logicalTypeOptions.minimum,
@@ -346,7 +352,7 @@ def _column(each: _Property) -> Column:
 
 def _column_rules(each: _Property, where: str) -> list[Rule]:
     name, options = each.name, each.logicalTypeOptions
-    scope: Literal["row", "value"] = "row" if each.required or each.primaryKey or each.criticalDataElement else "value"
+    scope: Literal["row", "value"] = "row" if each.required or each.primaryKey else "value"
 
     def rule(suffix: str, kind: RuleKind, bad_when: str, description: str, severity: Severity = "error") -> Rule:
         return Rule(f"{each.id}-{suffix}", kind, name, scope, severity, bad_when, None, description)

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, engine, features, ingest, pathways, publish, quality, reasons, routing, scores
+from stratify.contracts import TableContract
 from stratify.errors import QualityError, RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -72,7 +73,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     cutoff = max(plan.data_cutoffs.values())
     with _attached(plan, "landing", "identity") as store:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
-        rejected = {f"landing.{table}": share for table, share in store.rows(_REJECTED_PERCENT)}
+        rejected = {table.name: _rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
         _stop_if_blocked(results)
         counts = ingest.build_core(
@@ -112,9 +113,18 @@ def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
     return [("not carried", f"{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
 
 
-_REJECTED_PERCENT = """
-SELECT table_name, 100.0 * sum(rejected_count) / greatest(sum(received_count), 1)
-FROM audit.source_file GROUP BY table_name
+def _rejected_percent(store: Store, table: TableContract) -> float:
+    """Give the share of a landing table's rows that were set aside, whole or in a critical column, 0 to 100."""
+    critical = [column.name for column in table.columns if column.is_critical]
+    lost, received = store.rows(_REJECTED, [table.table, critical, table.table])[0]
+    return 100.0 * float(lost) / max(float(received), 1.0)
+
+
+_REJECTED = """
+SELECT
+    (SELECT count(DISTINCT (source_file_id, source_row)) FROM audit.rejected_row
+     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))),
+    (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $3)
 """
 
 

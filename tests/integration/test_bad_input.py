@@ -110,6 +110,23 @@ def test_a_table_without_rows_blocks_the_run_though_its_manifest_is_true(extract
     assert "the last good lists stay in place" in message and ".." not in message
 
 
+def test_a_feed_whose_codes_are_damaged_blocks_the_run_though_every_row_can_be_kept(extracts, tmp_path):
+    """A spreadsheet on the way costs SNOMED ids their last digits; who is known by them would go missing in silence."""
+    events = [extract_set.event(f"e{number}") for number in range(100)]
+    for number in range(3):
+        events[number]["snomed_code"] = "13645006"  # the check digit of 13645005 is 5
+    (extracts / "gp_event.csv").write_bytes(extract_set.as_csv("gp_event", events))
+    _declare(extracts)
+    with counted_plainly():
+        message = refusal(_run(extracts, tmp_path), 4)
+    assert "landing.gp_event GPE-91-rejected" in message and "in a critical column" in message
+    events[2]["snomed_code"] = "13645005"
+    (extracts / "gp_event.csv").write_bytes(extract_set.as_csv("gp_event", events))
+    _declare(extracts)
+    with counted_plainly():
+        assert _run(extracts, tmp_path).exit_code == 0, "2 of 100 is within the limit of 2 %"
+
+
 def test_a_missing_file_is_named_and_so_is_everything_else_that_is_wrong(extracts, tmp_path):
     (extracts / "gp_medication.csv").unlink()
     (extracts / "death.csv").write_bytes(b"")
