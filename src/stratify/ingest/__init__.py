@@ -11,11 +11,12 @@ from pathlib import Path
 
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
-from stratify.ingest.files import InputFile, inspect_files
+from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
 
 __all__ = [
+    "OPTIONAL_TABLES",
     "SOURCES",
     "FileAccount",
     "InputFile",

@@ -40,6 +40,9 @@ _ALWAYS_NEEDED = (
     "clinic_capacity",
 )
 _NEEDED_IF_SUPPLIED = ("apc_episode", "op_attendance", "ed_attendance", "death", "patient_flag", "opt_out")
+OPTIONAL_TABLES = ("gp_appointment", "referral", "home_visit_request", "community_contact", "pathway_activity", "lsoa")
+"""Tables that any set may have or lack: checked, landed and accounted for, and not read further yet."""
+
 _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv": "csv",
     ".csv.gz": "csv.gz",
@@ -88,6 +91,7 @@ class _Declared:
     byte_count: int
     sha256: str
     period_to: date
+    is_delta: bool
 
 
 @dataclass
@@ -209,17 +213,15 @@ def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError
                 _fault(MANIFEST, "a manifest naming every file with its rows, bytes and SHA-256", "none", _ASK_SET)
             )
         return None
-    contract = contracts.load("landing.extract_manifest")
+    needed = [column.name for column in contracts.load("landing.extract_manifest").columns if column.is_required]
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError):
         lines = []
     header = next(csv.reader(lines[:1]), [])
-    if not set(contract.column_names) <= set(header):
-        lacking = [name for name in contract.column_names if name not in header]
-        faults.append(
-            _fault(MANIFEST, f"the columns {', '.join(contract.column_names)}", f"no {', '.join(lacking)}", _ASK_SET)
-        )
+    lacking = [name for name in needed if name not in header]
+    if lacking:
+        faults.append(_fault(MANIFEST, f"the columns {', '.join(needed)}", f"no {', '.join(lacking)}", _ASK_SET))
         return {}
     declared: dict[str, _Declared] = {}
     wrong = []
@@ -234,29 +236,44 @@ def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError
         faults.append(
             _fault(
                 MANIFEST,
-                "on every line a file name used once, a landing table, whole numbers, a SHA-256 and a date",
+                "on every line a file name used once, a landing table, whole numbers, a SHA-256, true, false or "
+                "nothing for is_delta, and dates in order",
                 f"something else on line {', '.join(map(str, wrong[:5]))}",
                 _ASK_SET,
             )
         )
     if not declared and not wrong:
         faults.append(_fault(MANIFEST, "a line for every file", "no line", _ASK_SET))
+    deltas = sum(entry.is_delta for entry in declared.values())
+    if deltas:  # read as a whole, it would make everybody vanish whom nothing happened to
+        faults.append(
+            _fault(
+                MANIFEST,
+                "whole extracts only: deltas are not loaded yet",
+                f"is_delta for {deltas} of {len(declared)} files",
+                "Give a bulk extract.",
+            )
+        )
     return declared
 
 
 def _declaration(row: dict[str, str]) -> _Declared | None:
-    table = (row.get("table_name") or "").strip()
+    # Columns of later editions may be missing from the header, or a line may end before them: both mean empty.
+    table, sha256, period_to, is_delta, period_from = (
+        (row.get(name) or "").strip() for name in ("table_name", "sha256", "period_to", "is_delta", "period_from")
+    )
     if f"landing.{table}" not in contracts.names("landing") or table == "extract_manifest":
         return None
-    sha256 = (row.get("sha256") or "").strip().lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower()) or is_delta.lower() not in ("", "false", "true"):
         return None
     try:
-        return _Declared(
-            table, int(row["row_count"]), int(row["byte_count"]), sha256, date.fromisoformat(row["period_to"].strip())
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        last = date.fromisoformat(period_to)
+        if period_from and date.fromisoformat(period_from) > last:
+            return None
+        rows, size = int(row["row_count"]), int(row["byte_count"])
+    except (KeyError, TypeError, ValueError):
         return None
+    return _Declared(table, rows, size, sha256.lower(), last, is_delta.lower() == "true")
 
 
 # One file

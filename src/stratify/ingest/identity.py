@@ -52,7 +52,7 @@ def learn_numbers(store: Store, staged: str, *, source: Source, key: bytes, file
     if real_count:
         raise PrivacyError(
             f"{file_name}, column nhs_number",
-            expected=f"invented numbers only (999 range), since source {source.name} is synthetic",
+            expected=f"invented numbers only (they begin with 9), since source {source.name} is synthetic",
             found=f"{real_count} distinct numbers that real people may have",
             action="Run a real extract as source canonical, under its settings and identity key.",
         )

@@ -32,7 +32,7 @@ from stratify.ingest.checks import (
     own_check,
     prefix,
 )
-from stratify.ingest.files import InputFile
+from stratify.ingest.files import OPTIONAL_TABLES, InputFile
 from stratify.ingest.sources import Source
 from stratify.store import Store, quoted
 
@@ -50,6 +50,7 @@ LOAD_ORDER = (
     "death",
     "patient_flag",
     "opt_out",
+    *OPTIONAL_TABLES,
 )
 """Patients before the rows that belong to them."""
 
