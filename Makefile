@@ -23,7 +23,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE) --truth $(DEMO)/truth
+	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE) --truth $(DEMO)/truth --replace
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
 	$(BIN)/stratify synth score $(DEMO) $(DEMO)/truth
 	@echo "Open $(DEMO)/published/direct_care for the lists, $(DEMO)/published/data_quality/index.html for the data."

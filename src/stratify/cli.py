@@ -143,59 +143,91 @@ def explain(
 @synth_app.callback()
 def synth(
     context: typer.Context,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder the extract files go to; new, empty, or an earlier county.")
+    out: Annotated[Path | None, typer.Option("--out", help="Folder the extract files go to; new or empty.")] = None,
+    people: Annotated[int, typer.Option("--people", help="How many people, 100 to 3,000,000.")] = 20_000,
+    practices: Annotated[
+        int | None,
+        typer.Option("--practices", help="How many GP practices; one for 10,000 people, and at least eight."),
     ] = None,
-    people: Annotated[int, typer.Option("--people", help="How many people.")] = 20_000,
-    practices: Annotated[int, typer.Option("--practices", help="How many GP practices.")] = 8,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
     index_date: Annotated[
-        datetime, typer.Option("--index-date", formats=["%Y-%m-%d"], help="Day the extract is for.")
+        datetime, typer.Option("--index-date", formats=["%Y-%m-%d"], help="Day of the run the first extract is for.")
     ] = datetime(2026, 11, 2),
-    clean: Annotated[bool, typer.Option("--clean", help="Without the dirt that real extracts have.")] = False,
+    weeks: Annotated[int, typer.Option("--weeks", help="How many weekly extracts follow; one folder each.")] = 0,
+    weekly: Annotated[str, typer.Option("--weekly", help="What they are: delta, or bulk.")] = "delta",
+    history_years: Annotated[int, typer.Option("--history-years", help="Years of detailed history.")] = 3,
+    clean: Annotated[bool, typer.Option("--clean", help="Without the faults that real extracts have.")] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault", metavar="ID[=RATE]", help="Put in this fault too, or at this rate: U2=0.05. Repeatable."
+        ),
+    ] = None,
+    layout: Annotated[str, typer.Option("--layout", help="canonical, emis or systmone.")] = "canonical",
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; as many as there are processors when not given.")
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option("--truth", help="Folder for the truth: what is so, and what the rules should conclude."),
     ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier county in these folders.")] = False,
 ) -> None:
-    """Write a synthetic county: invented people in the layout of real extracts."""
+    """Write a synthetic county: invented people in the layout of real extracts, and the truth about them."""
     if context.invoked_subcommand is not None:
         return
     with _faults_in_words():
         from stratify.errors import SettingsError
-        from stratify.synth import write_county
+        from stratify.synth import CountyOrder, write_county
+        from stratify.synth.faults.asked import chosen_rates
 
         if out is None:
             raise SettingsError("--out", expected="a folder", found="none", action="Name one for the extract files.")
-        if file_format not in ("csv", "parquet"):
-            raise SettingsError(
-                "--format", expected="csv or parquet", found="something else", action="Choose one of them."
-            )
+        order = CountyOrder(
+            people=people,
+            practices=practices,
+            seed=seed,
+            index_date=index_date.date(),
+            weeks=weeks,
+            weekly=weekly,
+            history_years=history_years,
+            faults=chosen_rates(fault or [], clean=clean),
+            layout=layout,
+            file_format=file_format,
+            workers=workers if workers is not None else _processes(people),
+        )
         with _progress() as tell:
             tell(f"Inventing {people:,} people")
-            made = write_county(
-                out,
-                people=people,
-                practices=practices,
-                seed=seed,
-                index_date=index_date.date(),
-                dirt=not clean,
-                file_format="parquet" if file_format == "parquet" else "csv",
-                truth_folder=truth,
-            )
-        rows = sum(made.row_counts.values())
+            made = write_county(out, order, truth_folder=truth, replace=replace, tell=tell)
+        rows = sum(sum(each.row_counts.values()) for each in made.extracts)
+        files = sum(len(each.files) for each in made.extracts)
         typer.echo(
-            f"{made.people:,} invented people in {practices} practices, {rows:,} rows in {len(made.files)} files: {out}"
+            f"{people:,} invented people in {order.practice_count:,} practices, {rows:,} rows in {files:,} files: {out}"
         )
+
+
+def _processes(people: int) -> int:
+    """Starting a process costs more than it saves for a small county."""
+    return 1 if people < 5_000 else os.cpu_count() or 1
+
+
+@synth_app.command("faults")
+def synth_faults() -> None:
+    """List the faults that can be put in: id, what it is, what should be done about it, usual rate."""
+    with _faults_in_words():
+        from stratify.synth.faults.asked import in_words
+
+        typer.echo(in_words(), nl=False)
 
 
 @synth_app.command("score")
 def synth_score(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Output folder of a finished run of a synthetic county.")],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder that --truth wrote with the county.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on people whom a fault touched as well.")] = False,
 ) -> None:
-    """Compare a finished run with the truth; fail when they differ on anybody whom no dirt touched.
+    """Compare a finished run with the truth; fail when they differ on anybody whom no fault touched.
 
     Exit code 1 means that they differ. A run stamped test needs no key; any other needs the one it was made with.
     """
@@ -205,8 +237,40 @@ def synth_score(
         plan = truth_score.read_plan(run)
         compared = truth_score.compare(run, truth, runs.identity_key(plan.settings, os.environ))
         typer.echo(truth_score.in_words(compared))
-    if compared.unexplained:
+    if compared.unexplained or (strict and compared.differences):
         raise typer.Exit(1)
+
+
+@synth_app.command("report")
+def synth_report(
+    extracts: Annotated[Path, typer.Argument(metavar="EXTRACTS", help="Folder of a county's first extract.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder that --truth wrote with the county.")],
+    out: Annotated[Path, typer.Option("--out", help="Markdown file to write; the plots go beside it.")],
+) -> None:
+    """Compare a county with published English figures: how common illnesses are, and how much care people get."""
+    with _faults_in_words():
+        from stratify.synth.prevalence_report import write_report
+
+        write_report(extracts, truth, out)
+
+
+@synth_app.command("trial")
+def synth_trial(
+    out: Annotated[Path, typer.Option("--out", help="Markdown file to write.")],
+    people: Annotated[int, typer.Option("--people", help="People of each county.")] = 2_000,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same counties.")] = 1,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="ID", help="Only this fault; all when not given.")
+    ] = None,
+) -> None:
+    """Plant each fault alone in a county, run the county, and report what the run did about it."""
+    with _faults_in_words():
+        from stratify import fault_trial
+
+        with _progress() as tell:
+            trials = fault_trial.try_faults(fault or None, people=people, seed=seed, tell=tell)
+        out.write_text(fault_trial.report(trials, people=people, seed=seed), encoding="utf-8", newline="")
+        typer.echo(fault_trial.in_words(trials))
 
 
 @rules_app.command("test")

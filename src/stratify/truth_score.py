@@ -2,8 +2,21 @@
 
 Reads the truth folder that ``stratify synth --truth`` wrote and the restricted folder of the run in place; writes
 nothing. Here: matching people, comparing answers, and the words for it. What the answers should be is worked out in
-``synth.oracle`` and what they are in the run; neither is worked out here. A difference about somebody whom no dirt
-touched is a fault of the pipeline or of the truth; one about somebody whom dirt touched is told and forgiven.
+``synth.oracle`` and what they are in the run; neither is worked out here.
+
+Of everybody on a pathway, these are compared:
+
+- what is proposed, where, and by which rule;
+- the tier of each score, and the tiers that what is not known leaves open;
+- every fact the pathway's rules ask about (``facts`` of ``about.json``): it is known in the run exactly when the truth
+  found it, with the same value and date. A difference is a *wrong reason* where the fact is among the reasons given,
+  else a *wrong value*. What a list shows beside them (smoking, a CAT score) is not compared;
+- the reasons: the facts that make the deciding rule hold come first among those given; where nothing could be decided,
+  the run names as missing exactly what the truth says is lacking.
+
+A difference about somebody whom no fault touched is a fault of the pipeline or of the truth. One about somebody whom
+a fault touched is told under that fault; the truth concludes from rows as a right pipeline reads them, so it is what
+the pipeline makes of the fault today.
 """
 
 from __future__ import annotations
@@ -11,9 +24,9 @@ from __future__ import annotations
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,26 +44,21 @@ PERSON = "person"
 
 MOST_EXAMPLES = 5
 
-_TRUTH_VERSION = 1
-_ON_A_LIST = frozenset({"clinic", "self_management", "assessment", "clinician_review"})
+_TRUTH_VERSION = 2
+_FAULT_FILE = "fault.parquet"
+_ON_A_LIST = ("clinic", "self_management", "assessment", "clinician_review")
+_CALLED = ("clinic", "self_management", "assessment")
+"""What nobody may be listed for whom a fault keeps off every list; a clinician may look at the record."""
+_UNDECIDED = ("cannot_grade", "contradictory")
 _SCORES = {
-    # Score, and the columns of the expectation that hold its tier and the tiers left open.
-    "copd": (("copd_priority_group", "copd_group", "copd_groups_open"),),
+    # Score, and the columns of the expectation that hold its tier, the tiers left open and its value.
+    "copd": (("copd_priority_group", "copd_group", "copd_groups_open", None),),
     "frailty": (
-        ("efi", "efi_tier", "efi_tiers_open"),
-        ("hospital_frailty", "hospital_frailty_tier", "hospital_frailty_tiers_open"),
+        ("efi", "efi_tier", "efi_tiers_open", "efi_deficits"),
+        ("hospital_frailty", "hospital_frailty_tier", "hospital_frailty_tiers_open", "hospital_frailty_points"),
     ),
 }
-_MEASURED = ("fev1_percent_predicted", "mrc_grade")
-_COUNTED = (
-    "copd_exacerbations_count",
-    "copd_emergency_admissions_count",
-    "prednisolone_issues_count",
-    "rescue_antibiotic_issues_count",
-    "azithromycin_issues_count",
-)
-
-Row = dict[str, Any]
+_EFI_DEFICITS = 36
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,13 @@ class Difference:
 
     Attributes:
         place: Pathway, or ``person``.
-        kind: missed, wrongly listed, wrong route, wrong rule, wrong tier, wrong value; for the person not withheld,
-            missing from the run, wrong status, wrongly counted, not in the truth.
+        kind: missed, wrongly listed, wrong route, wrong reason, wrong tier, wrong value; for the person not withheld,
+            missing from the run, wrong status, wrongly counted, not in the truth; for the run not refused.
         expected: What the truth says, in words.
         found: What the run says.
-        row: Row of the person in ``expectation.parquet``, from 1; 0 where there is none.
-        reference: Keyed hash of practice and patient id.
-        faults: Kinds of dirt that touched the person; empty for those it did not.
+        row: Row of the person in the expectation file, from 1; 0 where there is none.
+        reference: Keyed hash of practice and patient id; empty where there is no person.
+        faults: Faults that touched the person; empty for those none did.
     """
 
     place: str
@@ -84,14 +92,14 @@ class Comparison:
     Attributes:
         run_id: The run.
         purpose: What it was for.
-        is_clean: The county was made without dirt.
+        is_clean: The county was made without faults.
         people: People in the truth.
-        touched: Of them, people whom dirt touched.
+        touched: Of them, people whom a fault touched.
         withheld: People who should be left out of the run and are, by reason.
         on_pathway: People whom truth or run has on a pathway, by pathway.
         agreeing: Of them, people about whom both agree in everything.
         differences: Every difference.
-        faults: Each kind of dirt with the people it touched.
+        faults: Each fault put in so far, with the people it touched.
     """
 
     run_id: str
@@ -107,19 +115,33 @@ class Comparison:
 
     @property
     def unexplained(self) -> tuple[Difference, ...]:
-        """The differences about people whom no dirt touched: there should be none."""
+        """The differences about people whom no fault touched: there should be none."""
         return tuple(each for each in self.differences if not each.faults)
 
+    def failures(self, *, strict: bool) -> tuple[Difference, ...]:
+        """Give the differences that make the score fail: those no fault explains, or when strict every one."""
+        return self.differences if strict else self.unexplained
+
+    def by_fault(self) -> dict[str, dict[tuple[str, str], int]]:
+        """Count the differences about people whom each fault touched, by place and kind."""
+        return {
+            fault: dict(sorted(Counter((each.place, each.kind) for each in self._about(fault)).items()))
+            for fault in self.faults
+        }
+
     def count(self, place: str, kind: str, *, is_touched: bool = False) -> int:
-        """Count differences of a kind about people whom no dirt touched, or whom it did."""
+        """Count differences of a kind about people whom no fault touched, or whom one did."""
         return sum(
             1 for each in self.differences if (each.place, each.kind, bool(each.faults)) == (place, kind, is_touched)
         )
 
+    def _about(self, fault: str) -> list[Difference]:
+        return [each for each in self.differences if fault in each.faults]
+
 
 @without_values
 def compare(out: Path, truth: Path, key: bytes) -> Comparison:
-    """Compare the run in place with the truth of its county.
+    """Compare the run in place with the truth of its county on the day the run describes.
 
     Args:
         out: Output folder of a finished run.
@@ -127,11 +149,11 @@ def compare(out: Path, truth: Path, key: bytes) -> Comparison:
         key: The identity key of the run.
 
     Raises:
-        RunError: the folder holds no finished run, or one of other extract files or another day.
+        RunError: the folder holds no finished run, or one of other extract files or a day without an extract.
         SettingsError: the truth folder is not one, or the run honoured objections in a way the truth does not know.
         PrivacyError: the key is not the one the run was made with.
     """
-    about, expected = _read_truth(truth)
+    about = _read_about(truth)
     plan = read_plan(out)
     fingerprint = json.loads((out / "restricted" / "key.json").read_text(encoding="utf-8"))["key_fingerprint"]
     if not hmac.compare_digest(fingerprint, privacy.key_fingerprint(key)):
@@ -143,13 +165,13 @@ def compare(out: Path, truth: Path, key: bytes) -> Comparison:
         )
     _check_same_county(plan, about)
     purpose = _checked_purpose(plan)
+    expected, touches = _read_truth(truth, about, plan)
     with (
         TemporaryDirectory(prefix="stratify-score-") as scratch,
         open_store(out / "restricted" / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
     ):
-        run = _read_run(store)
-        counted = {} if purpose != "case_finding" else _withheld_in_run(store)
-    return _compare(plan, purpose, about, expected, run, counted, key)
+        run = _Run(store, purpose)
+    return _Score(plan, purpose, about, expected, touches, key).against(run)
 
 
 def read_plan(out: Path) -> Plan:
@@ -174,35 +196,68 @@ def in_words(comparison: Comparison) -> str:
 # --------------------------------------------------------------------------------------------- reading both sides
 
 
-def _read_truth(truth: Path) -> tuple[dict[str, Any], list[Row]]:
-    about_path, expectation_path = truth / "about.json", truth / "expectation.parquet"
-    if not about_path.is_file() or not expectation_path.is_file():
+def _read_about(truth: Path) -> dict[str, Any]:
+    path = truth / "about.json"
+    if not path.is_file():
         raise SettingsError(
             f"truth folder {truth.name}",
-            expected="about.json and expectation.parquet, as `stratify synth --truth` writes them",
-            found="not both",
+            expected="about.json and the files it names, as `stratify synth --truth` writes them",
+            found="no about.json",
             action="Correct TRUTH, or make the county again with --truth.",
         )
-    about: dict[str, Any] = json.loads(about_path.read_text(encoding="utf-8"))
-    digest = sha256(expectation_path.read_bytes()).hexdigest()
-    if about.get("version") != _TRUTH_VERSION or about["truth"].get(expectation_path.name) != digest:
-        raise SettingsError(
-            f"truth folder {truth.name}",
-            expected=f"version {_TRUTH_VERSION} and the files about.json was written for",
-            found="another version or changed files",
-            action="Make the county again with --truth.",
-        )
-    return about, pl.read_parquet(expectation_path).to_dicts()
+    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if about.get("version") != _TRUTH_VERSION:
+        raise _changed(truth, "another version")
+    return about
+
+
+def _read_truth(truth: Path, about: Mapping[str, Any], plan: Plan) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give what a run of that day should conclude, and the rows touched by faults up to that day."""
+    day = plan.settings.index_date.isoformat()
+    expected = _checked(truth, f"expectation-{day}.parquet", about)
+    return expected, _checked(truth, _FAULT_FILE, about).filter(pl.col("week") <= _week(plan, about))
+
+
+def _week(plan: Plan, about: Mapping[str, Any]) -> int:
+    """Give the number of the extract that the run is for; 0 is the first."""
+    return int(about["index_dates"].index(plan.settings.index_date.isoformat()))
+
+
+_TOUCH = ("fault", "org_code", "source_patient_id", "nhs_number", "expects")
+
+
+def _checked(truth: Path, name: str, about: Mapping[str, Any]) -> pl.DataFrame:
+    path = truth / name
+    if not path.is_file():
+        raise _changed(truth, f"no {name}")
+    with path.open("rb") as opened:
+        digest = file_digest(opened, "sha256").hexdigest()
+    if about["truth"].get(name) != digest:
+        raise _changed(truth, "changed files")
+    return pl.read_parquet(path)
+
+
+def _changed(truth: Path, found: str) -> SettingsError:
+    return SettingsError(
+        f"truth folder {truth.name}",
+        expected=f"version {_TRUTH_VERSION} and the files about.json was written for",
+        found=found,
+        action="Make the county again with --truth.",
+    )
 
 
 def _check_same_county(plan: Plan, about: Mapping[str, Any]) -> None:
-    used = {each.file_name: each.sha256 for each in plan.files}
-    others = sum(1 for name, digest in about["extracts"].items() if used.get(name) != digest)
-    if others or plan.settings.index_date.isoformat() != about["index_date"]:
+    used = {each.sha256 for each in plan.files}
+    day = plan.settings.index_date.isoformat()
+    extracts = about["extracts"].get(day)
+    others = sum(1 for digest in (extracts or {}).values() if digest not in used)
+    if extracts is None or others:
+        days = about["index_dates"]
         raise RunError(
             f"run {plan.run_id}",
-            expected=f"a run of the extract files the truth is about, for {about['index_date']}",
-            found=f"{others} other files, for {plan.settings.index_date.isoformat()}",
+            expected="a run of the extract files the truth is about, for "
+            + (days[0] if len(days) == 1 else f"one of its {len(days)} days from {days[0]} to {days[-1]}"),
+            found=f"{others} other files, for {day}" if extracts else f"one for {day}",
             action="Run the county's extract files for that day, or give the truth that was made with them.",
         )
 
@@ -219,163 +274,331 @@ def _checked_purpose(plan: Plan) -> str:
     return policy.purpose
 
 
-def _read_run(store: Store) -> dict[str, Row]:
-    """Give everybody in the run with status, decisions, scores and values, by patient key."""
-    run: dict[str, Row] = {}
-    for key, status, may_be_counted in store.rows("SELECT patient_key, person_status, may_be_counted FROM core.person"):
-        run[key] = {"person_status": status, "may_be_counted": may_be_counted}
-    for key, pathway, *decision in store.rows(
-        "SELECT patient_key, pathway, decision, clinic_id, rule_id, tier FROM derived.pathway_decision"
-    ):
-        run[key][pathway] = tuple(decision)
-    for key, score, *graded in store.rows(
-        "SELECT patient_key, score, tier, possible_tiers, value FROM derived.patient_score"
-    ):
-        run[key][score] = tuple(graded)
-    for key, variable, value in store.rows(
-        "SELECT patient_key, variable, value FROM derived.variable_value WHERE state = 'known'"
-    ):
-        run[key][variable] = value
-    return run
+class _Run:
+    """What the run says of everybody, each table by ``patient_key``."""
 
-
-def _withheld_in_run(store: Store) -> dict[str, int]:
-    rows = store.rows("SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care'")
-    return {str(reason): int(count) for reason, count in rows}
+    def __init__(self, store: Store, purpose: str) -> None:
+        self.people = store.frame("SELECT patient_key, person_status, may_be_counted FROM core.person")
+        self.decisions = store.frame(
+            "SELECT patient_key, pathway, decision, clinic_id, rule_id, tier, missing_variables "
+            "FROM derived.pathway_decision"
+        )
+        self.scores = store.frame("SELECT patient_key, score, tier, possible_tiers, value FROM derived.patient_score")
+        # A count of nought is the same as nothing found.
+        self.values = store.frame(
+            "SELECT patient_key, variable, value, value_date AS date FROM derived.variable_value "
+            "WHERE state = 'known' AND value <> 0"
+        )
+        self.reasons = store.frame("SELECT patient_key, pathway, variable, position FROM derived.reason")
+        self.withheld: dict[str, int] = {}
+        if purpose == "case_finding":
+            counted = "SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care'"
+            self.withheld = {str(reason): int(count) for reason, count in store.rows(counted)}
 
 
 # ------------------------------------------------------------------------------------------------------ comparing
 
 
-def _compare(
-    plan: Plan,
-    purpose: str,
-    about: Mapping[str, Any],
-    expected: list[Row],
-    run: dict[str, Row],
-    counted: Mapping[str, int],
-    key: bytes,
-) -> Comparison:
-    differences: list[Difference] = []
-    on_pathway, agreeing, withheld = Counter[str](), Counter[str](), Counter[str]()
-    split_keys: dict[str, tuple[Row, int]] = {}
-    left = dict(run)
-    for number, row in enumerate(expected, 1):
-        tell = _teller(row, number, key, differences)
-        records = [tuple(each.split("/", 1)) for each in row["records"].split(";")]
-        own = [privacy.local_pseudonym(key, org, record) for org, record in records]
-        person_key = privacy.pseudonym(key, row["nhs_number"]) if row["nhs_number"] else own[0]
-        split_keys |= {each: (row, number) for each in own if each != person_key}
-        found = left.pop(person_key, None)
-        reason = row["withheld_because"] if purpose == "case_finding" else None
-        if reason and found is None:
-            withheld[reason] += 1
-        elif reason:
-            tell(PERSON, "not withheld", reason, "in the run")
-        elif found is None:
-            tell(PERSON, "missing from the run", row["person_status"], "not in the run")
-        else:
-            _compare_person(row, found, tell)
-            for pathway in PATHWAYS:
-                if row[f"{pathway}_decision"] is not None or pathway in found:
-                    on_pathway[pathway] += 1
-                    before = len(differences)
-                    _compare_pathway(pathway, row, found, tell)
-                    agreeing[pathway] += len(differences) == before
-    for person_key, found in sorted(left.items()):
-        # A record whose NHS number was spoilt stands alone in the run, and may have lost its objection.
-        row, number = split_keys.get(person_key, (_NOBODY, 0))
-        tell = _teller(row, number, key, differences)
-        tell(PERSON, "not in the truth", "one person", f"a person of its own, {found['person_status']}")
-        if purpose == "case_finding" and row["withheld_because"]:
-            tell(PERSON, "not withheld", row["withheld_because"], "in the run as a record without NHS number")
-    faults = Counter[str]()
-    for row in expected:
-        faults.update(_faults(row))
-    if about["is_clean"] and counted and dict(counted) != dict(withheld):
-        _teller(_NOBODY, 0, key, differences)(PERSON, "withheld count", _counts(withheld), _counts(counted))
-    return Comparison(
-        run_id=plan.run_id,
-        purpose=purpose,
-        is_clean=bool(about["is_clean"]),
-        people=len(expected),
-        touched=sum(1 for row in expected if row["faults"]),
-        withheld=dict(sorted(withheld.items())),
-        on_pathway={pathway: on_pathway[pathway] for pathway in PATHWAYS},
-        agreeing={pathway: agreeing[pathway] for pathway in PATHWAYS},
-        differences=tuple(differences),
-        faults=dict(sorted(faults.items())),
+class _Score:
+    """One comparison under way: everybody of the truth with their key, and the differences found so far."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        purpose: str,
+        about: Mapping[str, Any],
+        expected: pl.DataFrame,
+        touches: pl.DataFrame,
+        key: bytes,
+    ) -> None:
+        self._plan, self._purpose, self._about, self._touches, self._key = plan, purpose, about, touches, key
+        # A whole set or file of this extract; a practice's part of one is refused without stopping the run.
+        is_of_set = (
+            (pl.col("expects") == "refused") & pl.col("org_code").is_null() & (pl.col("week") == _week(plan, about))
+        )
+        self._refused = tuple(sorted(set(touches.filter(is_of_set)["fault"])))
+        # What follows from reading files that should have been refused is that fault's, whoever it is about.
+        faults = pl.concat_list(
+            pl.col("faults").str.split(";").fill_null([]), pl.lit(list(self._refused), dtype=pl.List(pl.String))
+        )
+        self._expected = expected.with_row_index("row", offset=1).with_columns(
+            patient_key=self._keys(expected), all_faults=faults.list.unique(maintain_order=True)
+        )
+        self._differences: list[Difference] = []
+
+    def against(self, run: _Run) -> Comparison:
+        """Compare everything and give what came of it."""
+        for fault in self._refused:
+            self._differences.append(
+                Difference(
+                    "run",
+                    "not refused",
+                    "the extract refused, the last lists in place",
+                    "a finished run",
+                    0,
+                    "",
+                    (fault,),
+                )
+            )
+        present = pl.col("person_status_right").is_not_null()
+        everybody = self._expected.join(
+            run.people, on="patient_key", how="left", suffix="_right", maintain_order="left"
+        )
+        objects = pl.col("withheld_because").is_not_null() & (self._purpose == "case_finding")
+        withheld = everybody.filter(objects & ~present)
+        self._compare_people(everybody, objects, present)
+        self._find_strangers(run)
+        counts = Counter[str](withheld["withheld_because"])
+        if self._about["is_clean"] and run.withheld and run.withheld != dict(counts):
+            words = _counts(counts), _counts(run.withheld)
+            self._differences.append(Difference(PERSON, "withheld count", *words, 0, "", ()))
+        compared = everybody.filter(~objects & present)
+        on_pathway, agreeing = {}, {}
+        for pathway in PATHWAYS:
+            on_pathway[pathway], agreeing[pathway] = self._compare_pathway(pathway, compared, run)
+        faults = Counter(self._expected["all_faults"].list.explode(keep_nulls=False, empty_as_null=False).to_list())
+        return Comparison(
+            run_id=self._plan.run_id,
+            purpose=self._purpose,
+            is_clean=bool(self._about["is_clean"]),
+            people=self._expected.height,
+            touched=self._expected["faults"].count(),
+            withheld=dict(sorted(counts.items())),
+            on_pathway=on_pathway,
+            agreeing=agreeing,
+            differences=tuple(self._differences),
+            faults={fault: faults[fault] for fault in sorted({*faults, *self._touches["fault"]})},
+        )
+
+    def _keys(self, expected: pl.DataFrame) -> pl.Series:
+        """Give everybody's key: of the NHS number, or for want of one of the only record."""
+        whose = zip(expected["nhs_number"], expected["org_code"], expected["source_patient_id"], strict=True)
+        return pl.Series(
+            values=[
+                privacy.pseudonym(self._key, number) if number else privacy.local_pseudonym(self._key, org, record)
+                for number, org, record in whose
+            ],
+            dtype=pl.String,
+        )
+
+    def _tell(self, place: str, kind: str, rows: pl.DataFrame, expected: pl.Expr | str, found: pl.Expr | str) -> None:
+        """Note a difference about the person of each row, with an expression or words for either side."""
+        words = [pl.lit(each) if isinstance(each, str) else each for each in (expected, found)]
+        told = rows.select(
+            "row",
+            "org_code",
+            "source_patient_id",
+            "all_faults",
+            *(
+                each.cast(pl.String).fill_null("nothing").alias(name)
+                for name, each in zip(("expected", "found"), words, strict=True)
+            ),
+        )
+        for row, org, record, faults, says, is_found in told.iter_rows():
+            reference = privacy.local_pseudonym(self._key, org, record)[:12]
+            self._differences.append(Difference(place, kind, says, is_found, row, reference, tuple(faults)))
+
+    def _compare_people(self, everybody: pl.DataFrame, objects: pl.Expr, present: pl.Expr) -> None:
+        own, theirs = pl.col("person_status"), pl.col("person_status_right")
+        is_held_back = pl.col("fault_expects").eq_missing("not_listed")
+        self._tell(
+            PERSON, "not withheld", everybody.filter(objects & present), pl.col("withheld_because"), "in the run"
+        )
+        # Whom a fault keeps off every list may be missing, or stand there with any status.
+        others = everybody.filter(~objects & ~is_held_back)
+        self._tell(PERSON, "missing from the run", others.filter(~present), own, "not in the run")
+        found = others.filter(present)
+        self._tell(PERSON, "wrong status", found.filter(own != theirs), own, theirs)
+        may_be_counted = pl.col("withheld_because").is_null()
+        counted = found.filter(may_be_counted != pl.col("may_be_counted"))
+        self._tell(PERSON, "wrongly counted", counted, may_be_counted, pl.col("may_be_counted"))
+
+    def _find_strangers(self, run: _Run) -> None:
+        """Tell of people in the run whom the truth does not know: a record that came loose, or nobody's."""
+        strangers = run.people.join(self._expected, on="patient_key", how="anti").sort("patient_key")
+        if strangers.is_empty():
+            return
+        loose: dict[str, tuple[int, str, str, str | None]] = {}
+        for row, records, reason in self._expected.select("row", "records", "withheld_because").iter_rows():
+            for org, record in (each.split("/", 1) for each in records.split(";")):
+                loose[privacy.local_pseudonym(self._key, org, record)] = row, org, record, reason
+        touched = self._faults_by_key()
+        for key, status in strangers.select("patient_key", "person_status").iter_rows():
+            row, org, record, reason = loose.get(key, (0, "", "", None))
+            faults = {*(self._expected["all_faults"][row - 1] if row else self._refused), *touched.get(key, ())}
+            reference = privacy.local_pseudonym(self._key, org, record)[:12] if row else key[:12]
+            about = row, reference, tuple(sorted(faults))
+            expected = "one person" if row else "nobody"
+            self._differences.append(
+                Difference(PERSON, "not in the truth", expected, f"a person of its own, {status}", *about)
+            )
+            if self._purpose == "case_finding" and reason:
+                # A record whose NHS number is not read stands alone, and may have lost its objection.
+                found = "in the run as a record without NHS number"
+                self._differences.append(Difference(PERSON, "not withheld", reason, found, *about))
+
+    def _faults_by_key(self) -> dict[str, set[str]]:
+        """Give the faults of every record and NHS number that a touched row names."""
+        found: dict[str, set[str]] = {}
+        for fault, org, record, number, _ in self._touches.select(_TOUCH).unique().iter_rows():
+            if org and record:
+                found.setdefault(privacy.local_pseudonym(self._key, org, record), set()).add(fault)
+            if number and number.isdigit():
+                found.setdefault(privacy.pseudonym(self._key, number), set()).add(fault)
+        return found
+
+    # --------------------------------------------------------------------------------------------- one pathway
+
+    def _compare_pathway(self, pathway: str, compared: pl.DataFrame, run: _Run) -> tuple[int, int]:
+        """Tell every difference on a pathway; give how many people are on it, and how many agree in everything."""
+        before = len(self._differences)
+        decided = run.decisions.filter(pl.col("pathway") == pathway).drop("pathway")
+        rows = compared.join(decided, on="patient_key", how="left", maintain_order="left")
+        own = pl.col(f"{pathway}_decision")
+        is_held_back = pl.col("fault_expects").eq_missing("not_listed")
+        rows = rows.filter(own.is_not_null() | pl.col("decision").is_not_null())
+        wrongly = rows.filter(is_held_back & pl.col("decision").is_in(_CALLED))
+        self._tell(pathway, "wrongly listed", wrongly, "no list", _route("decision", "clinic_id", "rule_id"))
+        plain = rows.filter(~is_held_back)
+        self._compare_routes(pathway, plain)
+        self._compare_tiers(pathway, plain, run)
+        self._compare_reasons(pathway, plain, run)
+        differ = {each.row for each in self._differences[before:]}
+        return rows.height, rows.height - len(differ)
+
+    def _compare_routes(self, pathway: str, rows: pl.DataFrame) -> None:
+        own = [f"{pathway}_{name}" for name in ("decision", "clinic", "rule")]
+        theirs = ["decision", "clinic_id", "rule_id"]
+        words = _route(*own), _route(*theirs)
+        same = [pl.col(one).eq_missing(pl.col(other)) for one, other in zip(own, theirs, strict=True)]
+        should_be, is_listed = (pl.col(name).is_in(_ON_A_LIST).fill_null(False) for name in (own[0], theirs[0]))
+        for kind, holds in (
+            ("missed", should_be & ~is_listed),
+            ("wrongly listed", is_listed & ~should_be),
+            ("wrong route", (should_be == is_listed) & ~(same[0] & same[1])),
+            ("wrong reason", same[0] & same[1] & ~same[2]),
+        ):
+            self._tell(pathway, kind, rows.filter(holds), *words)
+
+    def _compare_tiers(self, pathway: str, rows: pl.DataFrame, run: _Run) -> None:
+        for place, (score, tier, left_open, value) in enumerate(_SCORES[pathway]):
+            graded = run.scores.filter(pl.col("score") == score).select(
+                "patient_key", run_tier="tier", run_open="possible_tiers", run_value="value"
+            )
+            both = rows.join(graded, on="patient_key", how="left", maintain_order="left")
+            names = [(tier, "run_tier"), (left_open, "run_open")]
+            same = pl.all_horizontal(pl.col(one).eq_missing(pl.col(other)) for one, other in names)
+            words = [
+                pl.format(
+                    "{} {} ({} open)", pl.lit(score), pl.col(one).fill_null("none"), pl.col(other).fill_null("none")
+                )
+                for one, other in ((tier, left_open), ("run_tier", "run_open"))
+            ]
+            self._tell(pathway, "wrong tier", both.filter(~same), *words)
+            if value:
+                scale = _EFI_DEFICITS if score == "efi" else 1
+                figure = (pl.col("run_value") * scale).round(6 if scale == 1 else 0)
+                own = pl.col(value).cast(pl.Float64).round(6)
+                label = pl.lit(f"{value.replace('_', ' ')} ")
+                differs = both.filter(~own.eq_missing(figure))
+                self._tell(pathway, "wrong value", differs, label + _figure(own), _figure(figure))
+            if place == 0:
+                beside = both.filter(pl.col("decision").is_not_null() & ~pl.col(tier).eq_missing(pl.col("tier")))
+                told = [pl.col(name).fill_null("none") + " beside the decision" for name in (tier, "tier")]
+                self._tell(pathway, "wrong tier", beside, *told)
+
+    def _compare_reasons(self, pathway: str, rows: pl.DataFrame, run: _Run) -> None:
+        who = ("row", "org_code", "source_patient_id", "all_faults")
+        given = run.reasons.filter(pl.col("pathway") == pathway).join(
+            rows.select("patient_key", "row"), on="patient_key"
+        )
+        own = _exploded(rows.select("row", facts=f"{pathway}_facts"))
+        theirs = (
+            run.values.filter(pl.col("variable").is_in(self._about["facts"][pathway]))
+            .join(rows.select("patient_key", "row"), on="patient_key")
+            .select("row", "variable", pl.col("value").round(6).alias("run_value"), pl.col("date").alias("run_date"))
+        )
+        both = own.join(theirs, on=["row", "variable"], how="full", coalesce=True)
+        same = pl.col("value").eq_missing(pl.col("run_value")) & pl.col("date").eq_missing(pl.col("run_date"))
+        wrong = (
+            both.filter(~same)
+            .join(given.select("row", "variable", is_given=pl.lit(True)).unique(), on=["row", "variable"], how="left")
+            .join(rows.select(who), on="row")
+            .sort("row", "variable")
+        )
+        words = pl.col("variable") + " " + _fact("value", "date"), _fact("run_value", "run_date")
+        for kind, is_given in (("wrong reason", True), ("wrong value", False)):
+            self._tell(pathway, kind, wrong.filter(pl.col("is_given").fill_null(False) == is_given), *words)
+        self._compare_order(pathway, rows, given)
+        lacking = pl.col(f"{pathway}_lacking"), pl.col("missing_variables")
+        undecided = rows.filter(pl.col("rule_id").is_in(_UNDECIDED) & (pl.col("rule_id") == pl.col(f"{pathway}_rule")))
+        unlike = undecided.filter(~_as_set(lacking[0]).eq_missing(_as_set(lacking[1])))
+        self._tell(pathway, "wrong reason", unlike, pl.lit("lacking ") + _listed(lacking[0]), _listed(lacking[1]))
+
+    def _compare_order(self, pathway: str, rows: pl.DataFrame, given: pl.DataFrame) -> None:
+        """Of the reasons given, those that make the rule hold come first: only three are shown on a list."""
+        decided = rows.filter(
+            pl.col(f"{pathway}_because").is_not_null()
+            & (pl.col("rule_id") == pl.col(f"{pathway}_rule"))
+            & (pl.col("decision") != "not_eligible")
+        ).with_columns(because=_as_set(pl.col(f"{pathway}_because")))
+        # A row for the rule itself or for the score as a whole says nothing of what was found.
+        is_fact = ~pl.col("variable").is_in([score for score, *_ in _SCORES[pathway]])
+        shown = (
+            given.filter(is_fact)
+            .join(decided.select("row", "rule_id", "because"), on="row")
+            .filter(pl.col("variable") != pl.col("rule_id"))
+            .sort("row", "position")
+            .group_by("row", maintain_order=True)
+            .agg(pl.col("variable"), pl.col("because").first().list.len().alias("how_many"))
+            .select("row", first=pl.col("variable").list.head(pl.col("how_many")).list.sort())
+        )
+        both = decided.join(shown, on="row", how="left", maintain_order="left")
+        unlike = both.filter(~pl.col("because").eq_missing(pl.col("first")))
+        words = [pl.lit("first ") + pl.col("because").list.join(", "), pl.col("first").list.join(", ")]
+        self._tell(pathway, "wrong reason", unlike, *words)
+
+
+def _exploded(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give everybody's facts a row each; a score of nought is no fact."""
+    found = rows.explode("facts").drop_nulls("facts").unnest("facts")
+    return found.with_columns(pl.col("value").round(6)).filter(pl.col("value") != 0)
+
+
+def _as_set(names: pl.Expr) -> pl.Expr:
+    return names.str.split(";").list.sort()
+
+
+def _listed(names: pl.Expr) -> pl.Expr:
+    return names.fill_null("nothing").str.replace_all(";", ", ", literal=True)
+
+
+def _route(decision: str, clinic: str, rule: str) -> pl.Expr:
+    """Write what is proposed, where and by which rule."""
+    where = pl.when(pl.col(clinic).is_not_null()).then(pl.lit(" ") + pl.col(clinic)).otherwise(pl.lit(""))
+    return pl.col(decision) + where + " by " + pl.col(rule)
+
+
+def _figure(value: pl.Expr) -> pl.Expr:
+    return value.cast(pl.String).str.strip_suffix(".0").fill_null("not known")
+
+
+def _fact(value: str, day: str) -> pl.Expr:
+    when = pl.col(day).cast(pl.String).fill_null("a day nobody knows")
+    return (
+        pl.when(pl.col(value).is_not_null()).then(_figure(pl.col(value)) + " of " + when).otherwise(pl.lit("not found"))
     )
-
-
-_NOBODY: Row = {"org_code": "", "source_patient_id": "", "withheld_because": None, "faults": None}
-_Tell = Callable[[str, str, object, object], None]
-
-
-def _faults(row: Row) -> tuple[str, ...]:
-    return tuple(row["faults"].split(";")) if row["faults"] else ()
-
-
-def _teller(row: Row, number: int, key: bytes, differences: list[Difference]) -> _Tell:
-    reference = privacy.local_pseudonym(key, row["org_code"], row["source_patient_id"])[:12]
-
-    def tell(place: str, kind: str, expected: object, found: object) -> None:
-        differences.append(Difference(place, kind, str(expected), str(found), number, reference, _faults(row)))
-
-    return tell
-
-
-def _compare_person(row: Row, found: Row, tell: _Tell) -> None:
-    if found["person_status"] != row["person_status"]:
-        tell(PERSON, "wrong status", row["person_status"], found["person_status"])
-    may_be_counted = row["withheld_because"] is None
-    if bool(found["may_be_counted"]) != may_be_counted:
-        tell(PERSON, "wrongly counted", may_be_counted, found["may_be_counted"])
-
-
-def _compare_pathway(pathway: str, row: Row, found: Row, tell: _Tell) -> None:
-    wanted = (row[f"{pathway}_decision"], row[f"{pathway}_clinic"], row[f"{pathway}_rule"])
-    decision, clinic, rule, tier = found.get(pathway, (None, None, None, None))
-    should_be, is_listed = wanted[0] in _ON_A_LIST, decision in _ON_A_LIST
-    words = (_route(*wanted), _route(decision, clinic, rule))
-    if should_be and not is_listed:
-        tell(pathway, "missed", *words)
-    elif is_listed and not should_be:
-        tell(pathway, "wrongly listed", *words)
-    elif (decision, clinic) != wanted[:2]:
-        tell(pathway, "wrong route", *words)
-    elif rule != wanted[2]:
-        tell(pathway, "wrong rule", *words)
-    for score, tier_column, open_column in _SCORES[pathway]:
-        graded = found.get(score, (None, None, None))
-        if (row[tier_column], row[open_column]) != graded[:2]:
-            tell(pathway, "wrong tier", _graded(score, row[tier_column], row[open_column]), _graded(score, *graded[:2]))
-    if decision is not None and tier != row[_SCORES[pathway][0][1]]:
-        tell(pathway, "wrong tier", f"{row[_SCORES[pathway][0][1]]} beside the decision", f"{tier} beside it")
-    for name, value, other in _values(pathway, row, found):
-        if value != other:
-            tell(pathway, "wrong value", f"{name} {_figure(value)}", _figure(other))
-
-
-def _values(pathway: str, row: Row, found: Row) -> Iterator[tuple[str, float | None, float | None]]:
-    if pathway == "copd":
-        for name in _MEASURED:
-            yield name, row[name], found.get(name)
-        for name in _COUNTED:
-            yield name, row[name], found.get(name, 0)
-        return
-    yield "medicines_count", row["medicines_count"], found.get("medicines_count", 0)
-    deficits, points = found.get("efi", (None, None, None))[2], found.get("hospital_frailty", (None, None, None))[2]
-    yield "deficits of the eFI", row["efi_deficits"], None if deficits is None else round(deficits * 36)
-    yield "hospital_frailty_points", row["hospital_frailty_points"], None if points is None else round(points, 6)
 
 
 # ---------------------------------------------------------------------------------------------------------- words
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
-    kind = "clean" if comparison.is_clean else f"with dirt that touched {comparison.touched:,} people"
+    kind = "clean" if comparison.is_clean else f"with faults that touched {comparison.touched:,} people"
     yield f"Run {comparison.run_id} against the truth: {comparison.people:,} invented people, {kind}"
+    for each in comparison.differences:
+        if each.kind == "not refused":
+            yield f"  {each.faults[0]}: expected {each.expected}; found {each.found}"
     for reason, count in comparison.withheld.items():
         yield f"  {count:,} withheld as they should be: {reason}"
     people = [each for each in comparison.differences if each.place == PERSON]
@@ -386,33 +609,28 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"  {pathway}: {on:,} people, {agreeing:,} agree{'; ' + _kinds(found) if found else ''}"
     for fault, count in comparison.faults.items():
         mine = [each for each in comparison.differences if fault in each.faults]
-        differ = len({each.row for each in mine})
-        yield f"  {fault}: {count:,} people, {differ:,} differ{': ' + _kinds(mine) if mine else ''}"
+        differ = len({each.reference for each in mine if each.reference})
+        by_place = [
+            f"{place}: {_kinds([each for each in mine if each.place == place])}"
+            for place in (PERSON, *PATHWAYS)
+            if any(each.place == place for each in mine)
+        ]
+        yield f"  {fault}: {count:,} people, {differ:,} differ{'; ' + '; '.join(by_place) if by_place else ''}"
     unexplained = comparison.unexplained
     if not unexplained:
-        yield "Run and truth agree" + ("." if comparison.is_clean else " on everybody whom no dirt touched.")
+        yield "Run and truth agree" + ("." if comparison.is_clean else " on everybody whom no fault touched.")
         return
-    yield f"{len(unexplained):,} differences that no dirt explains; the first {min(len(unexplained), MOST_EXAMPLES)}:"
+    yield f"{len(unexplained):,} unexplained: differences about people whom no fault touched; " + (
+        f"the first {min(len(unexplained), MOST_EXAMPLES)}:"
+    )
     for each in unexplained[:MOST_EXAMPLES]:
         place = f"{each.place}, {each.kind}"
         yield f"  {place}: expected {each.expected}; found {each.found} [{each.reference}, row {each.row} of the truth]"
 
 
-def _kinds(differences: list[Difference]) -> str:
+def _kinds(differences: Iterable[Difference]) -> str:
     return ", ".join(f"{kind} {count:,}" for kind, count in sorted(Counter(each.kind for each in differences).items()))
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "nobody"
-
-
-def _route(decision: str | None, clinic: str | None, rule: str | None) -> str:
-    return "nothing" if decision is None else f"{decision} {clinic or ''} by {rule}".replace("  ", " ")
-
-
-def _graded(score: str, tier: str | None, possible: str | None) -> str:
-    return f"{score} {tier or 'none'} ({possible or 'none'} open)"
-
-
-def _figure(value: float | None) -> str:
-    return "not known" if value is None else f"{value:g}"

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -16,9 +16,12 @@ import pytest
 from stratify import truth_score
 from stratify.errors import PrivacyError, RunError, SettingsError
 from stratify.privacy import THROWAWAY_KEY
-from stratify.synth import write_county
-from stratify.synth.truth import EXPECTATION_COLUMNS, PERSON_COLUMNS
+from stratify.synth import CountyOrder, write_county
+from stratify.synth.truth import EXPECTATION_COLUMNS, TOUCH_COLUMNS
 from whole_runs import counted_plainly, settings_file, stratify
+
+INDEX = date(2026, 11, 2)
+EXPECTATION = "expectation-2026-11-02.parquet"
 
 
 class Scored(NamedTuple):
@@ -29,22 +32,26 @@ class Scored(NamedTuple):
 
 @pytest.fixture(scope="module")
 def county(tmp_path_factory) -> Scored:
-    """Three thousand people without dirt, run for case finding."""
+    """Five thousand people without faults, run for case finding."""
     folder = tmp_path_factory.mktemp("clean")
-    write_county(folder / "extracts", people=3_000, practices=4, seed=5, dirt=False, truth_folder=folder / "truth")
-    settings = settings_file(folder, folder / "extracts", folder / "out", index_date=date(2026, 11, 2))
+    order = CountyOrder(people=5_000, practices=4, seed=5, index_date=INDEX)
+    write_county(folder / "extracts", order, truth_folder=folder / "truth")
+    settings = settings_file(folder, folder / "extracts", folder / "out", index_date=INDEX)
     with counted_plainly():
         done = stratify("run", "--settings", settings)
     assert done.exit_code == 0, done.output
-    return Scored(folder / "out", folder / "truth", pl.read_parquet(folder / "truth" / "expectation.parquet"))
+    return Scored(folder / "out", folder / "truth", pl.read_parquet(folder / "truth" / EXPECTATION))
 
 
-def changed(county: Scored, folder: Path, where: pl.Expr, **columns: object) -> tuple[Path, int]:
+def changed(county: Scored, folder: Path, where: pl.Expr, **columns: Any) -> tuple[Path, int]:
     """Write a truth that differs for the first person in the run of whom something holds; give it and their row."""
     kept = pl.col("withheld_because").is_null()
     row = county.expected.select((where & kept).fill_null(False).arg_true().first()).item()
     frame = county.expected.with_row_index("at").with_columns(
-        pl.when(pl.col("at") == row).then(pl.lit(value, dtype=EXPECTATION_COLUMNS[name][0])).otherwise(name).alias(name)
+        pl.when(pl.col("at") == row)
+        .then(value if isinstance(value, pl.Expr) else pl.lit(value, dtype=EXPECTATION_COLUMNS[name][0]))
+        .otherwise(name)
+        .alias(name)
         for name, value in columns.items()
     )
     return with_expectation(county, folder, frame.drop("at")), row + 1
@@ -52,36 +59,69 @@ def changed(county: Scored, folder: Path, where: pl.Expr, **columns: object) -> 
 
 def with_expectation(county: Scored, folder: Path, frame: pl.DataFrame) -> Path:
     shutil.copytree(county.truth, folder / "truth")
-    path = folder / "truth" / "expectation.parquet"
-    frame.write_parquet(path)
-    about = json.loads((folder / "truth" / "about.json").read_text())
-    about["truth"][path.name] = sha256(path.read_bytes()).hexdigest()
-    (folder / "truth" / "about.json").write_text(json.dumps(about))
-    return folder / "truth"
+    return rewritten(folder / "truth", EXPECTATION, frame)
+
+
+def rewritten(truth: Path, name: str, frame: pl.DataFrame) -> Path:
+    frame.write_parquet(truth / name)
+    about = json.loads((truth / "about.json").read_text())
+    about["truth"][name] = sha256((truth / name).read_bytes()).hexdigest()
+    (truth / "about.json").write_text(json.dumps(about))
+    return truth
+
+
+def facts(pathway: str, named: str, /, **other: pl.Expr) -> pl.Expr:
+    """Everybody's facts with another value or date of the one named."""
+    each = {name: pl.element().struct.field(name) for name in ("variable", "value", "date")}
+    is_it = each["variable"] == named
+    made = {
+        name: pl.when(is_it).then(other[name]).otherwise(each[name]) if name in other else each[name] for name in each
+    }
+    return pl.col(f"{pathway}_facts").list.eval(pl.struct(**made))
+
+
+def has(pathway: str, variable: str) -> pl.Expr:
+    return pl.col(f"{pathway}_facts").list.eval(pl.element().struct.field("variable") == variable).list.any()
 
 
 def test_run_and_truth_agree_on_everybody(county):
     compared = truth_score.compare(county.out, county.truth, THROWAWAY_KEY)
-    assert compared.differences == ()
-    assert compared.is_clean and compared.people == 3_000 and compared.touched == 0
+    assert compared.differences == (), truth_score.in_words(compared)
+    assert compared.is_clean and compared.people == 5_000 and compared.touched == 0 and compared.faults == {}
     assert compared.agreeing == compared.on_pathway
-    assert compared.on_pathway["copd"] > 30 and compared.on_pathway["frailty"] > 400
-    assert sum(compared.withheld.values()) > 200 and len(compared.withheld) == 3
+    assert compared.on_pathway["copd"] > 50 and compared.on_pathway["frailty"] > 700
+    assert sum(compared.withheld.values()) > 300 and len(compared.withheld) == 3
 
 
 def test_the_agreement_is_about_something(county):
     """Every route that a clean county can take is taken, and every group and tier given."""
     kept = county.expected.filter(pl.col("withheld_because").is_null())
-    assert set(kept["frailty_rule"].drop_nulls()) == {
+    assert set(kept["frailty_rule"].drop_nulls()) >= {
         "palliative", "care_home", "moderate_or_severe", "hospital_frailty_high", "mild", "fit", "cannot_grade",
         "person_status",
     }  # fmt: skip
-    assert {"emergency_admission", "highest_groups", "lower_groups", "cannot_grade"} <= set(kept["copd_rule"])
+    assert set(kept["copd_rule"]) >= {"emergency_admission", "highest_groups", "lower_groups", "cannot_grade"}
     assert set(kept["copd_group"]) == {"HRC", "HR", "MR", "LR", None}
     assert set(kept["efi_tier"]) == {"severe", "moderate", "mild", "fit", None}
     assert set(kept["hospital_frailty_tier"]) == {"high", "intermediate", "low", None}
-    assert {"registered", "died", "left", "temporary", "test_patient"} == set(kept["person_status"])
+    assert {"registered", "died", "left", "temporary", "test_patient"} <= set(kept["person_status"])
     assert not all(kept["is_hospital_linked"])
+    found = {
+        each
+        for name in ("copd", "frailty")
+        for row in kept[f"{name}_facts"].drop_nulls()
+        for each in row.struct.field("variable")
+    }
+    about = json.loads((county.truth / "about.json").read_text())
+    assert set(about["facts"]["copd"] + about["facts"]["frailty"]) - found <= {
+        "azithromycin_issues_count", "has_home_oxygen",  # few have them
+        # The county writes none of these.
+        "has_copd_admission_in_gp_record", "has_moderate_frailty_recorded", "has_severe_frailty_recorded",
+    }  # fmt: skip
+
+
+IN_HIGHEST = pl.col("copd_rule") == "highest_groups"
+A_YEAR_AGO = pl.lit(date(2025, 11, 30))
 
 
 @pytest.mark.parametrize(
@@ -93,18 +133,30 @@ def test_the_agreement_is_about_something(county):
             "frailty", "missed", id="missed",
         ),
         pytest.param(
-            (pl.col("copd_rule") == "highest_groups"),
-            {"copd_decision": None, "copd_clinic": None, "copd_rule": None},
-            "copd", "wrongly listed", id="wrongly listed",
+            IN_HIGHEST, {"copd_decision": None, "copd_clinic": None, "copd_rule": None}, "copd", "wrongly listed",
+            id="wrongly listed",
         ),
         pytest.param(
             pl.col("copd_rule") == "lower_groups",
             {"copd_decision": "assessment", "copd_clinic": "assessment", "copd_rule": "cannot_grade"},
             "copd", "wrong route", id="wrong route",
         ),
+        pytest.param(IN_HIGHEST, {"copd_rule": "emergency_admission"}, "copd", "wrong reason", id="another rule"),
         pytest.param(
-            pl.col("copd_rule") == "highest_groups", {"copd_rule": "emergency_admission"}, "copd", "wrong rule",
-            id="wrong rule",
+            IN_HIGHEST, {"copd_because": "has_laba"}, "copd", "wrong reason", id="another reason that decides"
+        ),
+        pytest.param(
+            pl.col("copd_lacking") == "mrc_grade", {"copd_lacking": "fev1_percent_predicted"}, "copd", "wrong reason",
+            id="something else is lacking",
+        ),
+        pytest.param(
+            IN_HIGHEST & has("copd", "mrc_grade"), {"copd_facts": facts("copd", "mrc_grade", date=A_YEAR_AGO)},
+            "copd", "wrong reason", id="a reason with another date",
+        ),
+        pytest.param(
+            IN_HIGHEST & has("copd", "mrc_grade"),
+            {"copd_facts": facts("copd", "mrc_grade", variable=pl.lit("has_cor_pulmonale"))},
+            "copd", "wrong reason", id="a reason that is none",
         ),
         pytest.param(pl.col("copd_group") == "MR", {"copd_groups_open": "HR;MR"}, "copd", "wrong tier", id="open tier"),
         pytest.param(
@@ -113,11 +165,9 @@ def test_the_agreement_is_about_something(county):
         ),
         pytest.param(pl.col("efi_deficits") == 4, {"efi_deficits": 3}, "frailty", "wrong value", id="deficits"),
         pytest.param(
-            pl.col("copd_exacerbations_count") == 1, {"copd_exacerbations_count": 2}, "copd", "wrong value", id="count"
-        ),
-        pytest.param(
-            pl.col("copd_group").is_not_null() & pl.col("mrc_grade").is_null(), {"mrc_grade": 2.0}, "copd",
-            "wrong value", id="a value the run does not know",
+            (pl.col("frailty_rule") == "fit") & has("frailty", "medicines_count"),
+            {"frailty_facts": facts("frailty", "medicines_count", value=pl.lit(40.0))}, "frailty", "wrong value",
+            id="a value nobody is shown",
         ),
         pytest.param(
             pl.col("person_status") == "registered", {"person_status": "left"}, "person", "wrong status", id="status"
@@ -134,7 +184,7 @@ def test_a_changed_truth_is_caught(county, tmp_path, where, columns, place, kind
     found = {(each.place, each.kind, each.row) for each in compared.unexplained}
     assert (place, kind, row) in found
     assert {each[2] for each in found} <= {row, 0}
-    assert compared.count(place, kind) == 1
+    assert compared.count(place, kind) in (1, 2)  # a fact that is another one: one too many and one too few
 
 
 def test_people_missing_and_people_nobody_invented_are_caught(county, tmp_path):
@@ -148,17 +198,63 @@ def test_people_missing_and_people_nobody_invented_are_caught(county, tmp_path):
     gone = county.expected.height - without.height
     truth = with_expectation(county, tmp_path / "fewer", without)
     compared = truth_score.compare(county.out, truth, THROWAWAY_KEY)
-    assert Counter(each.kind for each in compared.unexplained) == {"not in the truth": gone}
+    assert gone and Counter(each.kind for each in compared.unexplained) == {"not in the truth": gone}
 
 
-def test_what_dirt_touched_is_told_and_forgiven(county, tmp_path):
-    truth, _ = changed(
-        county, tmp_path, pl.col("copd_rule") == "lower_groups", copd_rule="highest_groups", faults="future date"
-    )
+def test_a_record_that_came_loose_is_told_of_its_person(county, tmp_path):
+    """The run has the only record of somebody alone, as if its NHS number had not been read; the truth knows one."""
+    alone = ~pl.col("is_hospital_linked") & (pl.col("person_status") == "registered")
+    truth, row = changed(county, tmp_path, alone, nhs_number="9999999999")
     compared = truth_score.compare(county.out, truth, THROWAWAY_KEY)
-    assert compared.unexplained == () and compared.faults == {"future date": 1}
-    assert compared.count("copd", "wrong rule", is_touched=True) == 1
-    assert "future date: 1 people, 1 differ: wrong rule 1" in truth_score.in_words(compared)
+    assert {(each.kind, each.row) for each in compared.unexplained} == {
+        ("missing from the run", row), ("not in the truth", row)
+    }  # fmt: skip
+
+
+def test_what_a_fault_touched_is_told_under_the_fault_and_fails_only_when_strict(county, tmp_path):
+    lower = pl.col("copd_rule") == "lower_groups"
+    truth, _ = changed(county, tmp_path, lower, copd_rule="highest_groups", faults="D2;U2", fault_expects="as_meant")
+    compared = truth_score.compare(county.out, truth, THROWAWAY_KEY)
+    assert compared.unexplained == () and compared.faults == {"D2": 1, "U2": 1} and compared.touched == 1
+    assert compared.by_fault()["U2"] == {("copd", "wrong reason"): 1}
+    assert compared.count("copd", "wrong reason", is_touched=True) == 1
+    assert compared.failures(strict=False) == () and len(compared.failures(strict=True)) == 1
+    assert "U2: 1 people, 1 differ; copd: wrong reason 1" in truth_score.in_words(compared)
+
+
+def test_whom_a_fault_keeps_off_every_list_may_be_with_a_clinician_or_nowhere(county, tmp_path):
+    kept_off = {"faults": "I5", "fault_expects": "not_listed"}
+    listed, row = changed(county, tmp_path / "listed", IN_HIGHEST & pl.col("frailty_rule").is_null(), **kept_off)
+    compared = truth_score.compare(county.out, listed, THROWAWAY_KEY)
+    assert [(each.place, each.kind, each.row, each.faults) for each in compared.differences] == [
+        ("copd", "wrongly listed", row, ("I5",))
+    ]
+    on_none = pl.col("copd_rule").is_null()
+    for name, where, more, kinds in (
+        ("fit", pl.col("frailty_rule") == "fit", {"frailty_decision": "self_management", "efi_tier": "mild"}, set()),
+        ("reviewed", pl.col("frailty_rule") == "hospital_frailty_high", {"frailty_rule": "mild"}, set()),
+        ("nowhere", ~pl.col("is_hospital_linked"), {"nhs_number": "9999999999"}, {"not in the truth"}),
+    ):
+        truth, _ = changed(county, tmp_path / name, where & on_none, **kept_off, **more)
+        compared = truth_score.compare(county.out, truth, THROWAWAY_KEY)
+        assert {each.kind for each in compared.differences} == kinds, name
+        assert compared.unexplained == ()
+
+
+def test_a_set_that_should_have_been_refused_is_said_once_and_explains_what_followed(county, tmp_path):
+    truth, row = changed(county, tmp_path, pl.col("efi_deficits") == 4, efi_deficits=3)
+    kinds = {name: kind for name, (kind, _) in TOUCH_COLUMNS.items()}
+    told = {"fault": "F3", "week": 0, "key": "patient.csv", "expects": "refused"}
+    of_a_practice = {"fault": "F10", "week": 0, "org_code": "Y00001", "expects": "refused"}
+    rewritten(truth, "fault.parquet", pl.DataFrame([told, of_a_practice], schema=kinds))
+    compared = truth_score.compare(county.out, truth, THROWAWAY_KEY)
+    assert [(each.place, each.kind, each.row, each.faults) for each in compared.differences] == [
+        ("run", "not refused", 0, ("F3",)), ("frailty", "wrong value", row, ("F3",))
+    ]  # fmt: skip
+    assert compared.unexplained == ()
+    assert "F3: expected the extract refused, the last lists in place; found a finished run" in truth_score.in_words(
+        compared
+    )
 
 
 def test_the_command_ends_with_1_when_they_differ(county, tmp_path):
@@ -168,83 +264,56 @@ def test_the_command_ends_with_1_when_they_differ(county, tmp_path):
     truth, row = changed(county, tmp_path, pl.col("efi_deficits") == 4, efi_deficits=3)
     done = stratify("synth", "score", county.out, truth)
     assert done.exit_code == 1
-    assert "frailty, wrong value: expected deficits of the eFI 3; found 4" in done.stdout
+    assert "frailty, wrong value: expected efi deficits 3; found 4" in done.stdout
     assert f"row {row} of the truth" in done.stdout
     number = county.expected["nhs_number"][row - 1]
     assert number is None or number not in done.stdout
 
 
 def test_a_truth_that_is_none_or_another_one_is_refused(county, tmp_path):
-    with pytest.raises(SettingsError, match="not both"):
+    with pytest.raises(SettingsError, match=r"no about\.json"):
         truth_score.compare(county.out, tmp_path, THROWAWAY_KEY)
     with pytest.raises(RunError, match="a finished run"):
         truth_score.compare(tmp_path, county.truth, THROWAWAY_KEY)
     with pytest.raises(PrivacyError, match="another key"):
         truth_score.compare(county.out, county.truth, b"another key of a test site, long enough 123456789")
-    write_county(tmp_path / "extracts", people=100, practices=1, truth_folder=tmp_path / "other")
-    with pytest.raises(RunError, match="13 other files"):
+    order = CountyOrder(people=100, practices=1, index_date=INDEX)
+    write_county(tmp_path / "extracts", order, truth_folder=tmp_path / "other")
+    with pytest.raises(RunError, match="other files, for 2026-11-02"):
         truth_score.compare(county.out, tmp_path / "other", THROWAWAY_KEY)
-    (tmp_path / "other" / "expectation.parquet").write_bytes(b"changed")
+    another_day = CountyOrder(people=100, practices=1, index_date=date(2026, 10, 5), weeks=1)
+    write_county(tmp_path / "weekly", another_day, truth_folder=tmp_path / "days")
+    with pytest.raises(RunError, match="one of its 2 days from 2026-10-05 to 2026-10-12; found one for 2026-11-02"):
+        truth_score.compare(county.out, tmp_path / "days", THROWAWAY_KEY)
+    truth = with_expectation(county, tmp_path / "changed", county.expected)
+    (truth / EXPECTATION).write_bytes(b"changed")
     with pytest.raises(SettingsError, match="changed files"):
-        truth_score.compare(county.out, tmp_path / "other", THROWAWAY_KEY)
+        truth_score.compare(county.out, truth, THROWAWAY_KEY)
+    (truth / EXPECTATION).unlink()
+    with pytest.raises(SettingsError, match=r"no expectation-2026-11-02\.parquet"):
+        truth_score.compare(county.out, truth, THROWAWAY_KEY)
 
 
-def test_the_same_seed_gives_the_same_truth_beside_the_same_extracts(tmp_path):
-    for name in ("one", "two"):
-        write_county(tmp_path / name / "extracts", people=300, practices=2, truth_folder=tmp_path / name / "truth")
-    write_county(tmp_path / "without", people=300, practices=2)
-    for path in sorted((tmp_path / "one").rglob("*.*")):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
-    for path in sorted((tmp_path / "without").iterdir()):
-        assert path.read_bytes() == (tmp_path / "one" / "extracts" / path.name).read_bytes()
-
-
-def test_the_truth_says_what_it_holds(tmp_path):
-    write_county(tmp_path / "extracts", people=1_000, practices=4, truth_folder=tmp_path / "truth")
-    person = pl.read_parquet(tmp_path / "truth" / "person.parquet")
-    expected = pl.read_parquet(tmp_path / "truth" / "expectation.parquet")
-    about = json.loads((tmp_path / "truth" / "about.json").read_text())
-    assert person.columns == list(PERSON_COLUMNS) and expected.columns == list(EXPECTATION_COLUMNS)
-    assert person.height == expected.height == 1_000
-    assert person["nhs_number"].equals(expected["nhs_number"])
-    assert (about["seed"], about["people"], about["index_date"], about["is_clean"]) == (1, 1_000, "2026-11-02", False)
-    assert set(about["columns"]["expectation.parquet"]) == set(expected.columns)
-    litres = next(each for each in about["faults"] if each["fault"] == "FEV1 in litres under the percent code")
-    assert litres["rows"] >= 1 and litres["people"] >= 1
-    touched = expected.filter(pl.col("faults").str.contains("FEV1 in litres", literal=True))
-    assert touched.height == litres["people"] and set(touched["on_copd_register"]) <= {"yes", "no"}
+def test_the_truth_changes_no_byte_of_the_extracts(tmp_path):
+    order = CountyOrder(people=300, practices=2)
+    write_county(tmp_path / "one", order, truth_folder=tmp_path / "truth")
+    write_county(tmp_path / "two", order, truth_folder=tmp_path / "again")
+    write_county(tmp_path / "without", order)
+    for one, other in (("truth", "again"), ("one", "two"), ("one", "without")):
+        assert {each.name for each in (tmp_path / one).iterdir()} == {
+            each.name for each in (tmp_path / other).iterdir()
+        }
+        for path in (tmp_path / one).iterdir():
+            assert path.read_bytes() == (tmp_path / other / path.name).read_bytes()
 
 
 def test_what_is_drawn_and_what_is_recorded_go_together(county):
     """Most who have COPD are on the register and nobody else is; most recorded frailty is that drawn."""
     both = pl.read_parquet(county.truth / "person.parquet").join(
-        county.expected.drop("mrc_grade"), on=["nhs_number"], nulls_equal=False, suffix="_record"
+        county.expected, on=["nhs_number"], nulls_equal=False, suffix="_record"
     )
     on_register = both.filter(pl.col("on_copd_register") == "yes")
     assert all(on_register["has_copd"])
-    assert on_register.height > 0.9 * both.filter("has_copd", ~pl.col("is_test_patient")).height
+    assert on_register.height > 0.85 * both.filter("has_copd", ~pl.col("is_test_patient")).height
     graded = both.filter(pl.col("efi_tier").is_not_null(), pl.col("person_status") == "registered")
-    assert graded.filter(pl.col("efi_tier") == pl.col("frailty")).height > 0.85 * graded.height
-
-
-@pytest.mark.parametrize("where", ["extracts", "extracts/truth", "."])
-def test_the_truth_stays_out_of_the_folder_a_run_reads(tmp_path, where):
-    with pytest.raises(SettingsError, match="apart from the extracts"):
-        write_county(tmp_path / "extracts", people=100, practices=1, truth_folder=tmp_path / where)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_with_other_things_is_not_overwritten(tmp_path):
-    (tmp_path / "truth").mkdir()
-    (tmp_path / "truth" / "thesis.docx").write_text("mine")
-    with pytest.raises(SettingsError, match="other files"):
-        write_county(tmp_path / "extracts", people=100, practices=1, truth_folder=tmp_path / "truth")
-    assert not (tmp_path / "extracts").exists()
-    write_county(tmp_path / "extracts", people=100, practices=1, truth_folder=tmp_path / "fine")
-    write_county(tmp_path / "extracts", people=200, practices=1, truth_folder=tmp_path / "fine")
-    assert pl.read_parquet(tmp_path / "fine" / "person.parquet").height == 200
-
-
-def test_synth_without_a_folder_says_so():
-    done = stratify("synth", "--people", "100", "--practices", "1")
-    assert done.exit_code == 2 and "--out: expected a folder" in done.stderr
+    assert graded.filter(pl.col("efi_tier") == pl.col("frailty")).height > 0.7 * graded.height

@@ -10,19 +10,22 @@ import calendar
 import random
 from collections.abc import Callable
 from datetime import date, timedelta
+from hashlib import sha256
+from pathlib import Path
 
 import polars as pl
 
 from stratify import truth_score
 from stratify.privacy import THROWAWAY_KEY
+from stratify.synth import CountyOrder, truth, write_county
 from stratify.synth import clinical_codes as codes
-from stratify.synth import truth
-from stratify.synth.county import STATE, draw_county
-from stratify.synth.write import TABLES, as_text, in_order, write_set
+from stratify.synth.programmes import ENROLMENT_COLUMNS
+from stratify.synth.state import STATE_COLUMNS
+from stratify.synth.world import County
 from whole_runs import counted_plainly, settings_file, stratify
 
 INDEX = date(2026, 8, 31)
-CUTOFF = INDEX - timedelta(days=1)
+ORDER = CountyOrder(people=2_000, practices=3, seed=22, index_date=INDEX)
 DRAW = random.Random(22)
 
 
@@ -68,14 +71,15 @@ def measured_again(row: dict[str, str | None]) -> Rows:
     return [row, again]
 
 
-def on_the_edges() -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """Draw a county and move its records to the edges; give its tables and everybody as drawn."""
-    frames = draw_county(people=2_000, practices=3, seed=22, index_date=INDEX)
-    tables = {table: as_text(frames[table], table) for table in TABLES}
+def on_the_edges(extracts: Path) -> dict[str, pl.DataFrame]:
+    """Write a county and move its records to the edges; give its tables."""
+    write_county(extracts, ORDER)
+    tables = {path.stem: pl.read_csv(path, infer_schema=False) for path in extracts.glob("*.csv")}
+    manifest = tables.pop("manifest")
 
     def change(table: str, with_row: Callable[[dict[str, str | None]], Rows]) -> None:
         rows = [new for row in tables[table].to_dicts() for new in with_row(row)]
-        tables[table] = in_order(pl.DataFrame(rows, schema=tables[table].schema), table)
+        tables[table] = pl.DataFrame(rows, schema=tables[table].schema)
 
     births: dict[str | None, str] = {}
 
@@ -117,21 +121,39 @@ def on_the_edges() -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
         for place, each in enumerate(DRAW.choices(PLANTED, k=DRAW.choice([1, 2, 3, 6])))
     ]  # fmt: skip
     more = pl.DataFrame(planted, schema=tables["gp_event"].schema)
-    tables["gp_event"] = in_order(pl.concat([tables["gp_event"], more]), "gp_event")
-    return tables, frames[STATE]
+    tables["gp_event"] = pl.concat([tables["gp_event"], more])
+    lines = manifest.to_dicts()
+    for line in lines:
+        path = extracts / line["file_name"]
+        tables[path.stem].write_csv(path)
+        content = path.read_bytes()
+        line |= {
+            "row_count": tables[path.stem].height,
+            "sha256": sha256(content).hexdigest(),
+            "byte_count": len(content),
+        }
+    pl.DataFrame(lines, schema=manifest.columns).write_csv(extracts / "manifest.csv")
+    return tables
 
 
 def test_run_and_truth_agree_on_the_edges(tmp_path):
-    tables, state = on_the_edges()
-    expected = truth.expectations(tables, index_date=INDEX, touched=truth.Touched())
     extracts = tmp_path / "extracts"
-    write_set(extracts, tables, period_to=CUTOFF, file_format="csv")
-    about = {"index_date": INDEX.isoformat(), "is_clean": True}
-    truth.write_truth(tmp_path / "truth", extracts=extracts, state=state, expected=expected, about=about)
+    tables = on_the_edges(extracts)
+    expected = truth.expectations(tables, index_date=INDEX)
     assert {
         "palliative", "care_home", "emergency_admission", "highest_groups", "lower_groups", "cannot_grade",
         "contradictory", "person_status",
     } <= set(expected["copd_rule"])  # fmt: skip
+    parts, county = tmp_path / "parts", County(ORDER)
+    touches = pl.DataFrame(schema=dict.fromkeys(truth.TOUCH_COLUMNS, pl.String))
+    truth.write_part(parts, 0, INDEX, expected=expected, touches=touches)
+    nobody = [
+        pl.DataFrame(schema={name: kind for name, (kind, _) in each.items()})
+        for each in (STATE_COLUMNS, ENROLMENT_COLUMNS)
+    ]
+    truth.write_state(parts, 0, state=nobody[0], enrolment=nobody[1])
+    digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in extracts.glob("[!m]*.csv")}
+    truth.join(parts, tmp_path / "truth", county=county, digests={INDEX: digests}, file_touches={})
 
     policy = {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"}
     settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date=INDEX, privacy=policy)

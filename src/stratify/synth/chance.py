@@ -24,5 +24,6 @@ def generator(seed: int, practice_number: int, topic: str, *more: int) -> np.ran
         topic: What is drawn, in a word: ``people``, ``spells``.
         more: Further numbers of 0 or more that tell draws of a topic apart: a week, a fault.
     """
-    entropy = [seed, practice_number + 1, zlib.crc32(topic.encode()), *more]
+    # The count stands before them, for a seed sequence does not tell a last nought from none.
+    entropy = [seed, practice_number + 1, zlib.crc32(topic.encode()), len(more), *more]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))

@@ -4,8 +4,12 @@ Only codes and terms belong here, chosen for the county and held apart from ``cl
 the pipeline's own codelists, a wrong list would look right. How often a code occurs is decided elsewhere.
 
 Sources: SNOMED CT from the NHS primary care domain (PCD) refsets and OpenSAFELY codelists, and from the published
-eFI lists of the University of Manchester (gm-sde); dm+d from OpenSAFELY codelists (inhalers, antibacterials, oral
-prednisolone); ICD-10 groups of frailty from Gilbert 2018 (doi:10.1016/S0140-6736(18)30668-8). Check digits are tested.
+eFI lists of the University of Manchester (gm-sde); tests from gm-sde, OpenSAFELY (SRO measures) and, with messages,
+NHS England's counts of SNOMED CT codes used in primary care; minor illness from the Synthea modules; ethnic categories
+from the census list of NCL ICB; dm+d from OpenSAFELY codelists (inhalers, antibacterials, oral prednisolone, ACE
+inhibitors, beta blockers, antidepressants, urinary infections), gm-sde (statins, diuretics, opioids, diabetes,
+anticholinergics), OpenPrescribing Hospitals (apixaban) and NHS England's prescription examples (flucloxacillin); ICD-10
+groups of frailty from Gilbert 2018 (doi:10.1016/S0140-6736(18)30668-8). Check digits are tested.
 """
 
 from __future__ import annotations
@@ -23,7 +27,10 @@ class Concept:
 
 @dataclass(frozen=True)
 class Medicine:
-    """A dm+d product (VMP). ``bnf_code`` has nine characters where only the substance is certain."""
+    """A dm+d product (VMP). ``bnf_code`` has nine characters where only the substance is certain.
+
+    ``quantity`` is what lasts four weeks, or one course of a medicine for a short illness.
+    """
 
     code: str
     term: str
@@ -86,6 +93,86 @@ EGFR = Concept("1020291000000106", "GFR calculated by abbreviated Modification o
 HAEMOGLOBIN = Concept("1022431000000105", "Haemoglobin estimation")
 CHOLESTEROL = Concept("1005671000000105", "Serum cholesterol level")
 HBA1C = Concept("999791000000106", "Haemoglobin A1c level - IFCC standardised")
+
+CREATININE = Concept("1000731000000107", "Serum creatinine level")
+ALBUMIN_CREATININE_RATIO = Concept("1023491000000104", "Urine albumin:creatinine ratio")
+SODIUM = Concept("1000661000000107", "Serum sodium level")
+POTASSIUM = Concept("1000651000000109", "Serum potassium level")
+ALANINE_AMINOTRANSFERASE = Concept("1018251000000107", "Serum alanine aminotransferase level")
+WHITE_CELLS = Concept("1022541000000102", "Total white cell count")
+PLATELETS = Concept("1022651000000100", "Platelet count")
+THYROID_STIMULATING_HORMONE = Concept("1022791000000101", "Serum thyroid stimulating hormone level")
+WEIGHT = Concept("27113001", "Body weight")
+HEIGHT = Concept("50373000", "Body height measure")
+ALCOHOL_INTAKE = Concept("160573003", "Alcohol intake")
+BLOOD_PRESSURE = Concept("163020007", "On examination - blood pressure reading")
+"""The entry that a pair of pressures belongs to."""
+
+DIABETES_REVIEW = Concept("170777000", "Diabetic annual review")
+FOOT_EXAMINATION = Concept("401191002", "Diabetic foot examination")
+RETINAL_SCREENING = Concept("134395001", "Diabetic retinopathy screening")
+STRUCTURED_EDUCATION_REFERRAL = Concept("415270003", "Referral to diabetes structured education programme")  # QOF DM014
+STRUCTURED_EDUCATION_MISSED = Concept("306861000000107", "Did not attend diabetes structured education programme")
+ASTHMA_REVIEW = Concept("394700004", "Asthma annual review")
+MEDICATION_REVIEW = Concept("314530002", "Medication review done")
+ADVANCE_CARE_PLAN = Concept("713603004", "Advance care planning")
+CARE_PLAN_AGREED = Concept("811871000000107", "Health and social care plan agreed")
+INFLUENZA_VACCINATION = Concept("822851000000102", "Seasonal influenza vaccination")
+TEXT_MESSAGE = Concept("279991000000102", "Short message service text message sent to patient")
+
+MINOR_ILLNESSES = _concepts(
+    ("195662009", "Acute viral pharyngitis"),
+    ("444814009", "Viral sinusitis"),
+    ("10509002", "Acute bronchitis"),
+    ("65363002", "Otitis media"),
+    ("43878008", "Streptococcal sore throat"),
+    ("271807003", "Eruption of skin"),
+    ("21522001", "Abdominal pain"),
+    ("82423001", "Chronic pain"),
+    ("44465007", "Sprain of ankle"),
+    ("284549007", "Laceration of hand"),
+)
+"""The first five are winter's."""
+
+ETHNIC_CATEGORIES: dict[str, Concept] = {
+    # By letter of the NHS Data Dictionary; the concepts are those of the census of 2011.
+    letter: Concept(code, term)
+    for letter, code, term in (
+        ("A", "976631000000101", "White: English or Welsh or Scottish or Northern Irish or British"),
+        ("B", "976651000000108", "White: Irish"),
+        ("C", "976691000000100", "White: any other White background"),
+        ("D", "976711000000103", "Mixed multiple ethnic groups: White and Black Caribbean"),
+        ("E", "976731000000106", "Mixed multiple ethnic groups: White and Black African"),
+        ("F", "976751000000104", "Mixed multiple ethnic groups: White and Asian"),
+        ("G", "976771000000108", "Mixed multiple ethnic groups: any other Mixed or multiple ethnic background"),
+        ("H", "976791000000107", "Asian or Asian British: Indian"),
+        ("J", "976811000000108", "Asian or Asian British: Pakistani"),
+        ("K", "976831000000100", "Asian or Asian British: Bangladeshi"),
+        ("L", "976871000000103", "Asian or Asian British: any other Asian background"),
+        ("M", "976911000000101", "Black or African or Caribbean or Black British: Caribbean"),
+        ("N", "976891000000104", "Black or African or Caribbean or Black British: African"),
+        ("P", "976931000000109", "Black or African or Caribbean or Black British: other background"),
+        ("R", "976851000000107", "Asian or Asian British: Chinese"),
+        ("S", "976971000000106", "Other ethnic group: any other ethnic group"),
+    )
+}
+
+NON_DIABETIC_HYPERGLYCAEMIA = Concept("700449008", "Non-diabetic hyperglycaemia")
+CHRONIC_KIDNEY_DISEASE = _concepts(
+    ("433144002", "Chronic kidney disease stage 3"),
+    ("431857002", "Chronic kidney disease stage 4"),
+    ("433146000", "Chronic kidney disease stage 5"),
+)
+CANCERS = _concepts(
+    ("254837009", "Malignant neoplasm of breast"),
+    ("399068003", "Malignant tumour of prostate"),
+    ("363406005", "Malignant neoplasm of colon"),
+    ("254632001", "Small cell carcinoma of lung"),
+)
+"""The first is written of women, the second of men."""
+DEMENTIAS = _concepts(("26929004", "Alzheimer's disease"), ("429998004", "Vascular dementia"))
+PSYCHOSES = _concepts(("13746004", "Bipolar disorder"), ("58214004", "Schizophrenia"))
+OBESITY = Concept("162864005", "Body mass index 30+ - obesity")
 
 TYPE_2_DIABETES = Concept("44054006", "Diabetes mellitus type 2")
 TYPE_1_DIABETES = Concept("46635009", "Diabetes mellitus type 1")
@@ -239,48 +326,54 @@ ANTIBIOTICS = (
     Medicine("324244008", "Clarithromycin 500mg tablets", "0501050B0AAADAD", 14, "tablet"),
 )
 AZITHROMYCIN = Medicine("324252006", "Azithromycin 250mg capsules", "0501050A0AAAAAA", 12, "capsule")
-METFORMIN = Medicine("325278007", "Metformin 500mg tablets", "0601022B0", 112, "tablet")
-GLICLAZIDE = Medicine("325242002", "Gliclazide 80mg tablets", "0601021M0", 56, "tablet")
+BECLOMETASONE = Medicine(
+    "42292311000001106", "Beclometasone 100micrograms/dose inhaler", "0302000C0AAABAB", 200, "dose"
+)
+METFORMIN = Medicine("325278007", "Metformin 500mg tablets", "0601022B0", 84, "tablet")
+GLICLAZIDE = Medicine("325242002", "Gliclazide 80mg tablets", "0601021M0", 28, "tablet")
+EMPAGLIFLOZIN = Medicine("25290511000001101", "Empagliflozin 10mg tablets", "0601023AN", 28, "tablet")
+SITAGLIPTIN = Medicine("424345005", "Sitagliptin 100mg tablets", "0601023X0", 28, "tablet")
+INSULIN_GLARGINE = Medicine(
+    "38896911000001108",
+    "Insulin glargine 100units/ml solution for injection 3ml cartridges",
+    "0601012V0",
+    5,
+    "cartridge",
+)
+INSULIN_ASPART = Medicine(
+    "3468611000001108", "Insulin aspart 100units/ml solution for injection 3ml cartridges", "0601011A0", 5, "cartridge"
+)
+ATORVASTATIN = Medicine("39733011000001106", "Atorvastatin 20mg tablets", "0212000B0", 28, "tablet")
+SIMVASTATIN = Medicine("320000009", "Simvastatin 40mg tablets", "0212000Y0", 28, "tablet")
+AMLODIPINE = Medicine("319283006", "Amlodipine 5mg tablets", "0206020A0", 28, "tablet")
+RAMIPRIL = Medicine("318902004", "Ramipril 5mg capsules", "0205051R0", 28, "capsule")
+CANDESARTAN = Medicine("318979007", "Candesartan 8mg tablets", "0205052C0", 28, "tablet")
+BISOPROLOL = Medicine("318590006", "Bisoprolol 5mg tablets", "0204000H0", 28, "tablet")
+PROPRANOLOL = Medicine("318353009", "Propranolol 40mg tablets", "0204000R0", 56, "tablet")
+ASPIRIN = Medicine("319773006", "Aspirin 75mg dispersible tablets", "0209000A0", 28, "tablet")
+APIXABAN = Medicine("42206511000001102", "Apixaban 5mg tablets", "0208020Z0", 56, "tablet")
+FUROSEMIDE = Medicine("317972000", "Furosemide 40mg tablets", "0202020L0", 28, "tablet")
+SPIRONOLACTONE = Medicine("318056008", "Spironolactone 25mg tablets", "0202030S0", 28, "tablet")
+OMEPRAZOLE = Medicine("317291008", "Omeprazole 20mg gastro-resistant capsules", "0103050P0", 28, "capsule")
+PARACETAMOL = Medicine("322236009", "Paracetamol 500mg tablets", "0407010H0", 100, "tablet")
+CO_CODAMOL = Medicine("322341003", "Co-codamol 30mg/500mg tablets", "0407010F0", 100, "tablet")
+CODEINE = Medicine("322503009", "Codeine 30mg tablets", "0407020C0", 56, "tablet")
+AMITRIPTYLINE = Medicine("321745007", "Amitriptyline 10mg tablets", "0403010B0", 28, "tablet")
+CITALOPRAM = Medicine("321987003", "Citalopram 20mg tablets", "0403030D0", 28, "tablet")
+FLUOXETINE = Medicine("321949006", "Fluoxetine 20mg capsules", "0403030E0", 28, "capsule")
+OLANZAPINE = Medicine("321614001", "Olanzapine 10mg tablets", "040201060", 28, "tablet")
+TOLTERODINE = Medicine("326554006", "Tolterodine 2mg tablets", "0704020N0", 56, "tablet")
+CETIRIZINE = Medicine("320818006", "Cetirizine 10mg tablets", "0304010I0", 30, "tablet")
 REPEAT_MEDICINES = (
-    Medicine("39733011000001106", "Atorvastatin 20mg tablets", "0212000B0", 56, "tablet"),
-    Medicine("319283006", "Amlodipine 5mg tablets", "0206020A0", 56, "tablet"),
-    Medicine("319773006", "Aspirin 75mg dispersible tablets", "0209000A0", 56, "tablet"),
-    Medicine("317291008", "Omeprazole 20mg gastro-resistant capsules", "0103050P0", 56, "capsule"),
-    Medicine("322236009", "Paracetamol 500mg tablets", "0407010H0", 100, "tablet"),
-    Medicine("317972000", "Furosemide 40mg tablets", "0202020L0", 56, "tablet"),
-    Medicine("322341003", "Co-codamol 30mg/500mg tablets", "0407010F0", 100, "tablet"),
-    Medicine("321745007", "Amitriptyline 10mg tablets", "0403010B0", 56, "tablet"),
-    Medicine("25290511000001101", "Empagliflozin 10mg tablets", "0601023AN", 56, "tablet"),
-)
-"""Ordered by how common they are. Where the county is not sure of the product part, the BNF code is the substance's."""
-
-ED_COMPLAINTS = _concepts(
-    ("267036007", "Dyspnoea"),
-    ("29857009", "Chest pain"),
-    ("21522001", "Abdominal pain"),
-    ("217082002", "Accidental fall"),
-    ("386661006", "Fever"),
-    ("25064002", "Headache"),
-)
-ED_BY_AMBULANCE = Concept("1048031000000100", "Arrival by emergency road ambulance")
-ED_OWN_TRANSPORT = Concept("1048071000000103", "Arrival by own transport")
-ED_TREATMENT_COMPLETE = Concept("182992009", "Treatment completed")
-ED_DISCHARGED_HOME = Concept("306689006", "Discharge to home")
-ED_TO_WARD = Concept("306706006", "Discharge to ward")
-
-COPD_ICD10 = ("J441", "J440")
-FRAILTY_PRIMARY_ICD10 = ("W199", "N390", "E86X", "R296", "R268", "F059", "A419", "S720", "N179", "J181", "I639", "R55X")
-"""Primary diagnoses of emergency admissions of frail people; most are in groups of the Hospital Frailty Risk Score."""
-
-FRAILTY_SECONDARY_ICD10 = (
-    "F009", "G309", "R296", "N390", "R410", "W199", "R268", "E86X", "F03X", "L893",
-    "R54X", "N189", "E871", "I679", "B962", "M819", "R33X", "Z602", "R32X", "I951",
+    ATORVASTATIN, AMLODIPINE, ASPIRIN, OMEPRAZOLE, PARACETAMOL, FUROSEMIDE, CO_CODAMOL, AMITRIPTYLINE, EMPAGLIFLOZIN,
+    SIMVASTATIN, RAMIPRIL, CANDESARTAN, BISOPROLOL, PROPRANOLOL, APIXABAN, SPIRONOLACTONE, CODEINE, CITALOPRAM,
+    FLUOXETINE, OLANZAPINE, TOLTERODINE, CETIRIZINE, METFORMIN, GLICLAZIDE, SITAGLIPTIN, INSULIN_GLARGINE,
+    INSULIN_ASPART, SALBUTAMOL, BECLOMETASONE,
 )  # fmt: skip
-GENERAL_PRIMARY_ICD10 = ("R074", "R104", "J181", "N390", "L031", "I209", "K529", "R51X", "S525", "T391", "I489", "J459")
-GENERAL_SECONDARY_ICD10 = ("I10X", "E119", "Z864", "E780", "F329", "J459", "I259", "K219", "Z921", "M199")
-ELECTIVE_PRIMARY_ICD10 = ("H269", "K635", "Z098", "M171", "K409", "C509", "M169", "K297")
-ELECTIVE_OPCS4 = ("C712", "H221", "G451", "W401", "T201", "B274", "W371", "G459")
-"""The procedure that goes with each elective primary diagnosis."""
+"""No two are one substance. Where the county is not sure of the product part, the BNF code is the substance's."""
 
-DEATH_CAUSES = ("I219", "C349", "I639", "F03X", "J189", "C189", "A419")
-COPD_DEATH_CAUSE = "J449"
+FLUCLOXACILLIN = Medicine("323465006", "Flucloxacillin 500mg capsules", "0501012G0", 28, "capsule")
+NITROFURANTOIN = Medicine(
+    "39108511000001108", "Nitrofurantoin 100mg modified-release capsules", "0501130R0AAAGAG", 6, "capsule"
+)
+CHLORPHENAMINE = Medicine("320697002", "Chlorphenamine 4mg tablets", "0304010G0", 28, "tablet")

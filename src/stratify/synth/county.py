@@ -1,86 +1,106 @@
-"""Puts the synthetic county together, practice by practice, into one typed frame per landing table."""
+"""Puts one practice of the synthetic county together: its people, what is wrong with them, and every record of it."""
 
 from __future__ import annotations
 
-from datetime import date
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
 import polars as pl
 
 from stratify.synth.administration import clinic_capacity_rows, opt_out_rows
-from stratify.synth.conditions import death_risk, draw_conditions, flag_rows
-from stratify.synth.copd_record import write_copd
-from stratify.synth.gp_record import GpRecord, write_background
-from stratify.synth.hospital import hospital_rows
-from stratify.synth.population import (
-    draw_deaths,
-    make_people,
-    make_practices,
-    patient_rows,
-    practice_rows,
-    registration_rows,
-    reserved_nhs_numbers,
-)
-from stratify.synth.truth import true_state_rows
+from stratify.synth.columns import KNOWN
+from stratify.synth.conditions import draw_conditions
+from stratify.synth.gp_record import gp_rows
+from stratify.synth.hospital import care_rows
+from stratify.synth.places import Practice, lsoa_rows, practice_rows
+from stratify.synth.population import draw_deaths, make_people, reserved_nhs_numbers
+from stratify.synth.registry import flag_rows, patient_rows, registration_rows
+from stratify.synth.state import state_rows
+from stratify.synth.world import County
 
-STATE = "true_state"
-"""Name of the frame with everybody as drawn; it is no landing table."""
+_FIRST = "_first_shown"
 
 
-def draw_county(*, people: int, practices: int, seed: int, index_date: date) -> dict[str, pl.DataFrame]:
-    """Draw everything there is in the county.
+@dataclass(frozen=True)
+class Drawn:
+    """Everything about one practice's people.
 
-    Each practice has its own generator, so adding one leaves the others as they are but for their size and numbers.
-
-    Args:
-        people: How many people.
-        practices: How many practices; they differ in size by about a half.
-        seed: Seed of every generator.
-        index_date: The first day of the clinics; nothing else is later than the day before.
-
-    Returns:
-        Typed frames by landing table, and under ``STATE`` everybody as drawn, which no run may read.
+    Attributes:
+        frames: Typed versions of rows by landing table (``columns.KNOWN``, ``columns.REPLACES``).
+        state: Everybody as drawn, which no run may read.
+        enrolment: Who was in which programme, and what came of it.
     """
-    cutoff_day = (index_date - date(1970, 1, 1)).days - 1
-    everyone = make_practices(practices)
-    shared = _generator(seed, 10**6)
-    numbers = reserved_nhs_numbers(people, shared)
-    sizes = _sizes(people, practices)
-    collected: dict[str, list[pl.DataFrame]] = {
-        "practice": [practice_rows(everyone)],
-        "clinic_capacity": [clinic_capacity_rows(everyone, index_date=index_date, rng=shared)],
+
+    frames: Mapping[str, pl.DataFrame]
+    state: pl.DataFrame
+    enrolment: pl.DataFrame
+
+
+def draw_practice(county: County, practice: Practice) -> Drawn:
+    """Draw one practice: the people whose first practice in the county it is, with their records elsewhere too."""
+    people = make_people(county, practice, _numbers_of(county, practice))
+    conditions = draw_conditions(county, people)
+    draw_deaths(county, people, conditions)
+    gp, flares = gp_rows(county, people, conditions)
+    care = care_rows(county, people, conditions, flares)
+    own = pl.col("practice_code") == practice.code
+    areas = lsoa_rows(county)
+    frames = {
+        "patient": patient_rows(county, people),
+        "registration": registration_rows(county, people),
+        **gp,
+        **care.frames,
+        "patient_flag": flag_rows(county, people, conditions),
+        "opt_out": opt_out_rows(county, people),
+        "practice": practice_rows(county).filter(own),
+        "clinic_capacity": clinic_capacity_rows(county, practice),
+        "lsoa": areas if practice is county.practices[0] else areas.clear(),
     }
-    first = 0
-    for practice, size in zip(everyone, sizes, strict=True):
-        rng = _generator(seed, practice.number)
-        own = make_people(practice, numbers[first : first + size], practices=practices, cutoff_day=cutoff_day, rng=rng)
-        first += size
-        conditions = draw_conditions(own, rng)
-        draw_deaths(own, death_risk(own, conditions), cutoff_day=cutoff_day, rng=rng)
-        record = GpRecord(own, cutoff_day, rng)
-        write_background(record, conditions)
-        flares = write_copd(record, conditions)
-        made = {
-            "patient": patient_rows(own, everyone, cutoff_day=cutoff_day, rng=rng),
-            "registration": registration_rows(own, everyone),
-            "patient_flag": flag_rows(own, conditions, cutoff_day=cutoff_day, rng=rng),
-            "opt_out": opt_out_rows(own, index_date=index_date, rng=rng),
-            STATE: true_state_rows(own, conditions),
-            **record.frames(everyone),
-            **hospital_rows(own, conditions, flares, everyone, cutoff_day=cutoff_day, rng=rng),
-        }
-        for table, frame in made.items():
-            collected.setdefault(table, []).append(frame)
-    return {table: pl.concat(frames) for table, frames in collected.items()}
+    return Drawn(
+        frames=_not_before_the_patient(frames) if county.order.weeks else frames,
+        state=state_rows(county, people, conditions),
+        enrolment=care.enrolment,
+    )
 
 
-def _generator(seed: int, number: int) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, number])))
+def _not_before_the_patient(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Let no row be shown before the patient it is about: a newcomer's history comes with them."""
+    shown = {
+        "source_patient_id": _first_shown(frames["patient"], ["org_code", "source_patient_id"]),
+        "nhs_number": _first_shown(frames["patient"].drop_nulls("nhs_number"), ["nhs_number"]),
+    }
+    held = dict(frames)
+    for table, frame in frames.items():
+        name = next((each for each in shown if each in frame.columns), None)
+        if name is None or table == "patient":
+            continue
+        by = [each for each in shown[name].columns if each != _FIRST]
+        held[table] = (
+            frame.join(shown[name], on=by, how="left", maintain_order="left")
+            .with_columns(pl.max_horizontal(KNOWN, _FIRST).alias(KNOWN))
+            .drop(_FIRST)
+        )
+    return held
 
 
-def _sizes(people: int, practices: int) -> list[int]:
+def _first_shown(patients: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    return patients.group_by(by, maintain_order=True).agg(pl.col(KNOWN).min().alias(_FIRST))
+
+
+def _numbers_of(county: County, practice: Practice) -> pl.Series:
+    edges = _edges(county.order.people, len(county.practices))
+    first, after = edges[practice.number], edges[practice.number + 1]
+    return _numbers(county.order.people, county.order.seed)[first:after]
+
+
+@lru_cache(maxsize=1)
+def _numbers(people: int, seed: int) -> pl.Series:
+    return reserved_nhs_numbers(people, seed)
+
+
+def _edges(people: int, practices: int) -> list[int]:
     """Share people out so that the largest practice has about half as many again as the smallest."""
     weights = [1.0 + 0.5 * ((number * 3) % practices) / max(1, practices - 1) for number in range(practices)]
-    edges = [round(people * sum(weights[:number]) / sum(weights)) for number in range(practices + 1)]
-    return [after - before for before, after in pairwise(edges)]
+    total = sum(weights)
+    return [round(people * sum(weights[:number]) / total) for number in range(practices + 1)]

@@ -1,342 +1,466 @@
-"""Hospital care in the synthetic county, and deaths: admissions, outpatient and emergency department attendances.
+"""Hospital care and deaths of the synthetic county as records show them: episodes, and the rows of every other feed.
 
-One trust. Emergency admissions come of COPD exacerbations, of frailty and by general chance, with the ICD-10 codes that
-the Hospital Frailty Risk Score looks at; planned care and attendances are background at plausible English rates.
+A spell becomes one or more episodes with their diagnoses; a trust that sends each change as it happens shows people
+who are still in hospital, the others a stay weeks after it has ended. Either sends it again when the month is frozen,
+and coded by then. Who is in hospital and when belongs to ``spells``; attendances to ``attendances``; care outside
+hospital to ``contacts``; what programmes change to ``programmes``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from stratify.synth import clinical_codes as codes
-from stratify.synth.conditions import Conditions
-from stratify.synth.population import NEVER, YEAR, Flags, Floats, Ints, People, Practice, Texts, days, texts, where_so
+from stratify.synth import hospital_codes as codes
+from stratify.synth.attendances import ed_rows, op_rows
+from stratify.synth.columns import KNOWN, NEVER, REPLACES, YEAR, Flags, Floats, Ints, days, ids, known, picked, same
+from stratify.synth.conditions import DEFICIT_NAMES, Conditions
+from stratify.synth.contacts import contact_rows
+from stratify.synth.gp_record import Flares
+from stratify.synth.hospital_codes import AGES, Beside, Cause, Procedure
+from stratify.synth.population import ETHNIC, People
+from stratify.synth.programmes import run_programmes
+from stratify.synth.spells import (
+    ANTENATAL,
+    BIRTH,
+    COPD,
+    DAY_CASE,
+    DELIVERY,
+    EMERGENCY,
+    PROVIDERS,
+    REGULAR,
+    STAY,
+    TRANSFER,
+    Spells,
+    draw_spells,
+    with_transfers,
+)
+from stratify.synth.versions import FOR_GOOD, are_shown, known_after
+from stratify.synth.world import County
 
-_PROVIDER = "RZ9"
-_YEARS = 3
-_COPD, _FRAIL, _GENERAL, _PLANNED, _BIRTH = range(5)
-_DEMENTIA = ("F009", "G309", "F03X")
+_METHODS = ("21", "22", "2A", "24", "23", "2D", "25", "11", "12", "13", "31", "32", "82", "83", "2C", "2B")
+_PLACE = {method: number for number, method in enumerate(_METHODS)}
+_COLUMNS_OF_DIAGNOSES = 13
+_CODED = (1.45, 1.2, 1.0)
+"""How much each trust codes besides the main diagnosis; they differ in how deep they code."""
+_SENDS_CHANGES = 0
+"""Position of the trust that sends every change as it happens."""
 
 
 @dataclass(frozen=True)
-class _Spells:
-    person: Ints
-    admitted: Ints
-    discharged: Ints
-    kind: Ints
-    has_died: Flags
+class Care:
+    """Everything hospitals, community services and programmes have about one practice's people.
 
-    def __len__(self) -> int:
-        return len(self.person)
+    Attributes:
+        frames: Typed frames by landing table, with ``_known`` and where versions follow one another ``_replaces``.
+        enrolment: Rows of ``truth/enrolment.parquet``.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    enrolment: pl.DataFrame
 
 
-def hospital_rows(
-    people: People,
-    conditions: Conditions,
-    flares: tuple[Ints, Ints],
-    practices: Sequence[Practice],
-    *,
-    cutoff_day: int,
-    rng: np.random.Generator,
-) -> dict[str, pl.DataFrame]:
-    """Give the rows of ``apc_episode``, ``op_attendance``, ``ed_attendance`` and ``death`` of one practice's people.
+def care_rows(county: County, people: People, conditions: Conditions, flares: Flares) -> Care:
+    """Give hospital, community and programme records of one practice's people.
 
     Args:
-        people: The people.
+        county: The county.
+        people: The people, with their deaths.
         conditions: What is wrong with them.
-        flares: Person and day of the COPD exacerbations that led to an emergency admission.
-        practices: All practices, for the practice at the time.
-        cutoff_day: The last day the extract describes; somebody still in hospital has no discharge date.
-        rng: The practice's generator.
+        flares: Flare-ups of COPD, some of which lead to an admission.
     """
-    spells = _draw_spells(people, conditions, flares, cutoff_day, rng)
-    return {
-        "apc_episode": _episodes(people, conditions, spells, practices, cutoff_day, rng),
-        "ed_attendance": _ed_attendances(people, spells, cutoff_day, rng),
-        "op_attendance": _op_attendances(people, conditions, cutoff_day, rng),
-        "death": _deaths(people, conditions, spells, cutoff_day, rng),
+    without = draw_spells(county, people, conditions, flares)
+    changed, joined, enrolment = run_programmes(county, people, without)
+    spells = with_transfers(county, changed, people.practice)
+    method = _methods(county, people, conditions, spells)
+    by_door = np.flatnonzero((method == _PLACE["21"]) | (method == _PLACE["2A"]))
+    frames = {
+        "apc_episode": _episodes(county, people, conditions, spells, method),
+        "ed_attendance": ed_rows(county, people, conditions, spells.chosen(by_door), method[by_door] == _PLACE["2A"]),
+        "op_attendance": op_rows(county, people, conditions, spells),
+        "death": _deaths(county, people, conditions, spells),
+        **contact_rows(county, people, conditions, spells, joined),
     }
+    return Care(frames, enrolment)
 
 
-def _times(people: People, rate_a_year: Floats, years: float, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Draw who and when, at so many a year each, in the years before the end of each person's record."""
-    person = np.repeat(np.arange(people.count), rng.poisson(np.where(people.is_test, 0, rate_a_year) * years))
-    return person, people.last_day[person] - rng.integers(1, int(years * YEAR), len(person))
+# ------------------------------------------------------------------------------------------------------- episodes
 
 
-def _draw_spells(
-    people: People, conditions: Conditions, flares: tuple[Ints, Ints], cutoff_day: int, rng: np.random.Generator
-) -> _Spells:
-    age, frailty = people.age, conditions.frailty
-    frail_rate = np.array([0.0, 0.09, 0.24, 0.55, 1.0])[frailty + 1]
-    general_rate = np.interp(age, (0, 3, 10, 25, 50, 64, 65), (0.16, 0.08, 0.03, 0.05, 0.06, 0.08, 0.02))
-    planned_rate = np.interp(age, (0, 18, 40, 65, 80), (0.03, 0.04, 0.1, 0.24, 0.27))
-    birth_rate = np.where(people.is_female & (age > 20) & (age < 40), 0.075, 0.0)
-    last = np.flatnonzero((people.death_day < NEVER) & (rng.random(people.count) < 0.45))
-    drawn = [
-        (*flares, _COPD),
-        (*_times(people, frail_rate, _YEARS, rng), _FRAIL),
-        (*_times(people, general_rate, _YEARS, rng), _GENERAL),
-        (*_times(people, planned_rate, _YEARS, rng), _PLANNED),
-        (*_times(people, birth_rate, _YEARS, rng), _BIRTH),
-        (last, people.death_day[last] - rng.integers(1, 20, len(last)), _FRAIL),
-    ]
-    person = np.concatenate([each[0] for each in drawn])
-    admitted = np.concatenate([each[1] for each in drawn])
-    kind = np.concatenate([np.full(len(each[0]), each[2], dtype=np.int64) for each in drawn])
-    frail = np.maximum(frailty[person], 0)
-    mean = np.select(
-        [kind == _COPD, kind == _FRAIL, kind == _GENERAL, kind == _BIRTH],
-        [4.5 + 1.5 * frail, 4.0 + 3.0 * frail, np.full(len(person), 2.0), np.full(len(person), 1.5)],
-        np.where(rng.random(len(person)) < 0.14, 2.5, 0.0),
-    )
-    stay = np.floor(rng.exponential(1.0, len(person)) * mean).astype(np.int64)
-    is_last = np.concatenate([np.zeros(len(person) - len(last), dtype=np.bool_), np.ones(len(last), dtype=np.bool_)])
-    death = people.death_day[person]
-    discharged = np.where(is_last, death, admitted + stay)
-    has_died = (discharged >= death) & (kind != _BIRTH)
-    discharged = np.minimum(discharged, death)
-
-    keep = (admitted >= people.birth_day[person]) & (admitted <= np.minimum(people.last_day[person], cutoff_day))
-    order = np.flatnonzero(keep)
-    order = order[np.lexsort((kind[order], admitted[order], person[order]))]
-    person, admitted, discharged = person[order], admitted[order], discharged[order]
-    # Nobody is in two beds: a spell that begins before all earlier ones of the person have ended did not happen.
-    latest = np.maximum.accumulate(person * NEVER * 10 + discharged) if len(person) else discharged
-    free = np.ones(len(person), dtype=np.bool_)
-    free[1:] = (person * NEVER * 10 + admitted)[1:] > latest[:-1]
-    kept = np.flatnonzero(free)
-    return _Spells(person[kept], admitted[kept], discharged[kept], kind[order][kept], has_died[order][kept])
+def _methods(county: County, people: People, conditions: Conditions, spells: Spells) -> Ints:
+    """Draw the admission method of each spell, as a position in ``_METHODS``."""
+    rng = county.generator(people.practice, "admission methods")
+    luck, again = rng.random(len(spells)), rng.random(len(spells))
+    emergency = np.searchsorted(np.cumsum((0.70, 0.09, 0.05, 0.05, 0.01)), luck)
+    in_crisis = (conditions.onset["severe_mental_illness"][spells.person] <= spells.admitted) & (again < 0.06)
+    emergency = np.where(in_crisis, _PLACE["25"], emergency)
+    planned = _PLACE["11"] + np.searchsorted((0.55, 0.85), luck)
+    kind = spells.kind
+    chosen: Ints = np.select(
+        [kind <= EMERGENCY, kind == REGULAR, kind == TRANSFER, kind == BIRTH, kind >= DELIVERY],
+        [
+            emergency,
+            np.full(len(spells), _PLACE["13"]),
+            np.full(len(spells), _PLACE["2B"]),
+            _PLACE["82"] + np.searchsorted((0.97, 0.98), luck),
+            _PLACE["31"] + (luck < 0.15),
+        ],
+        planned,
+    ).astype(np.int64)
+    return chosen
 
 
-def _episodes(
-    people: People,
-    conditions: Conditions,
-    spells: _Spells,
-    practices: Sequence[Practice],
-    cutoff_day: int,
-    rng: np.random.Generator,
-) -> pl.DataFrame:
+def _episodes(county: County, people: People, conditions: Conditions, spells: Spells, method: Ints) -> pl.DataFrame:
+    rng = county.generator(people.practice, "episodes")
+    practice = people.practice
     length = spells.discharged - spells.admitted
-    frail = conditions.frailty[spells.person]
-    split = (length >= 3) & (spells.kind != _PLANNED) & (rng.random(len(spells)) < np.where(frail >= 1, 0.38, 0.15))
-    parts = np.where(split, np.where((length >= 8) & (rng.random(len(spells)) < 0.4), 3, 2), 1)
-    # The later episodes of somebody still in hospital have not finished, so they are not there yet.
+    parts = _parts(spells, length, rng)
     spell = np.repeat(np.arange(len(spells)), parts)
     order = np.arange(len(spell)) - np.repeat(np.cumsum(parts) - parts, parts)
     start = spells.admitted[spell] + (length[spell] * order) // parts[spell]
     end = spells.admitted[spell] + (length[spell] * (order + 1)) // parts[spell]
-    seen = start <= cutoff_day
-    spell, order, start, end = spell[seen], order[seen], start[seen], end[seen]
 
     person, kind = spells.person[spell], spells.kind[spell]
-    discharged = spells.discharged[spell]
-    is_open = discharged > cutoff_day
-    emergency = (kind == _COPD) | (kind == _FRAIL) | (kind == _GENERAL)
-    count = len(spell)
-    method_of_spell = np.array(["21", "21", "21", "21", "22", "2A", "24"], dtype=object)[
-        rng.integers(0, 7, len(spells))
-    ]
-    method_of_spell = np.where(
-        spells.kind == _COPD, np.where(rng.random(len(spells)) < 0.9, "21", "22"), method_of_spell
-    )
-    planned = np.array(["11", "11", "12", "13"], dtype=object)[rng.integers(0, 4, len(spells))]
-    method_of_spell = np.where(spells.kind == _PLANNED, planned, np.where(spells.kind == _BIRTH, "31", method_of_spell))
-    in_home = people.care_home[person] > 0
-    home = np.where(people.care_home[person] == 1, "55", "56")
+    day = spells.admitted[spell]
+    diagnoses, operation, specialty = _diagnoses(people, conditions, spells, spell, order, rng)
+    in_home = (people.care_home[person] > 0) & (people.care_home_since[person] <= day)
+    home = np.where(people.care_home[person] == 1, 1, 2)
+    sent_on = np.zeros(len(spells), dtype=np.bool_)
+    sent_on[:-1] = spells.kind[1:] == TRANSFER
     died = spells.has_died[spell]
-    destination = np.where(died, "79", np.where(in_home, home, "19"))
-    primary, procedure = _primary(kind, rng)
-    secondary = _secondary(conditions, person, kind, rng)
-    function = np.select(
-        [kind == _COPD, kind == _BIRTH, kind == _PLANNED, people.age[person] < 16, people.age[person] >= 75],
-        ["340", "501", "100", "420", "430"],
-        "300",
-    )
-    organisation, _ = people.record_codes(person, start, practices)
-    number = people.practice.number
     numbered = people.has_number[person]
-    columns: dict[str, pl.Series] = {
-        "provider_code": texts([_PROVIDER] * count),
-        "cds_unique_id": texts([f"B{number:03d}{spell[i]:07d}{order[i] + 1}" for i in range(count)]),
-        "nhs_number": texts(people.nhs_number[person]),
-        "nhs_number_status": texts(np.where(numbered, np.where(rng.random(count) < 0.03, "02", "01"), "07")),
-        "spell_id": texts([f"S{number:03d}{each:07d}" for each in spell]),
-        "episode_order": pl.Series(values=order + 1),
-        "admission_date": days(spells.admitted[spell]),
-        "discharge_date": days(np.where(is_open, NEVER, discharged)),
-        "episode_start": days(start),
-        "episode_end": days(np.where(end > cutoff_day, NEVER, end)),
-        "admission_method": texts(method_of_spell[spell]),
-        "admission_source": texts(np.where(in_home & emergency, home, "19")),
-        "discharge_method": texts(np.where(is_open, "8", np.where(died, "4", "1"))),
-        "discharge_destination": texts(np.where(is_open, "98", destination)),
-        "patient_class": texts(np.where((kind == _PLANNED) & (length[spell] == 0), "2", "1")),
-        "treatment_function": texts(function),
-        "main_specialty": texts(function),
-        "diag_01": texts(primary),
-        **{f"diag_{column + 2:02d}": texts(secondary[:, column]) for column in range(secondary.shape[1])},
-        "opertn_01": texts(procedure),
-        "ethnic_category": texts(people.ethnic[person]),
-        "practice_code_at_event": texts(organisation),
-        "update_type": texts(np.where(rng.random(count) < 0.8, "NETCHANGE", "BULK")),
-        "freeze_status": texts(np.where(cutoff_day - end < 60, "flex", "freeze")),
-        "is_legally_restricted": pl.Series(values=np.zeros(count, dtype=np.bool_)),
-        "is_deleted": pl.Series(values=np.zeros(count, dtype=np.bool_)),
-    }
-    return pl.DataFrame(columns)
-
-
-def _primary(kind: Ints, rng: np.random.Generator) -> tuple[Texts, Texts]:
-    """Draw the primary diagnosis of each episode, and the procedure of planned ones."""
-    count = len(kind)
-    elective = rng.integers(0, len(codes.ELECTIVE_PRIMARY_ICD10), count)
-
-    def drawn(choices: Sequence[str]) -> Texts:
-        return np.array(choices, dtype=object)[rng.integers(0, len(choices), count)]
-
-    primary = np.select(
-        [kind == _COPD, kind == _FRAIL, kind == _GENERAL, kind == _BIRTH],
-        [
-            drawn(codes.COPD_ICD10),
-            drawn(codes.FRAILTY_PRIMARY_ICD10),
-            drawn(codes.GENERAL_PRIMARY_ICD10),
-            drawn(("O800", "O809")),
-        ],
-        np.array(codes.ELECTIVE_PRIMARY_ICD10, dtype=object)[elective],
+    number = practice.number * 10**7 + spell
+    ordinary = (kind <= EMERGENCY) | (kind == STAY) | (kind == TRANSFER)
+    source = np.select([kind == TRANSFER, kind == BIRTH, in_home & ordinary], [3, 4, home], 0)
+    destination = np.select([died, sent_on[spell], in_home], [4, 3, home], 0)
+    patient_class = np.select(
+        [kind == DAY_CASE, kind == REGULAR, (kind >= DELIVERY) & (length[spell] == 0)], [1, 2, 3], 0
     )
-    return primary, where_so(kind == _PLANNED, np.array(codes.ELECTIVE_OPCS4, dtype=object)[elective])
-
-
-def _secondary(conditions: Conditions, person: Ints, kind: Ints, rng: np.random.Generator) -> Texts:
-    """Draw up to ten secondary diagnoses of each episode: more, and of frailty, the frailer the person."""
-    frail = np.maximum(conditions.frailty[person], 0)
-    of_frailty = ((kind == _FRAIL) | (kind == _COPD)) & (frail >= 1)
-    pool = np.array(codes.FRAILTY_SECONDARY_ICD10 + codes.GENERAL_SECONDARY_ICD10, dtype=object)
-    lot = rng.random((len(person), len(pool)))
-    is_frailty_code = np.arange(len(pool)) < len(codes.FRAILTY_SECONDARY_ICD10)
-    lot[np.ix_(~of_frailty, is_frailty_code)] = 2.0
-    dementia = np.isin(pool, _DEMENTIA)
-    lot[np.ix_(~conditions.has_deficit("memory_cognitive")[person], dementia)] = 2.0
-    ranked = np.argsort(lot, axis=1, kind="stable")[:, :10]
-    wanted = np.where(of_frailty, rng.integers(1, 4, len(person)) + 2 * frail, rng.integers(0, 4, len(person)))
-    wanted = np.minimum(wanted, (lot < 2.0).sum(axis=1))
-    wanted = np.where(kind == _BIRTH, 0, wanted)
-    return where_so(np.arange(10)[None, :] < wanted[:, None], pool[ranked])
-
-
-def _ed_attendances(people: People, spells: _Spells, cutoff_day: int, rng: np.random.Generator) -> pl.DataFrame:
-    age = people.age
-    rate = np.interp(age, (0, 2, 10, 20, 60, 80, 95), (0.5, 0.4, 0.22, 0.25, 0.19, 0.24, 0.3))
-    person, day = _times(people, rate, _YEARS, rng)
-    by_door = np.flatnonzero((spells.kind <= _GENERAL) & (rng.random(len(spells)) < 0.8))
-    admitted = np.concatenate([np.zeros(len(person), dtype=np.bool_), np.ones(len(by_door), dtype=np.bool_)])
-    is_copd = np.concatenate([np.zeros(len(person), dtype=np.bool_), spells.kind[by_door] == _COPD])
-    person, day = np.concatenate([person, spells.person[by_door]]), np.concatenate([day, spells.admitted[by_door]])
-    count = len(person)
-    minute = np.minimum(rng.integers(0, 1440, count), np.where(day >= cutoff_day, 600, 1440))
-    arrival = (day * 1440 + minute) * 60_000
-    departure = arrival + rng.integers(45, 700, count) * 60_000
-    kept = (day <= np.minimum(people.last_day[person], cutoff_day)) & (day >= people.birth_day[person])
-    old = people.age[person] > 70
-    ambulance = rng.random(count) < np.where(admitted | old, 0.6, 0.15)
-    complaint = np.where(is_copd, 0, rng.integers(0, len(codes.ED_COMPLAINTS), count))
-    numbered = people.has_number[person]
-    number = people.practice.number
-    minor = ~admitted & (rng.random(count) < 0.3)
-    return pl.DataFrame(
+    luck = rng.random((len(spell), 3))
+    ethnic = np.where(luck[:, 0] < 0.05, ETHNIC.index("Z"), people.ethnic[person])
+    whole = pl.DataFrame(
         {
-            "provider_code": texts([_PROVIDER] * count),
-            "attendance_id": texts([f"A{number:03d}{each:07d}" for each in range(count)]),
-            "nhs_number": texts(people.nhs_number[person]),
-            "nhs_number_status": texts(np.where(numbered, np.where(rng.random(count) < 0.04, "02", "01"), "07")),
-            "arrival_at": pl.Series(values=arrival).cast(pl.Datetime("ms")),
-            "arrival_mode": texts(np.where(ambulance, codes.ED_BY_AMBULANCE.code, codes.ED_OWN_TRANSPORT.code)),
-            "attendance_category": texts(np.where(admitted | (rng.random(count) < 0.93), "1", "2")),
-            "department_type": texts(np.where(minor, "03", "01")),
-            "chief_complaint": texts(np.array([c.code for c in codes.ED_COMPLAINTS], dtype=object)[complaint]),
-            "diagnosis_01": texts(where_so(is_copd, codes.COPD_EXACERBATIONS[0].code)),
-            "departure_at": pl.Series(values=departure).cast(pl.Datetime("ms")),
-            "discharge_status": texts([codes.ED_TREATMENT_COMPLETE.code] * count),
-            "discharge_destination": texts(np.where(admitted, codes.ED_TO_WARD.code, codes.ED_DISCHARGED_HOME.code)),
-            "is_sdec": pl.Series(values=~admitted & ~minor & (rng.random(count) < 0.06)),
-            "is_deleted": pl.Series(values=np.zeros(count, dtype=np.bool_)),
+            "provider_code": picked(PROVIDERS, spells.provider[spell]),
+            "cds_unique_id": ids("B", number * 10 + order + 1, 13),
+            "nhs_number": people.number_of(person),
+            "nhs_number_status": picked(
+                ("01", "02", "07"), np.where(numbered, (luck[:, 1] < 0.03).astype(np.int64), 2)
+            ),
+            "spell_id": ids("S", number, 12),
+            "episode_order": pl.Series(values=order + 1),
+            "admission_date": days(day),
+            "episode_start": days(start),
+            "admission_method": picked(_METHODS, method[spell]),
+            "admission_source": picked(("19", "55", "56", "51", "79"), source),
+            "patient_class": picked(("1", "2", "3", "5"), patient_class),
+            "treatment_function": picked(_SPECIALTIES, specialty),
+            "main_specialty": picked(_SPECIALTIES, specialty),
+            "opertn_01": operation,
+            "ethnic_category": picked(ETHNIC, ethnic),
+            "practice_code_at_event": people.record_of(person, start)[0],
+            "update_type": picked(("NETCHANGE", "BULK"), (spells.provider[spell] != _SENDS_CHANGES).astype(np.int64)),
+            "is_legally_restricted": same(False, len(spell)),
+            "is_deleted": same(False, len(spell)),
         }
-    ).filter(pl.Series(values=kept))
-
-
-def _op_attendances(people: People, conditions: Conditions, cutoff_day: int, rng: np.random.Generator) -> pl.DataFrame:
-    rate = np.interp(people.age, (0, 20, 50, 70, 85), (0.5, 0.6, 1.1, 1.9, 1.8)) * 0.75
-    rate = rate + 0.8 * conditions.has_copd + 0.3 * conditions.has_diabetes
-    person, day = _times(people, rate, 2, rng)
-    count = len(person)
-    kept = (day <= np.minimum(people.last_day[person], cutoff_day)) & (day >= people.birth_day[person])
-    chest = conditions.has_copd[person] & (rng.random(count) < 0.5)
-    sugar = conditions.has_diabetes[person] & (rng.random(count) < 0.3)
-    other = np.array(["100", "110", "120", "130", "300", "320", "330", "502"], dtype=object)[rng.integers(0, 8, count)]
-    attended = rng.choice(
-        np.array(["5", "6", "3", "2", "4", "7"], dtype=object), size=count, p=[0.8, 0.04, 0.08, 0.04, 0.035, 0.005]
     )
-    is_first = rng.random(count) < 0.3
-    remote = rng.random(count) < 0.2
-    first = np.where(is_first, np.where(remote, "3", "1"), np.where(remote, "4", "2"))
-    numbered = people.has_number[person]
-    referred = np.where(is_first, np.maximum(day - rng.integers(14, 280, count), people.birth_day[person]), NEVER)
-    return pl.DataFrame(
-        {
-            "provider_code": texts([_PROVIDER] * count),
-            "attendance_id": texts([f"O{people.practice.number:03d}{each:08d}" for each in range(count)]),
-            "nhs_number": texts(people.nhs_number[person]),
-            "nhs_number_status": texts(np.where(numbered, np.where(rng.random(count) < 0.02, "02", "01"), "07")),
-            "appointment_date": days(day),
-            "attended": texts(attended),
-            "first_attendance": texts(first),
-            "treatment_function": texts(np.where(chest, "340", np.where(sugar, "307", other))),
-            "outcome": texts(np.where(rng.random(count) < 0.35, "1", "2")),
-            "referral_date": days(referred),
-            "is_deleted": pl.Series(values=np.zeros(count, dtype=np.bool_)),
-        }
-    ).filter(pl.Series(values=kept))
+    return _versions(county, people, spells, spell, start, end, destination, luck[:, 2], whole, diagnoses)
 
 
-def _deaths(
-    people: People, conditions: Conditions, spells: _Spells, cutoff_day: int, rng: np.random.Generator
+def _parts(spells: Spells, length: Ints, rng: np.random.Generator) -> Ints:
+    """Draw how many episodes each spell has: the longer, the more consultants."""
+    luck = rng.random((len(spells), 3))
+    ordinary = (spells.kind <= EMERGENCY) | (spells.kind == STAY) | (spells.kind == TRANSFER)
+    second = ordinary & (luck[:, 0] < np.interp(length, (0, 1, 3, 10), (0.0, 0.30, 0.5, 0.7)))
+    third = second & (length >= 6) & (luck[:, 1] < 0.35)
+    fourth = third & (length >= 14) & (luck[:, 2] < 0.3)
+    parts: Ints = 1 + second.astype(np.int64) + third + fourth
+    return parts
+
+
+def _versions(
+    county: County,
+    people: People,
+    spells: Spells,
+    spell: Ints,
+    start: Ints,
+    end: Ints,
+    destination: Ints,
+    luck: Floats,
+    whole: pl.DataFrame,
+    diagnoses: Sequence[Ints],
 ) -> pl.DataFrame:
+    """Give each episode as extracts show it: still in hospital, then finished (flex), then final (freeze)."""
+    rng = county.generator(people.practice, "episode versions")
+    discharged = spells.discharged[spell]
+    prompt = spells.provider == _SENDS_CHANGES
+    ended = np.where(prompt, known_after(spells.discharged, 2, 9, rng), known_after(spells.discharged, 20, 46, rng))[
+        spell
+    ]
+    frozen = ended + rng.integers(28, 46, len(spells))[spell]
+    seen = (spells.admitted + rng.integers(1, 5, len(spells)))[spell]
+    is_stay = (spells.kind <= EMERGENCY) | (spells.kind == STAY) | (spells.kind == TRANSFER)
+    is_open = (prompt & is_stay)[spell] & (start <= seen) & (seen < discharged)
+
+    opened = np.flatnonzero(is_open & are_shown(county, seen, ended))
+    flex = np.flatnonzero(are_shown(county, ended, frozen))
+    final = np.flatnonzero(are_shown(county, frozen, np.full(len(frozen), FOR_GOOD)))
+    row = np.concatenate([opened, flex, final])
+    version = np.repeat(np.arange(3), [len(opened), len(flex), len(final)])
+    in_bed = version == 0
+    coded = (version == 2) | (luck[row] < np.where(in_bed, 0.5, 0.96))
+    died = spells.has_died[spell][row]
+    day = np.where(in_bed, seen[row], np.where(version == 1, ended[row], frozen[row]))
+    leaves_himself = (luck[row] > 0.985).astype(np.int64)
+    # The codes of a stay come with the discharge; until then it may stand there with none but "not known yet".
+    unknown = np.full(len(row), len(_DIAGNOSES) - 1)
+    first = np.where(coded, diagnoses[0][row], unknown)
+    others = [np.where(coded, each[row], -1) for each in diagnoses[1:]]
+    return whole[pl.Series(values=row)].with_columns(
+        days(np.where(in_bed, NEVER, discharged[row])).alias("discharge_date"),
+        days(np.where(in_bed & (end[row] > seen[row]), NEVER, end[row])).alias("episode_end"),
+        picked(("1", "6", "4", "8"), np.select([in_bed, died], [3, 2], leaves_himself)).alias("discharge_method"),
+        picked(("19", "55", "56", "51", "79", "98"), np.where(in_bed, 5, destination[row])).alias(
+            "discharge_destination"
+        ),
+        picked(_DIAGNOSES, first).alias("diag_01"),
+        *(picked(_DIAGNOSES, each).alias(f"diag_{place:02d}") for place, each in enumerate(others, 2)),
+        picked(("flex", "freeze"), (version == 2).astype(np.int64)).alias("freeze_status"),
+        known(day).alias(KNOWN),
+        pl.Series(values=(version == 2) | ((version == 1) & is_open[row])).alias(REPLACES),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ diagnoses
+
+_OBSTETRICS, _BABIES, _CHILDREN, _OLD_AGE, _CHEST = "501", "424", "420", "430", "340"
+_SPECIALTIES = tuple(
+    sorted(
+        {each.specialty for each in (*codes.EMERGENCY_CAUSES, *codes.PLANNED, codes.CHEMOTHERAPY, codes.DIALYSIS)}
+        | {_OBSTETRICS, _BABIES, _CHILDREN, _OLD_AGE, _CHEST}
+    )
+)
+_DIAGNOSES = (
+    *sorted(
+        {each.code for each in (*codes.EMERGENCY_CAUSES, *codes.SECONDARY)}
+        | {each.diagnosis for each in (*codes.PLANNED, codes.CHEMOTHERAPY, codes.DIALYSIS)}
+        | {diagnosis for diagnosis, _ in codes.DELIVERIES}
+        | {*codes.COPD_CAUSES, *codes.ANTENATAL, codes.DELIVERED, codes.BORN}
+    ),
+    codes.UNCODED,
+)
+_NUMBER_OF = {code: number for number, code in enumerate(_DIAGNOSES)}
+_CATEGORY = np.unique([code[:3] for code in _DIAGNOSES], return_inverse=True)[1]
+_OPERATIONS = tuple(
+    sorted(
+        {each.operation for each in (*codes.PLANNED, codes.CHEMOTHERAPY, codes.DIALYSIS)}
+        | {operation for _, operation in codes.DELIVERIES}
+    )
+)
+
+
+def _diagnoses(
+    people: People, conditions: Conditions, spells: Spells, spell: Ints, order: Ints, rng: np.random.Generator
+) -> tuple[list[Ints], pl.Series, Ints]:
+    """Draw what each episode is about.
+
+    Returns:
+        Diagnoses, a position in ``_DIAGNOSES`` or -1 for each column; the operation; the specialty, a position in
+        ``_SPECIALTIES``.
+    """
+    person, kind, day = spells.person[spell], spells.kind[spell], spells.admitted[spell]
+    age = (day - people.birth_day[person]) / YEAR
+    count = len(spell)
+    since = _since(people, conditions)
+    has = {name: since[name][person] <= day for name in since}
+
+    primary = np.full(count, -1, dtype=np.int64)
+    operation = np.full(count, -1, dtype=np.int64)
+    specialty = np.full(count, _SPECIALTIES.index("300"), dtype=np.int64)
+
+    def write(
+        which: Ints, diagnosis: Sequence[str], choice: Ints, where: Sequence[str], done: Sequence[str] = ()
+    ) -> None:
+        primary[which] = np.array([_NUMBER_OF[code] for code in diagnosis])[choice]
+        specialty[which] = np.array([_SPECIALTIES.index(each) for each in where])[choice]
+        if done:
+            operation[which] = np.array([_OPERATIONS.index(each) for each in done])[choice]
+
+    urgent = np.flatnonzero((kind == EMERGENCY) | (kind == TRANSFER))
+    causes = codes.EMERGENCY_CAUSES
+    choice = _cause(age[urgent], {name: held[urgent] for name, held in has.items()}, causes, rng)
+    write(urgent, [each.code for each in causes], choice, [each.specialty for each in causes])
+    flared = np.flatnonzero(kind == COPD)
+    write(flared, codes.COPD_CAUSES, (rng.random(len(flared)) < 0.4).astype(np.int64), (_CHEST,) * 2)
+    planned = np.flatnonzero((kind == DAY_CASE) | (kind == STAY))
+    stays = kind[planned] == STAY
+    choice = _procedure(age[planned], stays, codes.PLANNED, rng)
+    write(
+        planned,
+        [each.diagnosis for each in codes.PLANNED],
+        choice,
+        [each.specialty for each in codes.PLANNED],
+        [each.operation for each in codes.PLANNED],
+    )
+    regular = np.flatnonzero(kind == REGULAR)
+    kinds = (codes.CHEMOTHERAPY, codes.DIALYSIS)
+    # Whoever comes again and again without a cancer comes for dialysis.
+    write(
+        regular,
+        [each.diagnosis for each in kinds],
+        (~has["cancer"][regular]).astype(np.int64),
+        [each.specialty for each in kinds],
+        [each.operation for each in kinds],
+    )
+    mothers = np.flatnonzero(kind == DELIVERY)
+    choice = np.searchsorted((0.3, 0.6, 0.85), rng.random(len(mothers)))
+    write(
+        mothers,
+        [diagnosis for diagnosis, _ in codes.DELIVERIES],
+        choice,
+        (_OBSTETRICS,) * len(codes.DELIVERIES),
+        [done for _, done in codes.DELIVERIES],
+    )
+    waiting = np.flatnonzero(kind == ANTENATAL)
+    write(waiting, codes.ANTENATAL, rng.integers(0, len(codes.ANTENATAL), len(waiting)), (_OBSTETRICS,) * 3)
+    babies = np.flatnonzero(kind == BIRTH)
+    write(babies, (codes.BORN,), np.zeros(len(babies), dtype=np.int64), (_BABIES,))
+
+    # A later episode is mostly about the same; its specialty is what the person was moved to.
+    same_again = (order > 0) & (rng.random(count) < 0.7)
+    before = np.arange(count) - order
+    primary = np.where(same_again, primary[before], primary)
+    moved_on = (order > 0) & (age >= 75) & ((kind <= EMERGENCY) | (kind == TRANSFER)) & (rng.random(count) < 0.6)
+    specialty = np.where(moved_on, _SPECIALTIES.index(_OLD_AGE), specialty)
+    specialty = np.where((age < 16) & (kind <= EMERGENCY), _SPECIALTIES.index(_CHILDREN), specialty)
+    others = _others(people, spells, spell, age, has, primary, rng)
+    return [primary, *others], picked(_OPERATIONS, operation), specialty
+
+
+def _since(people: People, conditions: Conditions) -> dict[str, Ints]:
+    """Give the day since which each person has what a diagnosis is about."""
+    every = {name for each in codes.EMERGENCY_CAUSES for name, _ in each.because}
+    every |= {each.about for each in codes.SECONDARY if each.about} | {"cancer"}
+    special = {
+        "frail": np.where(conditions.frailty >= 2, 0, NEVER),
+        "smoked": np.where(people.smoking > 0, 0, NEVER),
+    }
+    return {
+        name: special[name]
+        if name in special
+        else conditions.onset[name]
+        if name in conditions.onset
+        else conditions.deficit_day[:, DEFICIT_NAMES.index(name)]
+        for name in sorted(every)
+    }
+
+
+def _cause(age: Floats, has: Mapping[str, Flags], causes: Sequence[Cause], rng: np.random.Generator) -> Ints:
+    weights = np.empty((len(age), len(causes)))
+    for number, cause in enumerate(causes):
+        weights[:, number] = np.interp(age, AGES, cause.by_age)
+        for name, factor in cause.because:
+            weights[:, number] *= np.where(has[name], factor, 1.0)
+    return _by_weight(weights, rng)
+
+
+def _procedure(age: Floats, stays: Flags, choices: Sequence[Procedure], rng: np.random.Generator) -> Ints:
+    weights = np.empty((len(age), len(choices)))
+    for number, each in enumerate(choices):
+        weights[:, number] = np.interp(age, AGES, each.by_age) * np.where(stays, each.stays, 1 - each.stays)
+    return _by_weight(weights, rng)
+
+
+def _by_weight(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> Ints:
+    """Draw a column of each row by its weight."""
+    upto = np.cumsum(weights, axis=1)
+    lot = rng.random(len(weights)) * upto[:, -1]
+    column: Ints = np.minimum((upto <= lot[:, None]).sum(axis=1), weights.shape[1] - 1).astype(np.int64)
+    return column
+
+
+def _others(
+    people: People,
+    spells: Spells,
+    spell: Ints,
+    age: Floats,
+    has: Mapping[str, Flags],
+    primary: Ints,
+    rng: np.random.Generator,
+) -> list[Ints]:
+    """Draw the secondary diagnoses of each episode, filled from the left and each once."""
+    kind = spells.kind[spell]
+    depth = np.array(_CODED)[spells.provider[spell]]
+    depth *= np.select(
+        [kind == BIRTH, kind == REGULAR, (kind == DELIVERY) | (kind == ANTENATAL), kind == DAY_CASE],
+        [0, 0.05, 0.1, 0.3],
+        1.0,
+    )
+    table: Sequence[Beside] = codes.SECONDARY
+    lot = rng.random((len(spell), len(table)))
+    for number, each in enumerate(table):
+        anyway = each.anyway * (age >= 30)
+        chance = np.where(has[each.about], each.often, anyway) * depth
+        is_main = _CATEGORY[primary] == _CATEGORY[_NUMBER_OF[each.code]]
+        # What is written keeps its lot as its place in line, evenly spread; what is not goes to the end.
+        column = lot[:, number]
+        lot[:, number] = np.where((column < chance) & ~is_main, column / np.maximum(chance, 1e-9), 2.0)
+    width = _COLUMNS_OF_DIAGNOSES - 1
+    first = np.argsort(lot, axis=1, kind="stable")[:, :width]
+    written = np.take_along_axis(lot, first, axis=1) < 2.0
+    found = np.where(written, np.array([_NUMBER_OF[each.code] for each in table])[first], -1)
+    mothers = kind == DELIVERY
+    found[mothers, 1:] = found[mothers, :-1]
+    found[mothers, 0] = _NUMBER_OF[codes.DELIVERED]
+    return [np.ascontiguousarray(found[:, column]) for column in range(width)]
+
+
+# --------------------------------------------------------------------------------------------------------- deaths
+
+
+def _deaths(county: County, people: People, conditions: Conditions, spells: Spells) -> pl.DataFrame:
     """Give one row a death and source; sources differ, and a few deaths are known to one source alone."""
-    dead = np.flatnonzero((people.death_day < NEVER) & people.has_number)
+    rng = county.generator(people.practice, "death certificates")
+    dead = np.flatnonzero((people.death_day <= county.last_day) & people.has_number)
     count = len(dead)
+    died = people.death_day[dead]
     in_hospital = np.isin(dead, spells.person[spells.has_died])
-    registered = people.death_day[dead] + rng.integers(2, 20, count)
-    luck = rng.random((count, 3))
-    ons = (luck[:, 0] < 0.85) & (registered <= cutoff_day)
-    spine = luck[:, 1] < 0.85
+    registered = died + rng.integers(2, 22, count)
+    luck = rng.random((count, 4))
+    ons = luck[:, 0] < 0.93
+    spine = luck[:, 1] < 0.9
     practice = people.gp_knows_death[dead] & (luck[:, 2] < 0.7)
     spine |= ~(ons | practice | people.gp_knows_death[dead])
-    place = np.where(
-        in_hospital,
-        "hospital",
-        np.where(people.care_home[dead] > 0, "care_home", np.where(luck[:, 2] < 0.2, "hospice", "home")),
-    )
-    cause = np.array(codes.DEATH_CAUSES, dtype=object)[rng.integers(0, len(codes.DEATH_CAUSES), count)]
-    cause = np.where(conditions.has_copd[dead] & (luck[:, 0] < 0.5), codes.COPD_DEATH_CAUSE, cause)
+    elsewhere = np.where(luck[:, 2] < 0.1, 2, 3)
+    place = np.select([in_hospital, people.care_home[dead] > 0, luck[:, 3] < 0.01], [0, 1, 4], elsewhere)
+    cause = rng.integers(0, len(codes.DEATH_CAUSES), count)
+    cause = np.where(conditions.has_copd[dead] & (luck[:, 0] < 0.3), len(codes.DEATH_CAUSES), cause)
+    nothing = np.full(count, -1, dtype=np.int64)
     frames = []
-    for source, known in (("ONS", ons), ("PDS", spine), ("GP", practice), ("SUS", in_hospital)):
-        some = np.flatnonzero(known)
+    for source, some, shown in (
+        ("ONS", ons, registered + rng.integers(3, 10, count)),
+        ("PDS", spine, died + rng.integers(2, 12, count)),
+        ("GP", practice, died + rng.integers(1, 9, count)),
+        ("SUS", in_hospital, died + rng.integers(20, 46, count)),
+    ):
         by_register = source == "ONS"
-        frames.append(
-            pl.DataFrame(
-                {
-                    "nhs_number": texts(people.nhs_number[dead[some]]),
-                    "source": texts([source] * len(some)),
-                    "date_of_death": days(people.death_day[dead[some]]),
-                    "date_registered": days(registered[some] if by_register else np.full(len(some), NEVER)),
-                    "place_of_death": texts(place[some] if by_register else [None] * len(some)),
-                    "cause_underlying": texts(cause[some] if by_register else [None] * len(some)),
-                }
-            )
+        rows = pl.DataFrame(
+            {
+                "nhs_number": people.number_of(dead),
+                "source": same(source, count),
+                "date_of_death": days(died),
+                "date_registered": days(registered if by_register else np.full(count, NEVER)),
+                "place_of_death": picked(
+                    ("hospital", "care_home", "hospice", "home", "elsewhere"), place if by_register else nothing
+                ),
+                "cause_underlying": picked(
+                    (*codes.DEATH_CAUSES, codes.COPD_DEATH_CAUSE), cause if by_register else nothing
+                ),
+                KNOWN: known(shown),
+            }
         )
-    return pl.concat(frames)
+        frames.append(rows.filter(pl.Series(values=some)))
+    return pl.concat(frames).filter(pl.col(KNOWN) <= county.last_day)

@@ -3,121 +3,157 @@
 Plain Python over one person's rows as text, as an extract file holds them. Written from ``docs/rules.md`` and the
 published sources, and sharing nothing with ``clinical/``, ``features``, ``scores`` or ``pathways``: what a code means
 is what the county meant by writing it (``clinical_codes``), what a diagnosis weighs is Gilbert's table once more. So
-where a run and this disagree, one of them is wrong. Gathering the rows and writing the answers belong to ``truth``.
+where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, gathering the
+rows and writing the answers to ``truth``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from stratify.errors import RunError
-from stratify.synth import clinical_codes as codes
-from stratify.synth import recorded
-from stratify.synth.recorded import NO, YES, Answer, Known, Person, Records
+from stratify.synth.recorded import COPD_FACTS, DEFICIT_FACTS, HOSPITAL_FACTS, Facts, Person, Records, Row
+
+Answer = str | int | float | bool | Facts | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whether something holds: yes, no, or not known (``None``).
+
+    Attributes:
+        holds: The answer.
+        because: Variables whose facts make it hold.
+        lacking: Variables it asks about that are not known.
+        is_contradictory: Some of those are not known because records contradict each other.
+    """
+
+    holds: bool | None
+    because: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    is_contradictory: bool = False
+
+
+YES, NO = Known(True), Known(False)
+Route = tuple[str, Known, str, str | None]
+"""Name, whether it holds, what is proposed, and where."""
+
+
+@dataclass(frozen=True, slots=True)
 class Graded:
     """A tier the records prove (or none), and every tier that what is not known leaves open, highest need first."""
 
     tier: str | None
     open_tiers: tuple[str, ...]
-    is_contradictory: bool = False
+    rules: tuple[tuple[str, Known], ...] = ()
 
     def is_one_of(self, *tiers: str) -> Known:
         """Say whether the tier is one of these: known once every open tier is, or none is."""
         inside = [tier in tiers for tier in self.open_tiers]
-        holds = True if inside and all(inside) else (False if not any(inside) else None)
-        return Known(holds, holds is None and self.is_contradictory)
+        parts = [rule for tier, rule in self.rules if tier in tiers]
+        return _made_of(parts, True if inside and all(inside) else None if any(inside) else False)
 
 
-def conclude(records: Records, *, index_date: date) -> dict[str, Answer]:
+def conclude(
+    records: Records, *, index_date: date, closed_practices: Container[str | None] = frozenset()
+) -> dict[str, Answer]:
     """Work out everything the rules should conclude about one person.
 
     Args:
         records: The person's rows.
         index_date: The day the run describes; nothing dated on it or later is used.
+        closed_practices: Practices that the reference knows, and not as open on that day.
 
     Returns:
-        Answers by the column names of ``truth/expectation.parquet``.
+        Answers by the column names of the expectation file; ``copd_facts`` and ``frailty_facts`` are found facts.
     """
-    today = index_date.isoformat()
     person = Person(records, index_date)
-    status, registered_since = _standing(records, today)
-    age = _age(records, index_date)
+    status, own = _standing(records, person.today)
+    if status == "registered" and own and own["practice_code"] in closed_practices:
+        status = "practice_unknown"
+    age, is_doubtful = _identity(records, own, index_date)
     answers: dict[str, Answer] = {
         "person_status": status,
+        "identity_in_doubt": is_doubtful,
         "withheld_because": _withheld_because(records, index_date),
         "is_hospital_linked": person.is_linked,
         "age_years": age,
-        **person.values(),
     }
-    answers |= _copd(person, status)
-    answers |= _frailty(person, status, age, _months_between(registered_since, index_date))
+    standing = Standing(status, is_doubtful)
+    answers |= _copd(person, standing)
+    if age is None or age >= 65:
+        answers |= _frailty(person, standing, age, _months_between(own["start_date"] if own else None, index_date))
     return answers
 
 
 # --------------------------------------------------------------------------------------------------- COPD pathway
 
 
-def _copd(person: Person, status: str) -> dict[str, Answer]:
-    register = person.on_register()
-    if register.holds is False:
+def _copd(person: Person, standing: Standing) -> dict[str, Answer]:
+    on_register = person.on_register()
+    if on_register is False:
         return {"on_copd_register": "no"}
-    group = _priority_group(person)
-    admitted = _at_least(len(person.copd_admissions()), 1, person.is_linked)
-    routes = [
-        *_elsewhere(person),
-        ("emergency_admission", admitted, "clinic", "copd_clinic"),
-        ("highest_groups", group.is_one_of("HRC", "HR"), "clinic", "copd_clinic"),
-        ("lower_groups", YES, "self_management", None),
+    facts, conflicts = person.copd_facts()
+    facts = person.living() | facts
+    asked = _Asked(facts, conflicts, person.is_linked)
+    group = _priority_group(asked)
+    is_listed = YES if on_register else Known(None, lacking=("is_on_copd_register",), is_contradictory=True)
+    in_highest = group.is_one_of("HRC", "HR")
+    if on_register is None and in_highest.holds is not False:
+        # The groups are for people on the register; whoever may not be on it can be in none for certain.
+        in_highest = Known(None, lacking=_joined([is_listed.lacking, in_highest.lacking]), is_contradictory=True)
+    routes: list[Route] = [
+        *_elsewhere(asked),
+        (
+            "emergency_admission",
+            _any_of(asked.at_least("copd_emergency_admissions_count", 1), asked.has("has_copd_admission_in_gp_record")),
+            "clinic",
+            "copd_clinic",
+        ),
+        ("highest_groups", in_highest, "clinic", "copd_clinic"),
+        # Everybody else: what speaks for them is what put them in their group.
+        ("lower_groups", Known(True, group.is_one_of(group.tier or "").because), "self_management", None),
     ]
-    decision, clinic, rule = _decide(status, register, routes)
     return {
-        "on_copd_register": "yes" if register.holds else "contradictory",
+        "on_copd_register": "yes" if on_register else "contradictory",
         # Who may be on the register is graded as if they were: a clinician who looks at the record needs it.
         "copd_group": group.tier,
         "copd_groups_open": ";".join(group.open_tiers),
-        "copd_decision": decision,
-        "copd_clinic": clinic,
-        "copd_rule": rule,
+        "copd_facts": {name: facts[name] for name in COPD_FACTS if name in facts},
+        **_answers("copd", _decide(standing, is_listed, routes)),
     }
 
 
-def _priority_group(person: Person) -> Graded:
-    fev1, fev1_conflicts = person.fev1()
-    mrc, mrc_conflicts = person.mrc()
-    flare_ups, linked = person.flare_ups(), person.is_linked
-
-    def below(limit: float) -> Known:
-        return Known(None if fev1 is None else fev1 < limit, fev1_conflicts)
-
-    def breathless(grade: int) -> Known:
-        return Known(None if mrc is None else mrc >= grade, mrc_conflicts)
-
-    def seen(days: set[str], times: int = 1) -> Known:
-        return Known(len(days) >= times)
-
-    oxygen = seen(person.days_of({codes.LONG_TERM_OXYGEN.code}, months=12))
-    heart = seen(person.days_of({codes.COR_PULMONALE.code}, months=60))
-    three_classes = all(
-        person.days_issued(kind, 6) for kind in (recorded.STEROID, recorded.MUSCARINIC, recorded.BETA_AGONIST)
-    )
+def _priority_group(asked: _Asked) -> Graded:
+    three_classes = _all_of(asked.has("has_inhaled_corticosteroid"), asked.has("has_lama"), asked.has("has_laba"))
     return _first_tier(
-        ("HRC", _any_of(below(30), breathless(5), oxygen)),
-        ("HR", _any_of(below(50), heart, breathless(4), _at_least(flare_ups, 2, linked))),
+        (
+            "HRC",
+            _any_of(
+                asked.below("fev1_percent_predicted", 30), asked.at_least("mrc_grade", 5), asked.has("has_home_oxygen")
+            ),
+        ),
+        (
+            "HR",
+            _any_of(
+                asked.below("fev1_percent_predicted", 50),
+                asked.has("has_cor_pulmonale"),
+                asked.at_least("mrc_grade", 4),
+                asked.at_least("copd_exacerbations_count", 2),
+            ),
+        ),
         (
             "MR",
             _any_of(
-                below(80),
-                breathless(2),
-                _at_least(flare_ups, 1, linked),
-                seen(person.days_issued(recorded.ANTIBIOTICS, 12), 2),
-                seen(person.days_issued({codes.PREDNISOLONE.code}, 12)),
-                seen(person.days_issued({codes.AZITHROMYCIN.code}, 12)),
-                seen(person.days_issued(recorded.TRIPLE, 6)),
-                Known(three_classes),
+                asked.below("fev1_percent_predicted", 80),
+                asked.at_least("mrc_grade", 2),
+                asked.at_least("copd_exacerbations_count", 1),
+                asked.at_least("rescue_antibiotic_issues_count", 2),
+                asked.at_least("prednisolone_issues_count", 1),
+                asked.at_least("azithromycin_issues_count", 1),
+                asked.has("has_single_triple_inhaler"),
+                three_classes,
             ),
         ),
         ("LR", YES),
@@ -130,157 +166,248 @@ def _first_tier(*rules: tuple[str, Known]) -> Graded:
     The last tier is what is left, so it is proved only when no other one is open.
     """
     open_tiers: list[str] = []
-    contradicts = False
     for place, (tier, rule) in enumerate(rules, 1):
         if rule.holds is False:
             continue
         doubted = bool(open_tiers)
         open_tiers.append(tier)
         if rule.holds:
-            return Graded(None if doubted and place == len(rules) else tier, tuple(open_tiers), contradicts)
-        contradicts |= rule.is_contradictory
-    return Graded(None, tuple(open_tiers), contradicts)
+            return Graded(None if doubted and place == len(rules) else tier, tuple(open_tiers), rules)
+    return Graded(None, tuple(open_tiers), rules)
 
 
 # ------------------------------------------------------------------------------------------------ frailty pathway
 
 _EFI = (("severe", 13), ("moderate", 9), ("mild", 5), ("fit", 0))
+_HOSPITAL_TIERS = ("high", "intermediate", "low")
 
 
-def _frailty(person: Person, status: str, age: int, months_registered: int | None) -> dict[str, Answer]:
-    if age < 65:
-        return {}
-    present = {
-        recorded.DEFICIT_CODES[code]
-        for code, day in person.entries
-        if code in recorded.DEFICIT_CODES and day < person.today
-    }
-    count = len(present) + (person.medicines() >= 5)
-    place = next(place for place, (_, least) in enumerate(_EFI) if count >= least)
+def _frailty(person: Person, standing: Standing, age: int | None, months_registered: int | None) -> dict[str, Answer]:
+    facts = person.living() | person.frailty_facts()
+    asked = _Asked(facts, frozenset(), person.is_linked)
+    is_polypharmacy = asked.at_least("medicines_count", 5)
+    deficits = (*sorted(DEFICIT_FACTS & facts.keys()), *is_polypharmacy.because)
+    place = next(place for place, (_, least) in enumerate(_EFI) if len(deficits) >= least)
     # A record that may not have arrived whole can only show too little; not knowing since when is no comfort.
     is_low = months_registered is None or months_registered < 12
     tiers = tuple(tier for tier, _ in _EFI)
-    proved = None if is_low and tiers[place] == "fit" else tiers[place]
-    efi = Graded(proved, tiers[: place + 1] if is_low else (tiers[place],))
-    points, hospital = _hospital_frailty(person, age)
-    routes = [
-        *_elsewhere(person),
+    efi = Graded(
+        None if is_low and tiers[place] == "fit" else tiers[place],
+        tiers[: place + 1] if is_low else (tiers[place],),
+        tuple((tier, Known(True, deficits)) for tier in tiers),
+    )
+    points, hospital = _hospital_frailty(facts, person.is_linked, age)
+    # Not known for want of hospital data: passed over, and shown as a gap.
+    is_high = Known(True, ("hospital_frailty_points",)) if hospital.open_tiers == ("high",) else NO
+    recorded = _any_of(asked.has("has_severe_frailty_recorded"), asked.has("has_moderate_frailty_recorded"))
+    routes: list[Route] = [
+        *_elsewhere(asked),
         ("moderate_or_severe", efi.is_one_of("severe", "moderate"), "clinic", "frailty_clinic"),
-        # Frailty graded by a clinician comes here; the county writes no such code.
-        # Not known for want of hospital data: passed over, and shown as a gap.
-        (
-            "hospital_frailty_high",
-            Known(hospital.is_one_of("high").holds is True),
-            "clinician_review",
-            "clinician_review",
-        ),
+        ("recorded_frailty_higher", recorded, "clinician_review", "clinician_review"),
+        ("hospital_frailty_high", is_high, "clinician_review", "clinician_review"),
         ("mild", efi.is_one_of("mild"), "self_management", None),
         ("fit", YES, "not_eligible", None),
     ]
-    decision, clinic, rule = _decide(status, YES, routes)
     return {
-        "efi_deficits": count,
-        "efi_deficit_names": ";".join(sorted(present | ({"polypharmacy"} if person.medicines() >= 5 else set()))),
+        "efi_deficits": len(deficits),
         "efi_tier": efi.tier,
         "efi_tiers_open": ";".join(efi.open_tiers),
         "hospital_frailty_points": points,
         "hospital_frailty_tier": hospital.tier,
         "hospital_frailty_tiers_open": ";".join(hospital.open_tiers) or None,
-        "frailty_decision": decision,
-        "frailty_clinic": clinic,
-        "frailty_rule": rule,
+        "frailty_facts": facts,
+        **_answers("frailty", _decide(standing, YES, routes)),
     }
 
 
-def _hospital_frailty(person: Person, age: int) -> tuple[float | None, Graded]:
-    if age < 75:
+def _hospital_frailty(facts: Facts, is_linked: bool, age: int | None) -> tuple[float | None, Graded]:
+    if age is not None and age < 75:
         return None, Graded(None, ())
-    if not person.is_linked:
-        return None, Graded(None, ("high", "intermediate", "low"))
-    first = person.since(24)
-    stays = [every for day, _, every in person.emergencies if first <= day < person.today]
-    if not stays:
+    if not is_linked:
+        return None, Graded(None, _HOSPITAL_TIERS)
+    if "hospital_frailty_points" not in facts:
         return None, Graded(None, ())
-    categories = {code[:3] for every in stays for code in every}
-    strange = sorted(categories - recorded.TENTHS.keys() - recorded.WEIGHTLESS)
-    if strange:
-        raise RunError(
-            "synthetic county, truth",
-            expected="only ICD-10 categories that synth/oracle.py knows",
-            found=f"{len(strange)} others, the first {strange[0]}",
-            action="Add each with its weight of Gilbert 2018, or as weightless.",
-        )
-    tenths = sum(recorded.TENTHS.get(category, 0) for category in categories)
-    tier = "high" if tenths > 150 else "intermediate" if tenths >= 50 else "low"
-    return tenths / 10, Graded(tier, (tier,))
+    points = facts["hospital_frailty_points"].value
+    tier = "high" if points > 15 else "intermediate" if points >= 5 else "low"
+    return points, Graded(tier, (tier,))
 
 
 # ------------------------------------------------------------------------------------------- what routes share
 
 
-def _elsewhere(person: Person) -> list[tuple[str, Known, str, str | None]]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where somebody stands: registered or why not, and whether it is in doubt who they are."""
+
+    status: str
+    is_doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    decision: str
+    clinic: str | None
+    rule: str
+    because: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+
+
+class _Asked:
+    """One person's facts, asked by the words of the rules; what is not known settles nothing."""
+
+    def __init__(self, facts: Facts, conflicts: frozenset[str], is_linked: bool) -> None:
+        self._facts, self._conflicts = facts, conflicts
+        self._may_be_more = frozenset() if is_linked else HOSPITAL_FACTS
+
+    def has(self, name: str) -> Known:
+        return Known(True, (name,)) if name in self._facts else NO
+
+    def at_least(self, name: str, edge: float) -> Known:
+        """A count that is absent is nought; a measured value that is absent is not known."""
+        if name in self._facts and self._facts[name].value >= edge:
+            return Known(True, (name,))
+        return self._missing(name) if self._is_unknown(name) or name in self._may_be_more else NO
+
+    def below(self, name: str, edge: float) -> Known:
+        if self._is_unknown(name):
+            return self._missing(name)
+        return Known(True, (name,)) if self._facts[name].value < edge else NO
+
+    def _is_unknown(self, name: str) -> bool:
+        return name in ("fev1_percent_predicted", "mrc_grade") and name not in self._facts
+
+    def _missing(self, name: str) -> Known:
+        return Known(None, lacking=(name,), is_contradictory=name in self._conflicts)
+
+
+def _elsewhere(asked: _Asked) -> list[Route]:
     """Palliative care first, then care homes: those people are seen there and never called to a clinic or class."""
-    palliative = person.has_flag({"PALLIATIVE"}) or bool(person.days_of({codes.PALLIATIVE_CARE.code}, months=24))
-    in_home = person.has_flag(recorded.CARE_HOME_FLAGS) or bool(person.days_of(recorded.CARE_HOME_CODES, months=24))
+    palliative = _any_of(asked.has("is_palliative"), asked.has("palliative_code_recorded"))
+    in_home = _any_of(asked.has("lives_in_care_home"), asked.has("care_home_code_recorded"))
     return [
-        ("palliative", Known(palliative), "clinic", "palliative_review"),
-        ("care_home", Known(in_home), "clinic", "care_home_round"),
+        ("palliative", palliative, "clinic", "palliative_review"),
+        ("care_home", in_home, "clinic", "care_home_round"),
     ]
 
 
-def _decide(
-    status: str, cohort: Known, routes: list[tuple[str, Known, str, str | None]]
-) -> tuple[str, str | None, str]:
+def _decide(standing: Standing, cohort: Known, routes: list[Route]) -> _Decision:
     """Take the first route that holds, unless one above it is not known and leads elsewhere."""
-    if status != "registered":
-        return "excluded", None, "person_status"
-    rule, _, decision, clinic = next(each for each in routes if each[1].holds)
+    if standing.status not in ("registered", "practice_unknown"):
+        return _Decision("excluded", None, "person_status")
+    if standing.is_doubtful:
+        return _Decision("clinician_review", "clinician_review", "identity_doubt")
+    rule, holding, decision, clinic = next(each for each in routes if each[1].holds)
     doubts = [cohort] if cohort.holds is None else []
     for name, known, other_decision, other_clinic in routes:
         if name == rule:
             break
         if known.holds is None and (other_decision, other_clinic) != (decision, clinic):
             doubts.append(known)
+    lacking = _joined(doubt.lacking for doubt in doubts)
     if any(doubt.is_contradictory for doubt in doubts):
-        return "clinician_review", "clinician_review", "contradictory"
+        return _Decision("clinician_review", "clinician_review", "contradictory", lacking=lacking)
     if doubts:
-        return "assessment", "assessment", "cannot_grade"
-    return decision, clinic, rule
+        return _Decision("assessment", "assessment", "cannot_grade", lacking=lacking)
+    return _Decision(decision, clinic, rule, because=holding.because)
+
+
+def _answers(pathway: str, decided: _Decision) -> dict[str, Answer]:
+    return {
+        f"{pathway}_decision": decided.decision,
+        f"{pathway}_clinic": decided.clinic,
+        f"{pathway}_rule": decided.rule,
+        f"{pathway}_because": ";".join(sorted(decided.because)) or None,
+        f"{pathway}_lacking": ";".join(sorted(decided.lacking)) or None,
+    }
 
 
 def _any_of(*parts: Known) -> Known:
-    if any(part.holds for part in parts):
-        return YES
-    unknown = [part for part in parts if part.holds is None]
-    return Known(None, any(part.is_contradictory for part in unknown)) if unknown else NO
+    answers = [part.holds for part in parts]
+    return _made_of(parts, True if True in answers else None if None in answers else False)
 
 
-def _at_least(count: int, edge: int, is_linked: bool) -> Known:
-    """What comes from hospital records too may be higher than is known when they are not linked."""
-    return YES if count >= edge else (NO if is_linked else Known(None))
+def _all_of(*parts: Known) -> Known:
+    answers = [part.holds for part in parts]
+    return _made_of(parts, False if False in answers else None if None in answers else True)
+
+
+def _made_of(parts: Iterable[Known], holds: bool | None) -> Known:
+    """Give an answer with what its parts rest on: facts only where it holds."""
+    if holds is False:
+        return NO
+    listed = list(parts)
+    return Known(
+        holds,
+        because=_joined(part.because for part in listed if part.holds) if holds else (),
+        lacking=_joined(part.lacking for part in listed),
+        is_contradictory=any(part.is_contradictory for part in listed),
+    )
+
+
+def _joined(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for some in names for name in some))
 
 
 # ------------------------------------------------------------------------------------------------ who and when
 
+_SAME_BIRTH_DAYS, _OLDEST_AGE = 366, 120
+_SEXES = frozenset({"M", "F", "I"})
 
-def _standing(records: Records, today: str) -> tuple[str, str | None]:
-    """Give where the person stands on the index date, and since when they are registered where they are now."""
+
+def _standing(records: Records, today: str) -> tuple[str, Row | None]:
+    """Give where the person stands on the index date, and the registration they are seen under."""
     current = [
         row
         for row in records.registrations
         if (row["start_date"] or "") <= today and (row["end_date"] is None or row["end_date"] > today)
     ]
-    regular = [row["start_date"] or "" for row in current if row["registration_type"] == "REGULAR"]
-    since = max(regular, default=None)
+    regular = [row for row in current if row["registration_type"] in ("REGULAR", None)]
+    # Of several the latest start, then the one that ends last or not at all.
+    own = max(regular, key=lambda row: (row["start_date"] or "", row["end_date"] or "9999-12-31"), default=None)
     if records.deaths or any(row["date_of_death"] for row in records.patients):
-        return "died", since
+        return "died", own
     if any(row["is_test_patient"] == "true" for row in records.patients):
-        return "test_patient", since
-    if since is not None:
-        return "registered", since
+        return "test_patient", own
+    if own is not None:
+        return "registered", own
     if current:
         return "temporary", None
-    return ("left" if records.registrations else "never_registered"), None
+    has_ended = any(row["end_date"] is not None and row["end_date"] <= today for row in records.registrations)
+    return ("left" if has_ended else "never_registered"), None
+
+
+def _identity(records: Records, own: Row | None, index_date: date) -> tuple[int | None, bool]:
+    """Give the age, and whether it is in doubt who this is.
+
+    Two dates of birth more than a year apart or two sexes under one NHS number are two people's, or a fault
+    (``nhs-data.md``, I5); so is an age of 120 (D8), and a birth after the day. Without a date of birth nobody knows.
+    """
+    births = sorted({row["date_of_birth"] for row in records.patients} - {None}, key=str)
+    sexes = {row["sex"] for row in records.patients} & _SEXES
+    days = [date.fromisoformat(each) for each in births if each]
+    if not days or days[-1] - days[0] > timedelta(days=_SAME_BIRTH_DAYS):
+        return None, True
+    born = days[0] if len(days) == 1 else _spoken_for(records, own)
+    age = index_date.year - born.year - ((index_date.month, index_date.day) < (born.month, born.day))
+    return (age if age >= 0 else None), len(sexes) > 1 or age >= _OLDEST_AGE or age < 0
+
+
+def _spoken_for(records: Records, own: Row | None) -> date:
+    """Give the date of birth of the record that speaks for the person: the current one, else the latest registered."""
+    latest: dict[tuple[str | None, str | None], str] = {}
+    for row in records.registrations:
+        record = row["org_code"], row["source_patient_id"]
+        latest[record] = max(latest.get(record, ""), row["start_date"] or "")
+    rows = sorted(records.patients, key=lambda row: (row["org_code"] or "", row["source_patient_id"] or ""))
+    rows.sort(key=lambda row: latest.get((row["org_code"], row["source_patient_id"]), ""), reverse=True)
+    if own is not None:
+        rows.sort(
+            key=lambda row: (
+                row["org_code"] != own["practice_code"],
+                row["source_patient_id"] != own["source_patient_id"],
+            )
+        )
+    return next(date.fromisoformat(row["date_of_birth"]) for row in rows if row["date_of_birth"])
 
 
 def _withheld_because(records: Records, index_date: date) -> str | None:
@@ -311,11 +438,6 @@ def _withheld_because(records: Records, index_date: date) -> str | None:
     if objects("RISK_STRAT_LOCAL"):
         return "local objection to risk stratification"
     return "national opt-out not checked" if has_number and not is_fresh else None
-
-
-def _age(records: Records, index_date: date) -> int:
-    born = date.fromisoformat(records.patients[0]["date_of_birth"] or "")
-    return index_date.year - born.year - ((index_date.month, index_date.day) < (born.month, born.day))
 
 
 def _months_between(since: str | None, index_date: date) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from stratify.errors import SettingsError, combine
 
@@ -27,7 +26,7 @@ class CountyOrder:
         seed: Another seed gives another county.
         index_date: Day of the run that the first extract is for; it describes the day before.
         weeks: How many weekly extracts follow the first.
-        weekly: Whether those are deltas, or the whole again.
+        weekly: ``delta`` or ``bulk``: whether those are deltas, or the whole again.
         history_years: Years of detailed history before the first extract.
         faults: Rate of each fault put in, by id; none in a clean county.
         layout: Layout of the files.
@@ -40,11 +39,11 @@ class CountyOrder:
     seed: int = 1
     index_date: date = date(2026, 11, 2)
     weeks: int = 0
-    weekly: Literal["delta", "bulk"] = "delta"
+    weekly: str = "delta"
     history_years: int = 3
     faults: Mapping[str, float] = field(default_factory=dict)
     layout: str = "canonical"
-    file_format: Literal["csv", "parquet"] = "csv"
+    file_format: str = "csv"
     workers: int = 1
 
     @property
@@ -66,9 +65,7 @@ def check_order(order: CountyOrder) -> None:
     faults: list[SettingsError] = []
 
     def refuse(what: str, expected: str, found: object, action: str) -> None:
-        faults.append(
-            SettingsError(f"synthetic county, {what}", expected=expected, found=str(found), action=action)
-        )
+        faults.append(SettingsError(f"synthetic county, {what}", expected=expected, found=str(found), action=action))
 
     def between(what: str, value: int, least: int, most: int, why: str = "") -> bool:
         if least <= value <= most:

@@ -1,428 +1,387 @@
 """The people of the synthetic county: who they are, where they live, where and when they are registered, when they die.
 
-No illness and no care belongs here; deaths take a risk from whoever knows the illnesses. Everything is drawn per
-practice from its own generator, so the county is the same on any machine.
+No illness and no care belongs here; deaths take a risk from whoever knows the illnesses. Rows of ``landing.patient``
+and ``landing.registration`` are made in ``registry``. Everything is drawn per practice from generators of its own.
+
+Sources: ages and sexes ONS, mid-2023 population estimates for England; ethnic groups ONS, Census 2021, and their
+share in deprived areas (Ethnicity facts and figures, people living in deprived neighbourhoods); smoking ONS, Adult
+smoking habits in the UK 2023, and GP records; deaths by age and sex ONS, Deaths registered in England and Wales 2023.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from stratify.codes import nhs_check_digit
+from stratify.synth import chance
+from stratify.synth.columns import NEVER, YEAR, Flags, Floats, Ints, gathered, ids, picked
+from stratify.synth.places import Practice, areas_of, code_of, merger_of
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Texts = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from stratify.synth.conditions import Conditions
+    from stratify.synth.world import County
 
-NEVER = 10**6
-"""A day that never comes; days are counted from 1970-01-01."""
+_AGES = np.array((0, 5, 15, 25, 35, 45, 52, 58, 65, 70, 76, 80, 85, 90, 95, 100), dtype=np.float64)
+_PEOPLE_OF_AGE = np.array(
+    (1.02, 1.16, 1.20, 1.26, 1.38, 1.26, 1.36, 1.38, 1.10, 0.94, 0.95, 0.63, 0.42, 0.23, 0.08, 0.015)
+)
+"""People of one year of age, in percent of all (ONS mid-2023)."""
+_FEMALE_AGES, _FEMALE = (0, 20, 40, 65, 75, 85, 95), (0.487, 0.49, 0.513, 0.515, 0.53, 0.59, 0.72)
 
-YEAR = 365.25
+_DEATH_AGES = np.array((0, 1, 15, 20, 30, 40, 50, 60, 70, 80, 87, 92, 97, 105), dtype=np.float64)
+_DEATHS = np.array(
+    (
+        (3.9, 0.11, 0.25, 0.50, 0.80, 1.55, 3.5, 8.1, 18.5, 49.0, 122.0, 205.0, 320.0, 450.0),
+        (3.2, 0.09, 0.12, 0.20, 0.38, 0.90, 2.2, 5.2, 12.2, 35.0, 96.0, 172.0, 290.0, 430.0),
+    )
+)
+"""Deaths of 1,000 men, and women, of an age in a year (ONS 2023)."""
+_FORESEEN = 730
+"""Days after the last day in which a coming death is drawn too, as those near their end are known to be."""
 
-_AGE_BANDS = (5.3, 5.8, 6.1, 5.8, 6.1, 6.6, 7.1, 6.9, 6.6, 6.1, 6.6, 6.7, 5.9, 4.9, 4.5, 4.0, 2.5, 1.6, 0.75, 0.2)
-"""Percent of people in each five year band from 0, shaped like the ONS estimates for England of mid-2023."""
+ETHNIC = ("A", "B", "C", "D", "E", "F", "G", "H", "J", "K", "L", "M", "N", "P", "R", "S", "Z", "99")
+"""Ethnic categories (2001, 16+1): nobody is Z (not stated) or 99 (not known), which records say of some."""
+_ETHNIC_AFFLUENT = np.array((80.0, 1, 6.5, 0.6, 0.3, 0.7, 0.7, 3.4, 1.1, 0.4, 1.3, 0.6, 1.2, 0.3, 1.0, 1.4))
+_ETHNIC_DEPRIVED = np.array((63.0, 0.8, 7.0, 1.3, 0.7, 0.7, 0.9, 2.6, 6.2, 2.6, 2.2, 2.0, 5.0, 1.2, 0.6, 3.0))
 
-_PRACTICE_NAMES = (
-    "Alderbrook", "Birchwater", "Coldharbour Lane", "Dunmere", "Eastbeck", "Fallowfield Cross", "Greenholt",
-    "Hallowdene", "Inglethorpe", "Juniper Hill", "Kestrelford", "Lindenmoor",
-)  # fmt: skip
-_NETWORK_NAMES = ("Northvale Primary Care Network", "Southvale Primary Care Network")
-
-_FAMILY_NAMES = (
-    "Ashdown", "Barley", "Carrow", "Dunnock", "Elmhirst", "Fenwright", "Garside", "Hollins", "Ibbot", "Jessop",
-    "Kettlewell", "Lathom", "Marlow", "Nettleton", "Oakes", "Pargeter", "Quince", "Rushworth", "Stannard", "Thwaite",
-    "Underhill", "Varley", "Wainhouse", "Yarrow",
-)  # fmt: skip
-_FAMILY_NAMES_ELSEWHERE = (
-    "Adeyemi", "Begum", "Chaudhry", "Das", "Eze", "Farah", "Gill", "Hussain", "Islam", "Joshi", "Kowalska", "Lim",
-    "Mensah", "Nowak", "O'Shea", "Patel", "Rahman", "Singh", "Tran", "Uddin",
-)  # fmt: skip
-_GIVEN_NAMES = (
-    ("Alan", "Brian", "Callum", "Derek", "Edwin", "Frank", "George", "Harjit", "Imran", "Jacob", "Leon", "Omar"),
-    ("Agnes", "Brenda", "Chloe", "Doreen", "Edith", "Fatima", "Gwen", "Hannah", "Iris", "Joan", "Kulwinder", "Lucy"),
-)  # fmt: skip
-
-_ETHNIC = ("A", "B", "C", "D", "F", "G", "H", "J", "K", "L", "M", "N", "P", "R", "S", "Z", "99")
-_ETHNIC_AFFLUENT = (78, 1, 5, 0.5, 0.6, 0.5, 3, 1, 0.5, 1, 0.5, 1, 0.2, 1, 0.7, 3, 2.5)
-_ETHNIC_DEPRIVED = (60, 1, 7, 1, 0.6, 0.8, 4, 7, 3, 1.5, 2, 4, 0.6, 0.6, 1.4, 3, 2.5)
-
-_LANGUAGES = {
-    "C": ("pl", "ro", "pt"),
-    "H": ("gu", "pa", "hi"),
-    "J": ("ur", "pa"),
-    "K": ("bn",),
-    "L": ("ta", "ar"),
-    "N": ("so", "fr", "yo"),
-    "R": ("zh",),
-    "S": ("ar", "fa"),
-}
-_SPEAKS_ANOTHER = 0.35
-_NEEDS_INTERPRETER = 0.3
-
-
-@dataclass(frozen=True)
-class Practice:
-    """A GP practice of the county. ``mean_decile`` is the middle of its patients' deprivation deciles."""
-
-    number: int
-    code: str
-    name: str
-    pcn_code: str
-    pcn_name: str
-    mean_decile: float
+_JOINS_A_YEAR = 0.085
+"""Share of people who joined their practice in the last year, of those born before it."""
+_MOVES = (0, 10, 17, 20, 25, 32, 42, 55, 70, 90), (1.1, 0.7, 0.9, 2.2, 2.4, 1.7, 1.0, 0.55, 0.4, 0.5)
+"""How much more often people of an age move than all do: ages and factors."""
+_LEFT_BEFORE = 0.035
+_LEAVES_A_YEAR = 0.05
+_BORN_A_YEAR = 0.0102
+_STAYS_IN_COUNTY = 0.4
+_LEFT_SINCE = 700
+"""Days before the first extract in which those left whose records it still holds."""
 
 
 @dataclass
 class People:
-    """The people whose home practice is one practice; every array has one element a person, days are from 1970."""
+    """The people whose first practice in the county is one practice; one element a person, days are from 1970.
+
+    Attributes:
+        practice: Their practice.
+        birth_day: Day of birth.
+        is_female: Sex.
+        area: Position of the small area in ``places.areas_of``.
+        ethnic: Position in ``ETHNIC``.
+        smoking: 0 never, 1 ex, 2 current.
+        start_day: First day registered there.
+        end_day: First day no longer registered there: moved, left, or the practice knows of the death.
+        moved_to: Number of the practice of the county that they moved to, else -1.
+        is_temporary: Registered for a time only.
+        is_test: A test record and no person.
+        has_number: Has an NHS number.
+        engagement: 0 to 1: how much a person consults and is measured.
+        last_day: Last day of records: of death, of leaving the county, or of the county.
+        death_day: Day of death.
+        gp_knows_death: Whether the practice knows of it.
+        care_home: 0 none, 1 nursing, 2 residential, 3 not known which.
+        care_home_since: First day there.
+    """
 
     practice: Practice
+    numbers: pl.Series
     birth_day: Ints
-    age: Floats
     is_female: Flags
-    decile: Ints
-    ethnic: Texts
+    area: Ints
+    ethnic: Ints
     smoking: Ints
-    nhs_number: Texts
-    source_patient_id: Texts
     start_day: Ints
     end_day: Ints
     moved_to: Ints
     is_temporary: Flags
     is_test: Flags
+    has_number: Flags
+    engagement: Floats
     last_day: Ints
     death_day: Ints = field(init=False)
     gp_knows_death: Flags = field(init=False)
     care_home: Ints = field(init=False)
+    care_home_since: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         """Nobody has died and nobody lives in a care home until somebody says so."""
         self.death_day = np.full(self.count, NEVER, dtype=np.int64)
         self.gp_knows_death = np.zeros(self.count, dtype=np.bool_)
         self.care_home = np.zeros(self.count, dtype=np.int64)
+        self.care_home_since = np.full(self.count, NEVER, dtype=np.int64)
 
     @property
     def count(self) -> int:
         """How many people."""
         return len(self.birth_day)
 
-    @property
-    def has_number(self) -> Flags:
-        """Who has an NHS number."""
-        return np.array([number is not None for number in self.nhs_number], dtype=np.bool_)
+    @cached_property
+    def decile(self) -> Ints:
+        """Deprivation decile (2019) of the home, 1 is most deprived."""
+        return areas_of(self.practice).decile_2019[self.area]
 
-    def record_codes(self, person: Ints, day: Ints, practices: Sequence[Practice]) -> tuple[Texts, Texts]:
-        """Give organisation and patient id that hold an entry: from the day of a move the new practice's."""
+    @cached_property
+    def poverty(self) -> Floats:
+        """0 in the least deprived tenth of areas to 1 in the most deprived."""
+        return (10 - self.decile) / 9
+
+    def age_on(self, day: int | Ints, person: Ints | None = None) -> Floats:
+        """Give ages in years on a day, or on a day each; below 0 before birth.
+
+        Args:
+            day: The day, or one for everybody, or one for each of ``person``.
+            person: Whose; everybody's where not given.
+        """
+        born = self.birth_day if person is None else self.birth_day[person]
+        return np.asarray((day - born) / YEAR, dtype=np.float64)
+
+    def record_of(self, person: Ints, day: Ints) -> tuple[pl.Series, pl.Series]:
+        """Give practice and patient id that hold an entry: from the day of a move the new practice's."""
         moved = (self.moved_to[person] >= 0) & (day >= self.end_day[person])
-        codes = np.array([practice.code for practice in practices], dtype=object)
-        organisation = np.where(moved, codes[self.moved_to[person]], self.practice.code)
-        ids = np.where(moved, self.moved_ids[person], self.source_patient_id[person])
-        return organisation, ids
+        place = np.where(moved, self.moved_to[person], self.practice.number)
+        codes = [code_of(number) for number in range(int(place.max(initial=-1)) + 1)]
+        own, later = self._patient_ids
+        return picked(codes, place), gathered(pl.concat([own, later]), person + np.where(moved, self.count, 0))
 
-    @property
-    def moved_ids(self) -> Texts:
-        """Patient ids at the practice moved to, told apart from that practice's own."""
-        return np.array([f"M{self.practice.number:03d}{number:06d}" for number in range(self.count)], dtype=object)
+    def number_of(self, person: Ints) -> pl.Series:
+        """Give NHS numbers; empty for those who have none."""
+        return gathered(self._known_numbers, person)
 
+    @cached_property
+    def _known_numbers(self) -> pl.Series:
+        everybody = np.where(self.has_number, np.arange(self.count), self.count)
+        return pl.concat([self.numbers, pl.Series(values=[None], dtype=pl.String)], rechunk=True).gather(everybody)
 
-def make_practices(count: int) -> tuple[Practice, ...]:
-    """Give the practices: about four to a network, from a deprived part of the county to an affluent one."""
-    networks = max(1, round(count / 4))
-    made = []
-    for number in range(count):
-        network = number * networks // count
-        stem = _PRACTICE_NAMES[number % len(_PRACTICE_NAMES)]
-        again = number // len(_PRACTICE_NAMES)
-        made.append(
-            Practice(
-                number=number,
-                code=f"Y{number + 1:05d}",
-                name=f"{stem} Surgery" + (f" {again + 1}" if again else ""),
-                pcn_code=f"U{network + 1:05d}",
-                pcn_name=_NETWORK_NAMES[network] if network < 2 else f"Vale {network + 1} Primary Care Network",
-                mean_decile=2.0 + 7.0 * ((number * 5) % count) / max(1, count - 1),
-            )
-        )
-    return tuple(made)
+    @cached_property
+    def _patient_ids(self) -> tuple[pl.Series, pl.Series]:
+        """Give the ids at the first practice, and those at the practice moved to, told apart from its own."""
+        everybody = np.arange(self.count)
+        return ids("", everybody + 1, 6), ids(f"M{self.practice.number:03d}", everybody, 6)
 
 
-def practice_rows(practices: Sequence[Practice]) -> pl.DataFrame:
-    """Give the rows of ``landing.practice``."""
-    return pl.DataFrame(
-        {
-            "practice_code": [p.code for p in practices],
-            "practice_name": [p.name for p in practices],
-            "pcn_code": [p.pcn_code for p in practices],
-            "pcn_name": [p.pcn_name for p in practices],
-            "icb_code": ["QZZ"] * len(practices),
-            "valid_from": [date(2019, 7, 1)] * len(practices),
-        }
-    )
+def reserved_nhs_numbers(count: int, seed: int) -> pl.Series:
+    """Give different valid NHS numbers that were never issued to anybody, in random order.
+
+    Up to 800,000 are all of the range 999 000 0000 to 999 999 9999; more come from 900 000 0000 to 998 999 9999.
+    """
+    rng = chance.generator(seed, chance.WHOLE_COUNTY, "nhs numbers")
+    # Without 999 999 999(9), which systems write for "many matches".
+    nines = _valid_numbers(np.arange(999_000_000, 999_999_999, dtype=np.int64))
+    if count > 800_000:
+        further = np.unique(rng.integers(900_000_000, 998_999_999, round((count - len(nines)) * 1.2) + 1_000))
+        others = rng.permutation(_valid_numbers(further))[: count - len(nines)]
+        nines = np.concatenate([nines, others])
+    return pl.Series(values=rng.permutation(nines)[:count]).cast(pl.String)
 
 
-def reserved_nhs_numbers(count: int, rng: np.random.Generator) -> Texts:
-    """Give different valid NHS numbers of the never-issued range 999 000 0000 to 999 999 9999, in random order."""
-    last = np.arange(10**6 - 1, dtype=np.int64)  # without 999 999 999(9), which systems write for "many matches"
-    digits = (last[:, None] // 10 ** np.arange(5, -1, -1)) % 10
-    check = 11 - (9 * (10 + 9 + 8) + digits @ np.arange(7, 1, -1)) % 11
-    valid = last[check != 10]
-    stems = rng.permutation(valid)[:count]
-    numbers = []
-    for stem in stems:
-        nine = f"999{stem:06d}"
-        numbers.append(f"{nine}{nhs_check_digit(nine)}")
-    return np.array(numbers, dtype=object)
+def _valid_numbers(stems: Ints) -> Ints:
+    """Put the check digit (modulus 11) to nine digits each; those that have none are left out."""
+    total = np.zeros(len(stems), dtype=np.int64)
+    for place in range(9):
+        total += (stems // 10**place) % 10 * (place + 2)
+    check = (11 - total % 11) % 11
+    numbers: Ints = (stems * 10 + check)[check != 10]
+    return numbers
 
 
-def make_people(
-    practice: Practice, numbers: Texts, *, practices: int, cutoff_day: int, rng: np.random.Generator
-) -> People:
+def make_people(county: County, practice: Practice, numbers: pl.Series) -> People:
     """Draw the people of one practice, one for each NHS number given.
 
+    They are as they would be on the first extract, with those who are born, join and leave in the weeks after it and
+    some who left before.
+
     Args:
+        county: The county.
         practice: Where they are, or were first, registered.
         numbers: Their NHS numbers.
-        practices: How many practices somebody can move between.
-        cutoff_day: The last day the extract describes.
-        rng: The practice's generator.
     """
-    count = len(numbers)
-    deciles = np.arange(1, 11)
-    weights = np.exp(-((deciles - practice.mean_decile) ** 2) / (2 * 2.2**2))
-    decile = rng.choice(deciles, size=count, p=weights / weights.sum())
+    count, rng = len(numbers), county.generator(practice, "people")
+    first, last = county.cutoff_days[0], county.last_day
+    areas = areas_of(practice)
+    area = rng.integers(0, len(areas.code_2011), count)
+    poverty = (10 - areas.decile_2019[area]) / 9
 
-    middles = np.arange(2.5, 100, 5)
-    tilt = np.exp(0.0035 * (practice.mean_decile - 5.5) * (middles - 40))
-    bands = np.array(_AGE_BANDS) * tilt
-    age = rng.choice(len(middles), size=count, p=bands / bands.sum()) * 5 + rng.random(count) * 5
-    birth_day = cutoff_day - np.floor(age * YEAR).astype(np.int64)
+    age, is_female = _ages(county, practice, count, rng)
+    birth_day = np.minimum(first - np.floor(age * YEAR).astype(np.int64), last_joining_day(county, practice))
 
-    deprived = np.clip((8 - decile) / 6, 0, 1)
-    share = np.array(_ETHNIC_AFFLUENT) * (1 - deprived[:, None]) + np.array(_ETHNIC_DEPRIVED) * deprived[:, None]
-    share[:, 0] *= np.where(age > 70, 1.6, 1.0)
-    cumulative = np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
-    position = np.minimum((rng.random(count)[:, None] > cumulative).sum(axis=1), len(_ETHNIC) - 1)
+    deprived = np.clip((poverty * 9 - 2) / 6, 0, 1)[:, None]
+    share = _ETHNIC_AFFLUENT * (1 - deprived) + _ETHNIC_DEPRIVED * deprived
+    share[:, 0] *= np.interp(age, (0, 15, 50, 70), (0.75, 0.85, 1.1, 2.2))
+    ethnic = _position(share, rng.random(count))
 
-    current = np.where(age < 16, 0, np.where(age < 65, 0.17, 0.09)) * (0.5 + deprived)
-    former = np.where(age < 25, 0.03, np.where(age < 50, 0.2, 0.38))
     luck = rng.random(count)
-    smoking = np.where(luck < current, 2, np.where((luck < current + former) & (age >= 16), 1, 0))
+    smokes = np.interp(age, (15, 17, 22, 30, 50, 64, 68, 80), (0, 0.05, 0.11, 0.155, 0.15, 0.135, 0.12, 0.07))
+    smokes = smokes * (0.5 + poverty) * np.where(is_female, 0.86, 1.14)
+    smoked = np.interp(age, (16, 25, 40, 60, 80), (0, 0.06, 0.19, 0.27, 0.34)) * np.where(is_female, 0.88, 1.12)
+    smoking = np.where(luck < smokes, 2, np.where(luck < smokes + smoked, 1, 0))
 
-    tenure = np.where(rng.random(count) < 0.065, rng.random(count) * 365, 365 + rng.random(count) ** 1.5 * 25 * YEAR)
-    start_day = np.maximum(cutoff_day - tenure.astype(np.int64), birth_day)
-    is_temporary = rng.random(count) < 0.005
-    start_day = np.where(is_temporary, np.maximum(cutoff_day - rng.integers(1, 80, count), birth_day), start_day)
-
-    leaves = (rng.random(count) < 0.03) & ~is_temporary & (cutoff_day - start_day > 200)
-    end_day = np.where(leaves, cutoff_day - rng.integers(5, 700, count), NEVER)
-    end_day = np.where(leaves, np.maximum(end_day, start_day + 100), NEVER)
-    stays_in_county = leaves & (rng.random(count) < 0.4) & (practices > 1)
-    elsewhere = (practice.number + rng.integers(1, max(2, practices), count)) % practices
-    moved_to = np.where(stays_in_county, elsewhere, -1)
-
+    start_day, end_day, moved_to, is_temporary = _registrations(county, practice, birth_day, rng)
     is_test = np.zeros(count, dtype=np.bool_)
-    is_test[rng.choice(count, size=max(1, count // 1500), replace=False)] = True
-    has_number = (rng.random(count) >= 0.003) | stays_in_county | is_test
+    is_test[rng.permutation(np.flatnonzero(birth_day < first))[: max(1, count // 1500)]] = True
+    has_number = (rng.random(count) >= 0.003) | (moved_to >= 0) | is_test
 
-    return People(
+    base = 0.72 - 0.14 * poverty - 0.1 * np.isin(ethnic, (2, *range(3, 7), *range(8, 16)))
+    engagement = np.clip(base + rng.normal(0, 0.16, count) + 0.05 * is_female, 0.05, 1.0)
+    people = People(
         practice=practice,
+        numbers=numbers,
         birth_day=birth_day,
-        age=age,
-        is_female=rng.random(count) < np.where(age > 75, 0.57, 0.503),
-        decile=decile,
-        ethnic=np.array(_ETHNIC, dtype=object)[position],
+        is_female=is_female,
+        area=area,
+        ethnic=ethnic,
         smoking=smoking,
-        nhs_number=where_so(has_number, numbers),
-        source_patient_id=np.array([f"{number + 1:06d}" for number in range(count)], dtype=object),
         start_day=start_day,
         end_day=end_day,
         moved_to=moved_to,
         is_temporary=is_temporary,
         is_test=is_test,
-        last_day=np.where(leaves & ~stays_in_county, np.minimum(end_day, cutoff_day), cutoff_day),
+        has_number=has_number,
+        engagement=np.round(engagement, 6),
+        last_day=np.where((moved_to < 0) & (end_day < NEVER), np.minimum(end_day, last), last),
     )
+    return people
 
 
-def draw_deaths(people: People, hazard: Floats, *, cutoff_day: int, rng: np.random.Generator) -> None:
-    """Decide who died in the two years to the cutoff, about 1 in 100, and end their records there.
+def draw_deaths(county: County, people: People, conditions: Conditions) -> None:
+    """Decide who dies from the first day of detailed history on, and end their records there.
+
+    Deaths follow age, sex and the hazard of the conditions. They are drawn for two years more than the county is shown:
+    whoever is known to be near the end has palliative care, before or after the last day.
 
     Args:
-        people: Changed in place.
-        hazard: Relative risk of each person, 1 for a healthy person of 40.
-        cutoff_day: The last day the extract describes.
-        rng: The practice's generator.
+        county: The county.
+        people: Changed in place: death, care home, last day.
+        conditions: Changed in place: palliative care, and nothing begins after a death.
     """
-    can_die = ~people.is_test & ~people.is_temporary & (people.end_day == NEVER) & people.has_number
-    risk = np.where(can_die, hazard, 0.0)
-    chance = np.minimum(risk * 0.0105 * people.count / max(float(risk.sum()), 1e-9), 0.6)
-    dies = rng.random(people.count) < chance
-    day = np.maximum(cutoff_day - rng.integers(8, 730, people.count), people.start_day + 1)
-    people.death_day = np.where(dies, np.minimum(day, cutoff_day - 1), NEVER)
-    people.gp_knows_death = dies & (rng.random(people.count) < 0.9)
-    people.last_day = np.where(dies, people.death_day, people.last_day)
-    people.end_day = np.where(people.gp_knows_death, people.death_day, people.end_day)
+    rng = county.generator(people.practice, "deaths")
+    count = people.count
+    begin = np.maximum(np.maximum(people.start_day, people.birth_day), county.first_day) + 1
+    until = county.last_day + _FORESEEN
+    # Whoever left cannot be followed; who has no NHS number is told of by nobody.
+    left = (people.end_day < NEVER) & (people.moved_to < 0)
+    can_die = ~people.is_test & ~people.is_temporary & people.has_number & ~left
+    fate = rng.standard_exponential(count)
+    within = rng.random(count)
+    death = np.full(count, NEVER, dtype=np.int64)
+    total = np.zeros(count)
+    step = 91
+    for day in range(county.first_day, until, step):
+        since, end = np.maximum(begin, day), min(day + step, until)
+        span = np.maximum(end - since, 0)
+        rate = death_rate(people, day + step // 2) * conditions.hazard_on(day + step // 2) * _season(day + step // 2)
+        total = np.round(total + rate * span / YEAR, 9)
+        dies = can_die & (death == NEVER) & (span > 0) & (total > fate)
+        death = np.where(dies, since + np.floor(within * span).astype(np.int64), death)
+
+    conditions.foresee(people, death, rng)
+    dies = death <= county.last_day
+    people.death_day = np.where(dies, death, NEVER)
+    people.gp_knows_death = dies & (rng.random(count) < 0.9)
+    people.last_day = np.where(dies, death, people.last_day)
+    stayed = dies & (people.end_day >= death)
+    people.moved_to = np.where(stayed, -1, people.moved_to)
+    people.end_day = np.where(stayed, np.where(people.gp_knows_death, death, NEVER), people.end_day)
 
 
-def patient_rows(
-    people: People, practices: Sequence[Practice], *, cutoff_day: int, rng: np.random.Generator
-) -> pl.DataFrame:
-    """Give the rows of ``landing.patient``: one a person, and a second one for those who moved within the county."""
-    count, age = people.count, people.age
-    native = np.isin(people.ethnic, ("A", "Z", "99"))
-    family = np.where(
-        native | (rng.random(count) < 0.2),
-        _pick(_FAMILY_NAMES, rng, count),
-        _pick(_FAMILY_NAMES_ELSEWHERE, rng, count),
+def _season(day: int) -> float:
+    """Give how many more die in that part of the year: about a quarter more in January than in July (ONS)."""
+    phase = ((day - 14) % YEAR) / YEAR
+    return 1 + 0.12 * (4 * abs(phase - 0.5) - 1)
+
+
+def death_rate(people: People, day: int) -> Floats:
+    """Give the deaths in a year of people of that age and sex, as a share."""
+    age = people.age_on(day)
+    men, women = (np.interp(age, _DEATH_AGES, np.log(row)) for row in _DEATHS)
+    return np.where(age < 0, 0.0, np.exp(np.where(people.is_female, women, men)) / 1000)
+
+
+def last_joining_day(county: County, practice: Practice) -> int:
+    """Give the last day on which somebody can join a practice: nobody joins one that is no more."""
+    merger = merger_of(county)
+    closes = merger is not None and merger.closing.number == practice.number
+    return merger.day - 1 if merger is not None and closes else county.last_day
+
+
+def _ages(county: County, practice: Practice, count: int, rng: np.random.Generator) -> tuple[Floats, Flags]:
+    """Draw ages on the first extract, below 0 for those born after it, and sexes.
+
+    People who die in the years before the extract are among them: there must have been more of an age than are left.
+    """
+    weeks = (county.last_day - county.cutoff_days[0]) / YEAR
+    single = np.arange(0, 105) + 0.5
+    alive = np.interp(single, _AGES, _PEOPLE_OF_AGE, right=0.001)
+    tilt = np.exp(0.0026 * (practice.mean_decile - 5.5) * (single - 40))
+    gone = np.interp(single, _DEATH_AGES, _DEATHS.mean(axis=0)) / 1000
+    before = min(county.order.history_years, 6)
+    # Some joined within those years: they are here because they did not die elsewhere.
+    was = alive * tilt * np.exp(gone * before * 0.84 * (1 - 0.04 * weeks))
+    # Some left before the extract, and some join after it.
+    away = np.interp(single, *_MOVES) * (_JOINS_A_YEAR * weeks + _LEFT_BEFORE * (1 - _STAYS_IN_COUNTY))
+    was = was / (1 - away)
+    unborn = _BORN_A_YEAR * weeks * was.sum()
+    share = np.cumsum(np.concatenate([[unborn], was]))
+    place = np.searchsorted(np.round(share / share[-1], 9), rng.random(count), side="right")
+    place = np.minimum(place, len(single))
+    within = rng.random(count)
+    age = np.where(place == 0, -within * weeks, place - 1 + within)
+    is_female = rng.random(count) < np.interp(age, _FEMALE_AGES, _FEMALE)
+    return np.asarray(age, dtype=np.float64).round(6), is_female
+
+
+def _registrations(
+    county: County, practice: Practice, birth_day: Ints, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints, Flags]:
+    """Draw when people joined and left, where they moved within the county, and who is there for a time only."""
+    count, first, last = len(birth_day), county.cutoff_days[0], county.last_day
+    years = (last - first) / YEAR
+    merger, until = merger_of(county), last_joining_day(county, practice)
+    moves = np.interp((first - birth_day) / YEAR, *_MOVES)
+    luck = rng.random((count, 4))
+    recent = luck[:, 0] < _JOINS_A_YEAR * moves
+    tenure = np.where(recent, 1 + luck[:, 1] * 364, 366 + luck[:, 1] ** 1.5 * 25 * YEAR)
+    start = first - tenure.astype(np.int64)
+    joins_later = luck[:, 2] < _JOINS_A_YEAR * years * moves
+    start = np.where(joins_later, first + 1 + np.floor(luck[:, 3] * (until - first)).astype(np.int64), start)
+    start = np.maximum(start, birth_day + np.where(birth_day > first - 400, rng.integers(0, 30, count), 0))
+    start = np.minimum(start, until)
+
+    is_temporary = (rng.random(count) < 0.005) & (birth_day < first - 400)
+    visit = first - 79 + np.floor(rng.random(count) * (until - first + 79)).astype(np.int64)
+    start = np.where(is_temporary, visit, start)
+    stay = rng.integers(20, 120, count)
+
+    luck = rng.random((count, 3))
+    left_before = luck[:, 0] < _LEFT_BEFORE * moves
+    leaves_later = luck[:, 0] > 1 - _LEAVES_A_YEAR * years * moves
+    leaves = (left_before | leaves_later) & ~is_temporary & (first - start > 200)
+    end = np.where(
+        left_before,
+        first - 5 - np.floor(luck[:, 1] * (_LEFT_SINCE - 5)).astype(np.int64),
+        first + 1 + np.floor(luck[:, 1] * (last - first)).astype(np.int64),
     )
-    given = np.where(people.is_female, _pick(_GIVEN_NAMES[1], rng, count), _pick(_GIVEN_NAMES[0], rng, count))
-    family = np.where(people.is_test, "Zztest", family)
+    end = np.maximum(end, start + 100)
+    end = np.where(leaves & (end <= last), end, NEVER)
+    end = np.where(is_temporary & (start + stay <= until) & (years > 0), start + stay, end)
 
-    language = np.full(count, "en", dtype=object)
-    another = rng.random(count) < _SPEAKS_ANOTHER
-    which = rng.integers(0, 12, count)
-    for person in np.flatnonzero(another):
-        spoken = _LANGUAGES.get(str(people.ethnic[person]))
-        if spoken:
-            language[person] = spoken[which[person] % len(spoken)]
-    interpreter = (language != "en") & (rng.random(count) < _NEEDS_INTERPRETER)
-
-    formats = _pick(
-        ("large print", "large print", "easy read", "braille", "BSL", "audio", "large print;audio"), rng, count
-    )
-    needs_format = rng.random(count) < np.where(age > 75, 0.04, 0.006)
-
-    chance = np.where(age < 12, 0.2, np.clip(0.97 - 0.011 * np.clip(age - 45, 0, None), 0.2, 1)) - 0.012 * (
-        10 - people.decile
-    )
-    luck = rng.random(count)
-    online = luck < chance
-    asked = rng.random(count) >= 0.10
-    preference = np.where(
-        online, _pick(("sms", "sms", "nhs_app", "nhs_app", "email", "phone", "letter"), rng, count),
-        _pick(("letter", "letter", "phone"), rng, count),
-    )  # fmt: skip
-
-    sensitive = rng.random(count) < 0.001
-    number = rng.integers(1, 180, count)
-    street = rng.integers(1, 40, count)
-    address = np.array(
-        [
-            f"Home {street[i] % 5 + 1}, Orchard Close, Valeton"
-            if people.care_home[i]
-            else f"{number[i]} Street {street[i]}, Valeton"
-            for i in range(count)
-        ],
-        dtype=object,
-    )
-    postcode = np.array(
-        [f"QZ{people.practice.number % 9 + 1} {street[i] % 9 + 1}ZZ" for i in range(count)], dtype=object
-    )
-    area = np.array(
-        [f"E019{people.practice.number % 100:02d}{people.decile[i] - 1}{street[i]:02d}" for i in range(count)],
-        dtype=object,
-    )
-    mobile = np.array([f"07700{value}" for value in rng.integers(900000, 901000, count)], dtype=object)
-    has_mobile = (rng.random(count) < np.where(online, 0.96, 0.45)) & (age >= 12) & ~sensitive
-    has_email = online & (rng.random(count) < 0.7) & (age >= 16) & ~sensitive
-    email = np.array(
-        [f"person{people.practice.number + 1}.{index + 1}@example.org" for index in range(count)], dtype=object
-    )
-    title = where_so(age >= 16, np.where(people.is_female, _pick(("Mrs", "Ms", "Miss"), rng, count), "Mr"))
-    status = np.where(people.has_number, np.where(rng.random(count) < 0.01, "02", "01"), "07")
-    sex = np.where(people.is_female, "F", "M")
-    sex = np.where(rng.random(count) < 0.001, "U", sex)
-
-    first = pl.DataFrame(
-        {
-            "org_code": texts([people.practice.code] * count),
-            "source_patient_id": texts(people.source_patient_id),
-            "nhs_number": texts(people.nhs_number),
-            "nhs_number_status": texts(status),
-            "family_name": texts(family),
-            "given_names": texts(given),
-            "title": texts(title),
-            "phone_mobile": texts(where_so(has_mobile, mobile)),
-            "email": texts(where_so(has_email, email)),
-            "address_lines": texts(where_so(~sensitive, address)),
-            "postcode": texts(where_so(~sensitive, postcode)),
-            "date_of_birth": days(people.birth_day),
-            "sex": texts(sex),
-            "ethnic_category": texts(where_so(rng.random(count) >= 0.02, people.ethnic)),
-            "preferred_language": texts(language),
-            "interpreter_needed": pl.Series(values=interpreter),
-            "ais_format": texts(where_so(needs_format, formats)),
-            "contact_preference": texts(where_so(rng.random(count) < 0.85, preference)),
-            "has_digital_access": pl.Series(values=where_so(asked, online).tolist(), dtype=pl.Boolean),
-            "lsoa11": texts(area),
-            "lsoa21": texts(area),
-            "imd_decile": pl.Series(values=where_so(rng.random(count) >= 0.01, people.decile).tolist(), dtype=pl.Int64),
-            "date_of_death": days(np.where(people.gp_knows_death, people.death_day, NEVER)),
-            "is_test_patient": pl.Series(values=people.is_test),
-            "is_spine_sensitive": pl.Series(values=sensitive),
-            "is_confidential": pl.Series(values=rng.random(count) < 0.002),
-            "is_deleted": pl.Series(values=np.zeros(count, dtype=np.bool_)),
-        }
-    ).with_columns(imd_version=pl.when(pl.col("imd_decile").is_not_null()).then(pl.lit("2019")))
-    moved = np.flatnonzero(people.moved_to >= 0)
-    if not len(moved):
-        return first
-    organisation, ids = people.record_codes(moved, np.full(len(moved), cutoff_day), practices)
-    second = first[moved.tolist()].with_columns(org_code=texts(organisation), source_patient_id=texts(ids))
-    return pl.concat([first, second])
+    others = [each for each in range(len(county.practices)) if each != practice.number]
+    if merger is not None:
+        others = [each for each in others if each != merger.closing.number]
+    stays = leaves & (end < NEVER) & (luck[:, 2] < _STAYS_IN_COUNTY) & bool(others)
+    target = np.array(others or [practice.number])[rng.integers(0, max(1, len(others)), count)]
+    moved_to = np.where(stays, target, -1)
+    if merger is not None and merger.closing.number == practice.number:
+        remains = end >= merger.day
+        end = np.where(remains, merger.day, end)
+        moved_to = np.where(remains, merger.successor.number, moved_to)
+    return start, end, moved_to, is_temporary
 
 
-def registration_rows(people: People, practices: Sequence[Practice]) -> pl.DataFrame:
-    """Give the rows of ``landing.registration``: one a person, two for those who moved within the county."""
-    every = np.arange(people.count)
-    moved = np.flatnonzero(people.moved_to >= 0)
-    person = np.concatenate([every, moved])
-    again = np.concatenate([np.zeros(people.count, dtype=np.bool_), np.ones(len(moved), dtype=np.bool_)])
-    start = np.where(again, people.end_day[person], people.start_day[person])
-    organisation, ids = people.record_codes(person, np.where(again, people.end_day[person], 0), practices)
-    is_death = people.gp_knows_death[person]
-    end = np.where(again & ~is_death, NEVER, people.end_day[person])
-    reason = where_so(end != NEVER, np.where(is_death, "Death", "Transfer out"))
-    return pl.DataFrame(
-        {
-            "org_code": texts(organisation),
-            "source_registration_id": texts([f"R{each}" for each in ids]),
-            "source_patient_id": texts(ids),
-            "practice_code": texts(organisation),
-            "registration_type": texts(np.where(people.is_temporary[person], "TEMPORARY", "REGULAR")),
-            "start_date": days(start),
-            "end_date": days(end),
-            "end_reason": texts(reason),
-            "usual_gp_id": texts([f"GP{int(each) % 7 + 1}" for each in person]),
-            "is_deleted": pl.Series(values=np.zeros(len(person), dtype=np.bool_)),
-        }
-    )
-
-
-def where_so(condition: Flags, values: Texts | str) -> Texts:
-    """Give the values where the condition holds and None elsewhere."""
-    chosen = np.full(condition.shape, None, dtype=object)
-    chosen[condition] = values if isinstance(values, str) else values[condition]
-    return chosen
-
-
-def texts(values: Sequence[object] | Texts) -> pl.Series:
-    """Make a text column; None stays empty."""
-    return pl.Series(values=[None if value is None else str(value) for value in values], dtype=pl.String)
-
-
-def days(values: Ints) -> pl.Series:
-    """Make a date column of days since 1970-01-01; a day that never comes is empty."""
-    column = pl.Series(values=values.astype(np.int64))
-    return pl.select(pl.when(column != NEVER).then(column).cast(pl.Int32).cast(pl.Date)).to_series()
-
-
-def _pick(choices: Sequence[str], rng: np.random.Generator, count: int) -> Texts:
-    return np.array(choices, dtype=object)[rng.integers(0, len(choices), count)]
+def _position(share: Floats, luck: Floats) -> Ints:
+    """Pick a column for each row by its shares."""
+    cumulative = np.cumsum(share, axis=1)
+    cumulative = np.round(cumulative / cumulative[:, -1:], 9)
+    position: Ints = np.minimum((luck[:, None] >= cumulative).sum(axis=1), share.shape[1] - 1).astype(np.int64)
+    return position

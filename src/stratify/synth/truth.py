@@ -1,92 +1,72 @@
 """The truth about a synthetic county, in files beside the extracts: what is so, and what the rules should conclude.
 
-Three files in a folder of their own, which no run reads: ``person.parquet`` (each person as the county drew them),
-``expectation.parquet`` (what ``oracle`` concludes from the rows before any dirt was put in) and ``about.json`` (which
-county, which extract files, which faults). One row a person in both tables, in the same order: by NHS number, and
-those without one after them by practice and patient id. Comparing a run with them belongs to ``truth_score``.
+A folder of its own, which no run reads: ``person.parquet`` (everybody as the county drew them),
+``expectation-<index date>.parquet`` for each extract (what ``oracle`` concludes from the rows as a right pipeline reads
+them), ``fault.parquet`` (every row a fault was put into), the programmes whose effect is planted, and ``about.json``.
+Made a practice at a time: shares are written as they come and joined in the order of the practices, so memory does not
+grow with the county. Comparing a run with the truth belongs to ``truth_score``.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
-from stratify.errors import RunError, SettingsError
 from stratify.synth import oracle
-from stratify.synth.conditions import DEFICIT_NAMES, Conditions
-from stratify.synth.population import People, days, texts
-from stratify.synth.recorded import Records, Row
-from stratify.synth.write import MANIFEST
+from stratify.synth.programmes import ENROLMENT_COLUMNS, PROGRAMME_COLUMNS, programme_rows
+from stratify.synth.recorded import (
+    COPD_FACTS,
+    COPD_MEDICINES,
+    FRAILTY_FACTS,
+    MEANINGFUL_CODES,
+    REGISTER,
+    Fact,
+    Records,
+    months_back,
+)
+from stratify.synth.state import STATE_COLUMNS
+from stratify.synth.world import County
 
-ABOUT, PERSON, EXPECTATION = "about.json", "person.parquet", "expectation.parquet"
-TRUTH_FILES = frozenset({ABOUT, PERSON, EXPECTATION})
-TRUTH_VERSION = 1
+ABOUT, PERSON, FAULT = "about.json", "person.parquet", "fault.parquet"
+PROGRAMME, ENROLMENT = "programme.parquet", "enrolment.parquet"
+TRUTH_VERSION = 2
 
-_FRAILTY = (None, "fit", "mild", "moderate", "severe")
-_CARE_HOME = (None, "nursing", "residential", "unspecified")
+EXPECTS = ("as_meant", "warned", "not_listed", "refused")
+"""What a right run does about a fault beyond reading its rows as they are meant, the strongest last."""
 
-PERSON_COLUMNS: dict[str, tuple[Any, str]] = {
-    "nhs_number": (pl.String, "NHS number of the never-issued 999 range; empty for the few without one."),
-    "org_code": (pl.String, "Practice the person is, or first was, registered with."),
-    "source_patient_id": (pl.String, "Patient id at that practice."),
-    "date_of_birth": (pl.Date, "Date of birth."),
-    "is_female": (pl.Boolean, "Sex drawn; a few records say otherwise."),
-    "imd_decile": (pl.Int64, "Deprivation decile of the home, 1 is most deprived."),
-    "date_of_death": (pl.Date, "Day of death; empty for the living."),
-    "is_test_patient": (pl.Boolean, "A test record and no person."),
-    "is_temporary": (pl.Boolean, "Registered for a time only."),
-    "has_copd": (pl.Boolean, "Has COPD, whatever the record says."),
-    "copd_severity": (pl.Float64, "0 to 1; 0 without COPD."),
-    "fev1_percent": (pl.Float64, "True FEV1 in percent of predicted."),
-    "mrc_grade": (pl.Int64, "True MRC grade, 1 to 5."),
-    "exacerbations_a_year": (pl.Float64, "True rate of flare-ups; none happen without COPD."),
-    "has_diabetes": (pl.Boolean, "Has diabetes."),
-    "has_hypertension": (pl.Boolean, "Has hypertension."),
-    "frailty": (pl.String, "Frailty drawn: fit, mild, moderate, severe; empty below 65."),
-    "deficit_count": (pl.Int64, "Deficits of the eFI drawn, care home residence included."),
-    "deficits": (pl.String, "Their names, separated by ';'."),
-    "care_home": (pl.String, "Kind of care home lived in; empty at home."),
-    "is_palliative": (pl.Boolean, "Receives palliative care."),
-    "has_learning_disability": (pl.Boolean, "Has a learning disability."),
-    "has_severe_mental_illness": (pl.Boolean, "Has a severe mental illness."),
-    "is_carer": (pl.Boolean, "Looks after somebody."),
-}
-"""Columns of ``person.parquet``: type and meaning."""
+_FACTS = pl.List(pl.Struct({"variable": pl.String, "value": pl.Float64, "date": pl.Date}))
 
 EXPECTATION_COLUMNS: dict[str, tuple[Any, str]] = {
     "nhs_number": (pl.String, "NHS number; empty for those without one, who are known by their one record."),
     "org_code": (pl.String, "Practice of the first record."),
     "source_patient_id": (pl.String, "Patient id of the first record."),
     "records": (pl.String, "Every record of the person as practice/id, separated by ';'."),
-    "person_status": (pl.String, "registered, died, test_patient, temporary, left or never_registered."),
+    "person_status": (
+        pl.String,
+        "registered, practice_unknown, died, test_patient, temporary, left or never_registered.",
+    ),
+    "identity_in_doubt": (pl.Boolean, "Two births or sexes under one number, no date of birth, or an impossible age."),
     "withheld_because": (pl.String, "Objection that keeps the person out of case finding; direct care ignores it."),
     "is_hospital_linked": (pl.Boolean, "Has an NHS number, so hospital data can be joined."),
-    "age_years": (pl.Int64, "Whole years on the index date."),
-    "fev1_percent_predicted": (pl.Float64, "FEV1 that may be used, in percent of predicted; empty when not known."),
-    "mrc_grade": (pl.Float64, "MRC grade that may be used; empty when not known."),
-    "copd_exacerbations_count": (pl.Int64, "Flare-ups in 12 months."),
-    "copd_emergency_admissions_count": (pl.Int64, "Days of emergency admission for COPD in 12 months."),
-    "prednisolone_issues_count": (pl.Int64, "Days with an issue of prednisolone in 12 months."),
-    "rescue_antibiotic_issues_count": (pl.Int64, "Days with an issue of an antibiotic for flare-ups in 12 months."),
-    "azithromycin_issues_count": (pl.Int64, "Days with an issue of azithromycin in 12 months."),
-    "medicines_count": (pl.Int64, "Different medicines in 12 months."),
+    "age_years": (pl.Int64, "Whole years on the index date; empty when not known."),
     "on_copd_register": (pl.String, "yes, no or contradictory."),
     "copd_group": (pl.String, "COPD priority group that is proved: HRC, HR, MR or LR."),
     "copd_groups_open": (pl.String, "Groups that what is not known leaves open, separated by ';'."),
     "copd_decision": (pl.String, "What is proposed on the COPD pathway; empty for those not on it."),
     "copd_clinic": (pl.String, "Clinic or worklist."),
     "copd_rule": (pl.String, "Rule that decides."),
+    "copd_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
+    "copd_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
+    "copd_facts": (_FACTS, "Everything found that the COPD rules ask about: variable, value, date of the latest row."),
     "efi_deficits": (pl.Int64, "Deficits of the eFI that are recorded; empty below 65, as are all that follow."),
-    "efi_deficit_names": (pl.String, "Their names, separated by ';'."),
     "efi_tier": (pl.String, "Frailty that is proved: severe, moderate, mild or fit."),
     "efi_tiers_open": (pl.String, "Tiers left open."),
     "hospital_frailty_points": (pl.Float64, "Hospital Frailty Risk Score; empty below 75 and without a stay."),
@@ -95,245 +75,312 @@ EXPECTATION_COLUMNS: dict[str, tuple[Any, str]] = {
     "frailty_decision": (pl.String, "What is proposed on the frailty pathway."),
     "frailty_clinic": (pl.String, "Clinic or worklist."),
     "frailty_rule": (pl.String, "Rule that decides."),
-    "faults": (pl.String, "Kinds of dirt that touched a row of the person, separated by ';'; empty when none did."),
+    "frailty_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
+    "frailty_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
+    "frailty_facts": (_FACTS, "Everything found that the frailty rules ask about."),
+    "faults": (pl.String, "Faults that touched a row of the person, separated by ';'; empty when none did."),
+    "fault_expects": (pl.String, "The strongest of what these faults ask of a run: " + ", ".join(EXPECTS) + "."),
 }
-"""Columns of ``expectation.parquet``: type and meaning. Answers are for rows without dirt, whatever ``faults`` says."""
+"""Columns of an expectation file: type and meaning. One row a person, practice by practice."""
+
+TOUCH_COLUMNS: dict[str, tuple[Any, str]] = {
+    "fault": (pl.String, "Fault, by its id."),
+    "week": (pl.Int64, "Extract it was put into; 0 is the first."),
+    "table": (pl.String, "Landing table."),
+    "key": (pl.String, "Key of the row, its values separated by '|'; empty for a fault of a whole file."),
+    "org_code": (pl.String, "Practice of the row."),
+    "source_patient_id": (pl.String, "Patient id at that practice."),
+    "nhs_number": (pl.String, "NHS number of the row before the fault."),
+    "words": (pl.String, "What was done to it."),
+    "expects": (pl.String, "What a right run does about it: " + ", ".join(EXPECTS) + "."),
+}
+"""Columns of ``fault.parquet``: type and meaning. One row for each row touched."""
 
 
-@dataclass
-class Touched:
-    """Which rows each kind of dirt was put into, as they were before it."""
-
-    rows: list[tuple[str, str, pl.DataFrame]] = field(default_factory=list)
-
-    def note(self, fault: str, table: str, rows: pl.DataFrame) -> None:
-        """Remember rows about to be spoilt."""
-        named = [name for name in ("nhs_number", "org_code", "source_patient_id") if name in rows.columns]
-        self.rows.append((fault, table, rows.select(named)))
+# ------------------------------------------------------------------------------------------ what should be concluded
 
 
-def true_state_rows(people: People, conditions: Conditions) -> pl.DataFrame:
-    """Give one practice's people as the county drew them, one row each (``PERSON_COLUMNS``)."""
-    names = [";".join(name for name, has in zip(DEFICIT_NAMES, row, strict=True) if has) for row in conditions.deficits]
-    return pl.DataFrame(
-        {
-            "nhs_number": texts(people.nhs_number),
-            "org_code": texts([people.practice.code] * people.count),
-            "source_patient_id": texts(people.source_patient_id),
-            "date_of_birth": days(people.birth_day),
-            "is_female": pl.Series(values=people.is_female),
-            "imd_decile": pl.Series(values=people.decile),
-            "date_of_death": days(people.death_day),
-            "is_test_patient": pl.Series(values=people.is_test),
-            "is_temporary": pl.Series(values=people.is_temporary),
-            "has_copd": pl.Series(values=conditions.has_copd),
-            "copd_severity": pl.Series(values=conditions.copd_severity),
-            "fev1_percent": pl.Series(values=conditions.fev1_percent),
-            "mrc_grade": pl.Series(values=conditions.mrc_grade),
-            "exacerbations_a_year": pl.Series(values=conditions.exacerbations_a_year),
-            "has_diabetes": pl.Series(values=conditions.has_diabetes),
-            "has_hypertension": pl.Series(values=conditions.has_hypertension),
-            "frailty": texts([_FRAILTY[level + 1] for level in conditions.frailty.tolist()]),
-            "deficit_count": pl.Series(values=conditions.deficits.sum(axis=1)),
-            "deficits": texts([each or None for each in names]),
-            "care_home": texts([_CARE_HOME[kind] for kind in people.care_home.tolist()]),
-            "is_palliative": pl.Series(values=conditions.is_palliative),
-            "has_learning_disability": pl.Series(values=conditions.has_learning_disability),
-            "has_severe_mental_illness": pl.Series(values=conditions.has_severe_mental_illness),
-            "is_carer": pl.Series(values=conditions.is_carer),
-        },
-        schema=_schema(PERSON_COLUMNS),
-    )
-
-
-def expectations(tables: Mapping[str, pl.DataFrame], *, index_date: date, touched: Touched) -> pl.DataFrame:
-    """Work out what the rules should conclude about everybody, from the tables before any dirt.
+def expectations(
+    meant: Mapping[str, pl.DataFrame], *, index_date: date, touches: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Work out what the rules should conclude about everybody of one practice.
 
     Args:
-        tables: Landing tables as text, without dirt.
+        meant: Landing tables as text, as a right pipeline reads them: everything about these people that the extracts
+            so far have shown. Rows whose person has no patient row are nobody's.
         index_date: The day of the run.
-        touched: Rows that dirt was put into afterwards.
+        touches: Rows that faults were put into, in this extract and those before it (``TOUCH_COLUMNS``, of which
+            ``fault``, ``expects`` and whose row it is are read).
 
     Returns:
-        One row a person (``EXPECTATION_COLUMNS``).
+        One row a person (``EXPECTATION_COLUMNS``), by NHS number; those without one after them by practice and id.
     """
-    owners = _owners(tables["patient"])
-    people = _gather(tables, owners)
-    faults = _faults_by_person(touched, owners)
-    rows = []
-    for person in sorted(people, key=lambda person: ("/" in person, person)):
-        records = people[person]
+    owners = _owners(meant["patient"])
+    people = _gather(meant, owners, index_date)
+    closed = _closed_practices(meant, index_date)
+    faults = _faults_by_person(touches, owners)
+    concluded: list[dict[str, Any]] = []
+    for number, records in enumerate(people):
         first = records.patients[0]
-        rows.append(
+        mine = faults.get(number, [])
+        concluded.append(
             {
+                **oracle.conclude(records, index_date=index_date, closed_practices=closed),
                 "nhs_number": first["nhs_number"],
                 "org_code": first["org_code"],
                 "source_patient_id": first["source_patient_id"],
                 "records": ";".join(f"{row['org_code']}/{row['source_patient_id']}" for row in records.patients),
-                "faults": ";".join(sorted(faults.get(person, ()))) or None,
-                **oracle.conclude(records, index_date=index_date),
+                "faults": ";".join(sorted({fault for fault, _ in mine})) or None,
+                "fault_expects": max((expects for _, expects in mine), key=EXPECTS.index, default=None),
             }
         )
-    return pl.DataFrame(rows, schema=_schema(EXPECTATION_COLUMNS))
-
-
-def check_truth_folder(folder: Path, extracts: Path) -> None:
-    """Refuse a folder for the truth that a run might read, or that holds anything but an earlier truth.
-
-    Raises:
-        SettingsError: it is the folder of the extracts, in it or around it, is a file, or holds other files.
-    """
-    one, other = folder.resolve(), extracts.resolve()
-    found = None
-    if one == other or one in other.parents or other in one.parents:
-        found = "one that is, holds or is inside the folder of the extracts"
-    elif folder.exists() and not folder.is_dir():
-        found = "a file of that name"
-    elif folder.is_dir() and any(each.name not in TRUTH_FILES or not each.is_file() for each in folder.iterdir()):
-        found = "other files or folders in it"
-    if found:
-        raise SettingsError(
-            f"folder {folder.name} for the truth",
-            expected="a folder apart from the extracts that is new, empty or holds an earlier truth",
-            found=found,
-            action="Give another folder; nothing was written.",
-        )
-
-
-def write_truth(
-    folder: Path, *, extracts: Path, state: pl.DataFrame, expected: pl.DataFrame, about: Mapping[str, Any]
-) -> None:
-    """Write the truth of a county whose extract set is in place, whole or not at all.
-
-    Args:
-        folder: Where to put it; an earlier truth is replaced.
-        extracts: The extract set it is the truth about; its digests are written down.
-        state: Everybody as drawn.
-        expected: What the rules should conclude.
-        about: Which county it is.
-
-    Raises:
-        RunError: the files could not be written.
-    """
-    folder = folder.absolute()
-    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.replaced")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for left_by_a_killed_run in (partial, old):
-            shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
-        partial.mkdir()
-        ordered = state.sort("nhs_number", "org_code", "source_patient_id", nulls_last=True)
-        ordered.write_parquet(partial / PERSON, compression="zstd", statistics=False)
-        expected.write_parquet(partial / EXPECTATION, compression="zstd", statistics=False)
-        written = {
-            **about,
-            "version": TRUTH_VERSION,
-            "extracts": _digests(extracts),
-            "truth": {name: _digest(partial / name) for name in (EXPECTATION, PERSON)},
-            "columns": {
-                name: {column: words for column, (_, words) in columns.items()}
-                for name, columns in ((EXPECTATION, EXPECTATION_COLUMNS), (PERSON, PERSON_COLUMNS))
-            },
+    return pl.DataFrame(
+        {
+            name: _facts(each.get(name) for each in concluded)
+            if kind == _FACTS
+            else pl.Series(values=[each.get(name) for each in concluded], dtype=kind)
+            for name, (kind, _) in EXPECTATION_COLUMNS.items()
         }
-        (partial / ABOUT).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8", newline="")
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as fault:
-        raise RunError(
-            f"folder {folder.name} for the truth",
-            expected="room and leave to write it",
-            found=fault.strerror or "an error of the file system",
-            action="Mend that or give another folder; the extract files are in place.",
-        ) from None
+    )
 
 
-def fault_counts(touched: Touched, tables: Mapping[str, pl.DataFrame]) -> list[dict[str, str | int]]:
-    """Give each kind of dirt with its table, the rows it was put into and the people whose rows they are."""
-    owners = _owners(tables["patient"])
-    return [
-        {"fault": fault, "table": table, "rows": rows.height, "people": len(set(_owners_of(rows, owners)))}
-        for fault, table, rows in touched.rows
-    ]
+def _facts(people: Iterable[Mapping[str, Fact] | None]) -> pl.Series:
+    """Make a column of each person's facts, sorted by variable; empty for those who are not on the pathway."""
+    owner, variable, value, day, is_on = [], [], [], [], []
+    for number, facts in enumerate(people):
+        is_on.append(facts is not None)
+        for name in sorted(facts or ()):
+            owner.append(number)
+            variable.append(name)
+            value.append((facts or {})[name].value)
+            day.append((facts or {})[name].day or None)
+    found = pl.DataFrame(
+        {"person": owner, "variable": variable, "value": value, "date": day},
+        schema={"person": pl.Int64, "variable": pl.String, "value": pl.Float64, "date": pl.String},
+    ).with_columns(pl.col("date").str.to_date("%Y-%m-%d"))
+    grouped = found.group_by("person", maintain_order=True).agg(pl.struct("variable", "value", "date").alias("facts"))
+    everybody = pl.DataFrame({"person": range(len(is_on)), "is_on": is_on}, schema={"person": pl.Int64, "is_on": bool})
+    empty = pl.lit([], dtype=_FACTS)
+    joined = everybody.join(grouped, on="person", how="left", maintain_order="left")
+    return joined.select(pl.when("is_on").then(pl.col("facts").fill_null(empty)).alias("facts")).to_series()
 
 
-def _owners(patients: pl.DataFrame) -> dict[tuple[str | None, str | None], str]:
-    """Give whose each record is: an NHS number, or for want of one the record itself."""
-    rows = patients.select("org_code", "source_patient_id", "nhs_number").iter_rows()
-    return {(org, record): number or f"{org}/{record}" for org, record, number in rows}
+_RECORD = ("org_code", "source_patient_id")
+_SPELL = ("provider_code", "spell_id")
+_DIAGNOSES = tuple(f"diag_{place:02d}" for place in range(1, 21))
 
 
-def _faults_by_person(touched: Touched, owners: Mapping[tuple[str | None, str | None], str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for fault, _, rows in touched.rows:
-        for person in _owners_of(rows, owners):
-            found.setdefault(person, set()).add(fault)
-    return found
+def _owners(patients: pl.DataFrame) -> pl.DataFrame:
+    """Give whose each patient record is, as a number from 0: one person an NHS number, or for want of one a record."""
+    named = patients.with_columns(
+        has_none=pl.col("nhs_number").is_null(), name=pl.coalesce("nhs_number", pl.concat_str(_RECORD, separator="/"))
+    )
+    names = named.select("has_none", "name").unique().sort("has_none", "name").with_row_index("person")
+    return named.join(names, on=["has_none", "name"], how="left", maintain_order="left")
 
 
-def _owners_of(rows: pl.DataFrame, owners: Mapping[tuple[str | None, str | None], str]) -> Iterator[str]:
-    """Give whose rows these are; a row that an earlier fault took from its person is nobody's here."""
-    everybody = set(owners.values())
-    for row in rows.iter_rows(named=True):
-        person = owners.get((row.get("org_code"), row.get("source_patient_id"))) or row.get("nhs_number")
-        if person in everybody:
-            yield person
+def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date: date) -> list[Records]:
+    """Put each person's rows together, leaving out those that nothing can be concluded from.
 
+    Clinical rows matter of people of 65 and over (or of no known age) and of people who ever had an entry of COPD; of
+    their rows, codes that mean something, medicines of twelve months, and each thing once.
+    """
+    people = [Records() for _ in range(owners["person"].n_unique())]
+    by_record = owners.select("person", *_RECORD)
+    by_number = owners.filter(~pl.col("has_none")).select("person", "nhs_number").unique()
+    born_by = f"{index_date.year - 65}{index_date.isoformat()[4:]}"
+    is_old = pl.col("date_of_birth").is_null() | (pl.col("date_of_birth") <= born_by)
+    entries = {
+        table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES)).join(by_record, on=_RECORD)
+        for table in ("gp_event", "gp_observation")
+    }
+    with_copd = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]
+    of_interest = pl.concat([owners.filter(is_old).select("person"), *with_copd]).unique()
+    records_of_interest = by_record.join(of_interest, on="person", how="semi")
+    numbers_of_interest = by_number.join(of_interest, on="person", how="semi")
 
-_BY_RECORD = {"registration": "registrations", "gp_observation": "observations", "gp_medication": "issues"}
-_BY_NUMBER = {"apc_episode": "episodes", "death": "deaths", "patient_flag": "flags"}
-_WANTED = {
-    "registration": ("registration_type", "start_date", "end_date"),
-    "gp_event": ("snomed_code", "effective_date"),
-    "gp_observation": ("snomed_code", "effective_date", "value_num", "unit_raw"),
-    "gp_medication": ("issue_date", "dmd_code", "bnf_code"),
-    "apc_episode": (
-        "provider_code", "spell_id", "episode_order", "admission_date", "admission_method",
-        *(f"diag_{place:02d}" for place in range(1, 21)),
-    ),
-    "death": ("source",),
-    "patient_flag": ("flag", "start_date", "end_date"),
-    "opt_out": ("opt_out_type", "is_opted_out", "effective_from", "checked_at", "expires_at"),
-}  # fmt: skip
+    def add(attribute: str, rows: pl.DataFrame, *columns: str) -> None:
+        for person, *values in rows.select("person", *columns).unique(maintain_order=True).iter_rows():
+            getattr(people[person], attribute).append(dict(zip(columns, values, strict=True)))
 
-
-def _gather(
-    tables: Mapping[str, pl.DataFrame], owners: Mapping[tuple[str | None, str | None], str]
-) -> dict[str, Records]:
-    """Put each person's rows together: by record of a practice, by NHS number, or by either."""
-    people: dict[str, Records] = {}
-    for patient in tables["patient"].iter_rows(named=True):
-        person = owners[patient["org_code"], patient["source_patient_id"]]
-        people.setdefault(person, Records()).patients.append(patient)
-    for table, attribute in {**_BY_RECORD, "gp_event": "events"}.items():
-        for org, record, row in _rows(tables[table], table, "org_code", "source_patient_id"):
-            getattr(people[owners[org, record]], attribute).append(row)
-    for table, attribute in _BY_NUMBER.items():
-        for number, row in ((number, row) for number, _, row in _rows(tables[table], table, "nhs_number")):
-            if number in people:
-                getattr(people[number], attribute).append(row)
-    for objection in tables["opt_out"].iter_rows(named=True):
-        person = owners.get((objection["org_code"], objection["source_patient_id"])) or objection["nhs_number"]
-        if person in people:
-            people[person].objections.append(objection)
+    about = ("nhs_number", "date_of_birth", "sex", "date_of_death", "is_test_patient")
+    add("patients", owners, *_RECORD, *about)
+    periods = ("practice_code", "registration_type", "start_date", "end_date")
+    add("registrations", meant["registration"].join(by_record, on=_RECORD), *_RECORD, *periods)
+    coded = ("snomed_code", "effective_date")
+    add("events", entries["gp_event"].join(of_interest, on="person", how="semi"), *coded)
+    measured = entries["gp_observation"].join(of_interest, on="person", how="semi")
+    add("observations", measured, *coded, "value_num", "unit_raw")
+    add("issues", _issues(meant["gp_medication"], records_of_interest, index_date), *_ISSUE)
+    own = meant["apc_episode"].join(numbers_of_interest, on="nhs_number")
+    # Whose the first episode of a spell is decides whose admission it was: others' episodes of it come along.
+    spells = meant["apc_episode"].join(own.select("person", *_SPELL).unique(), on=_SPELL)
+    admission = ("cds_unique_id", "nhs_number", "episode_order", "admission_date", "admission_method")
+    add("episodes", spells, *_SPELL, *admission, *_DIAGNOSES)
+    add("deaths", meant["death"].join(by_number, on="nhs_number"), "source")
+    add("flags", meant["patient_flag"].join(numbers_of_interest, on="nhs_number"), "flag", "start_date", "end_date")
+    # An objection names a number, a record at a practice, or both: it holds for whoever either of them is.
+    objected = ("opt_out_type", "is_opted_out", "effective_from", "checked_at", "expires_at")
+    either = [meant["opt_out"].join(by_record, on=_RECORD), meant["opt_out"].join(by_number, on="nhs_number")]
+    add("objections", pl.concat([rows.select("person", *objected) for rows in either]), *objected)
     return people
 
 
-def _rows(frame: pl.DataFrame, table: str, *who: str) -> Iterator[tuple[str, str, Row]]:
-    names = _WANTED[table]
-    for values in frame.select(*who, *names).iter_rows():
-        yield values[0], values[len(who) - 1], dict(zip(names, values[len(who) :], strict=True))
+_ISSUE = ("issue_date", "dmd_code", "bnf_code", "original_code")
 
 
-def _schema(columns: Mapping[str, tuple[Any, str]]) -> dict[str, Any]:
-    return {name: kind for name, (kind, _) in columns.items()}
+def _issues(issues: pl.DataFrame, records: pl.DataFrame, index_date: date) -> pl.DataFrame:
+    """Give the issues of twelve months: of medicines that matter by their days all, of others the latest of each."""
+    first = months_back(index_date, 12).isoformat()
+    lately = issues.filter((pl.col("issue_date") >= first) & (pl.col("issue_date") < index_date.isoformat()))
+    mine = lately.select(*_RECORD, *_ISSUE).join(records, on=_RECORD).drop(_RECORD)
+    by_day = pl.col("dmd_code").is_in(COPD_MEDICINES).fill_null(False)
+    others = mine.filter(~by_day).group_by("person", *_ISSUE[1:], maintain_order=True).agg(pl.col("issue_date").max())
+    return pl.concat([mine.filter(by_day), others.select(mine.columns)])
 
 
-def _digests(extracts: Path) -> dict[str, str]:
-    """Give the SHA-256 of each extract file, as its manifest says."""
-    with (extracts / MANIFEST).open(encoding="utf-8", newline="") as opened:
-        return {row["file_name"]: row["sha256"] for row in csv.DictReader(opened)}
+def _closed_practices(meant: Mapping[str, pl.DataFrame], index_date: date) -> frozenset[str]:
+    """Give the practices of the reference that are not open on the day; those it does not hold belong to others."""
+    day, reference = index_date.isoformat(), meant["practice"]
+    is_open = (pl.col("valid_from") <= day) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > day))
+    return frozenset(reference["practice_code"]) - frozenset(reference.filter(is_open)["practice_code"])
+
+
+def _faults_by_person(touches: pl.DataFrame | None, owners: pl.DataFrame) -> dict[int, list[tuple[str, str]]]:
+    """Give the faults, and what each expects, of everybody whose record or number a touched row names."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    if touches is None:
+        return found
+    for on in (list(_RECORD), ["nhs_number"]):
+        whose = owners.filter(~pl.any_horizontal(pl.col(on).is_null())).select("person", *on).unique()
+        mine = touches.join(whose, on=on).select("person", "fault", "expects").unique()
+        for person, fault, expects in mine.iter_rows():
+            found.setdefault(person, []).append((fault, expects))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- the files
+
+
+def expectation_file(index_date: date) -> str:
+    """Give the name of the file with what a run of that day should conclude."""
+    return f"expectation-{index_date.isoformat()}.parquet"
+
+
+def write_part(parts: Path, number: int, day: date, *, expected: pl.DataFrame, touches: pl.DataFrame) -> None:
+    """Write one practice's share of what belongs to one extract, to be joined with the others'; any process may.
+
+    Args:
+        parts: Folder of all shares of this truth.
+        number: Place of the practice; shares are joined in this order.
+        day: Index date of the extract.
+        expected: What :func:`expectations` gave.
+        touches: Rows that faults were put into in this extract.
+    """
+    _write_share(parts / expectation_file(day), number, expected)
+    if not touches.is_empty():
+        _write_share(parts / FAULT / day.isoformat(), number, touches)
+
+
+def write_state(parts: Path, number: int, *, state: pl.DataFrame, enrolment: pl.DataFrame) -> None:
+    """Write one practice's share of ``person.parquet`` and ``enrolment.parquet``.
+
+    Args:
+        parts: Folder of all shares of this truth.
+        number: Place of the practice.
+        state: Everybody as drawn (``state.STATE_COLUMNS``).
+        enrolment: Who was in which programme (``programmes.ENROLMENT_COLUMNS``).
+    """
+    _write_share(parts / PERSON, number, state.sort("nhs_number", *_RECORD, nulls_last=True))
+    _write_share(parts / ENROLMENT, number, enrolment)
+
+
+def join(
+    parts: Path,
+    folder: Path,
+    *,
+    county: County,
+    digests: Mapping[date, Mapping[str, str]],
+    file_touches: Mapping[date, pl.DataFrame],
+) -> None:
+    """Join the shares of every practice into a folder of truth, complete with ``about.json``.
+
+    Args:
+        parts: Folder of the shares, which are removed as they are joined.
+        folder: The folder to make; putting it in place whole is the caller's.
+        county: The county.
+        digests: The SHA-256 of each extract file, by index date and name.
+        file_touches: Files that faults were put into, by index date.
+    """
+    folder.mkdir(parents=True)
+    for name in (PERSON, ENROLMENT, *map(expectation_file, county.index_dates)):
+        _sink(_shares(parts / name), folder / name)
+        shutil.rmtree(parts / name)
+    _sink(_touches(parts / FAULT, county.index_dates, file_touches), folder / FAULT)
+    programme_rows(county).write_parquet(folder / PROGRAMME, compression="zstd", statistics=False)
+    columns = {
+        PERSON: STATE_COLUMNS,
+        **{expectation_file(day): EXPECTATION_COLUMNS for day in county.index_dates},
+        FAULT: TOUCH_COLUMNS,
+        PROGRAMME: PROGRAMME_COLUMNS,
+        ENROLMENT: ENROLMENT_COLUMNS,
+    }
+    order = county.order
+    about = {
+        "version": TRUTH_VERSION,
+        "people": order.people,
+        "practices": len(county.practices),
+        "seed": order.seed,
+        "index_date": county.index_dates[0].isoformat(),
+        "index_dates": [day.isoformat() for day in county.index_dates],
+        "is_clean": not any(order.faults.values()),
+        "faults": dict(order.faults),
+        "fault_counts": _fault_counts(folder, county.index_dates[-1]),
+        "facts": {"copd": sorted(COPD_FACTS), "frailty": sorted(FRAILTY_FACTS)},
+        "extracts": {day.isoformat(): dict(sorted(digests[day].items())) for day in county.index_dates},
+        "truth": {name: _digest(folder / name) for name in sorted(columns)},
+        "columns": {name: {each: words for each, (_, words) in columns[name].items()} for name in sorted(columns)},
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8", newline="")
+
+
+_ROW_GROUP = 50_000
+"""Rows written at a time: one size, so that the bytes do not depend on how many threads write."""
+
+
+def _write_share(folder: Path, number: int, rows: pl.DataFrame) -> None:
+    """Write one practice's rows; floats are rounded to 6 places, the same on every machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rounded = rows.with_columns(cs.float().round(6))
+    rounded.write_parquet(folder / f"{number:06d}.parquet", compression="lz4", statistics=False)
+
+
+def _shares(folder: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(sorted(folder.iterdir()))
+
+
+def _sink(rows: pl.LazyFrame, path: Path) -> None:
+    rows.sink_parquet(path, compression="zstd", statistics=False, maintain_order=True, row_group_size=_ROW_GROUP)
+
+
+def _touches(parts: Path, days: Sequence[date], file_touches: Mapping[date, pl.DataFrame]) -> pl.LazyFrame:
+    """Give the rows and files touched, extract by extract, with the number of the extract."""
+    kinds = {name: kind for name, (kind, _) in TOUCH_COLUMNS.items()}
+    found = [pl.LazyFrame(schema=kinds)]
+    for week, day in enumerate(days):
+        of_rows = [_shares(parts / day.isoformat())] if (parts / day.isoformat()).is_dir() else []
+        for each in (*of_rows, *([file_touches[day].lazy()] if day in file_touches else [])):
+            found.append(each.with_columns(week=pl.lit(week, pl.Int64)).select(list(kinds)))
+    return pl.concat(found)
+
+
+def _fault_counts(folder: Path, last: date) -> list[dict[str, str | int]]:
+    """Give each fault that touched anything, with its rows and the people whose rows they are at the last extract."""
+    rows = pl.scan_parquet(folder / FAULT).group_by("fault").agg(rows=pl.len())
+    touched = pl.scan_parquet(folder / expectation_file(last)).select(fault=pl.col("faults").str.split(";"))
+    people = touched.explode("fault").drop_nulls().group_by("fault").agg(people=pl.len())
+    counted = rows.join(people, on="fault", how="left").with_columns(pl.col("people").fill_null(0))
+    return counted.sort("fault").collect().to_dicts()
 
 
 def _digest(path: Path) -> str:
