@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo picture test test-slow check format schemas lock clean
+.PHONY: setup demo picture county faults test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -33,6 +33,15 @@ picture: demo
 	rm -rf $(DEMO)/picture && mkdir -p $(DEMO)/picture
 	soffice --headless --convert-to pdf --outdir $(DEMO)/picture $(DEMO)/published/direct_care/Y00001/copd_clinic/clinic_list_TEST_$(DEMO_DATE).xlsx
 	pdftoppm -png -singlefile -r 110 -f 2 -l 2 -x 0 -y 0 -W 1290 -H 640 $(DEMO)/picture/clinic_list_TEST_$(DEMO_DATE).pdf docs/clinic-list
+
+# How near the invented county is to England: docs/county.md and its plots.
+county: setup
+	$(BIN)/stratify synth --out $(DEMO)/county/extracts --people 100000 --seed 11 --clean --truth $(DEMO)/county/truth --replace
+	$(BIN)/stratify synth report $(DEMO)/county/extracts $(DEMO)/county/truth --out docs/county.md
+
+# What a run does about each of the 56 faults, planted alone: docs/faults.md.
+faults: setup
+	$(BIN)/stratify synth trial --out docs/faults.md --people 3000
 
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"

@@ -59,6 +59,8 @@ _SCORES = {
     ),
 }
 _EFI_DEFICITS = 36
+_WHO = ("row", "org_code", "source_patient_id", "all_faults")
+_IS_HELD_BACK = pl.col("fault_expects").eq_missing("not_listed")
 
 
 @dataclass(frozen=True)
@@ -223,9 +225,6 @@ def _week(plan: Plan, about: Mapping[str, Any]) -> int:
     return int(about["index_dates"].index(plan.settings.index_date.isoformat()))
 
 
-_TOUCH = ("fault", "org_code", "source_patient_id", "nhs_number", "expects")
-
-
 def _checked(truth: Path, name: str, about: Mapping[str, Any]) -> pl.DataFrame:
     path = truth / name
     if not path.is_file():
@@ -287,7 +286,8 @@ class _Run:
         # A count of nought is the same as nothing found.
         self.values = store.frame(
             "SELECT patient_key, variable, value, value_date AS date FROM derived.variable_value "
-            "WHERE state = 'known' AND value <> 0"
+            "WHERE state = 'known' AND value <> 0 "
+            "AND patient_key IN (SELECT patient_key FROM derived.pathway_decision)"
         )
         self.reasons = store.frame("SELECT patient_key, pathway, variable, position FROM derived.reason")
         self.withheld: dict[str, int] = {}
@@ -328,22 +328,10 @@ class _Score:
 
     def against(self, run: _Run) -> Comparison:
         """Compare everything and give what came of it."""
-        for fault in self._refused:
-            self._differences.append(
-                Difference(
-                    "run",
-                    "not refused",
-                    "the extract refused, the last lists in place",
-                    "a finished run",
-                    0,
-                    "",
-                    (fault,),
-                )
-            )
+        words = "the extract refused, the last lists in place", "a finished run"
+        self._differences += [Difference("run", "not refused", *words, 0, "", (fault,)) for fault in self._refused]
         present = pl.col("person_status_right").is_not_null()
-        everybody = self._expected.join(
-            run.people, on="patient_key", how="left", suffix="_right", maintain_order="left"
-        )
+        everybody = self._expected.join(run.people, on="patient_key", how="left", maintain_order="left")
         objects = pl.col("withheld_because").is_not_null() & (self._purpose == "case_finding")
         withheld = everybody.filter(objects & ~present)
         self._compare_people(everybody, objects, present)
@@ -372,40 +360,28 @@ class _Score:
 
     def _keys(self, expected: pl.DataFrame) -> pl.Series:
         """Give everybody's key: of the NHS number, or for want of one of the only record."""
-        whose = zip(expected["nhs_number"], expected["org_code"], expected["source_patient_id"], strict=True)
-        return pl.Series(
-            values=[
-                privacy.pseudonym(self._key, number) if number else privacy.local_pseudonym(self._key, org, record)
-                for number, org, record in whose
-            ],
-            dtype=pl.String,
-        )
+        whose = expected.select("nhs_number", "org_code", "source_patient_id").iter_rows()
+        keys = [
+            privacy.pseudonym(self._key, number) if number else privacy.local_pseudonym(self._key, org, record)
+            for number, org, record in whose
+        ]
+        return pl.Series(values=keys, dtype=pl.String)
 
     def _tell(self, place: str, kind: str, rows: pl.DataFrame, expected: pl.Expr | str, found: pl.Expr | str) -> None:
         """Note a difference about the person of each row, with an expression or words for either side."""
-        words = [pl.lit(each) if isinstance(each, str) else each for each in (expected, found)]
-        told = rows.select(
-            "row",
-            "org_code",
-            "source_patient_id",
-            "all_faults",
-            *(
-                each.cast(pl.String).fill_null("nothing").alias(name)
-                for name, each in zip(("expected", "found"), words, strict=True)
-            ),
-        )
-        for row, org, record, faults, says, is_found in told.iter_rows():
+        words = [pl.lit(each) if isinstance(each, str) else each.cast(pl.String) for each in (expected, found)]
+        texts = [each.fill_null("nothing").alias(f"words_{place}") for place, each in enumerate(words)]
+        for row, org, record, faults, says, is_found in rows.select(*_WHO, *texts).iter_rows():
             reference = privacy.local_pseudonym(self._key, org, record)[:12]
             self._differences.append(Difference(place, kind, says, is_found, row, reference, tuple(faults)))
 
     def _compare_people(self, everybody: pl.DataFrame, objects: pl.Expr, present: pl.Expr) -> None:
         own, theirs = pl.col("person_status"), pl.col("person_status_right")
-        is_held_back = pl.col("fault_expects").eq_missing("not_listed")
         self._tell(
             PERSON, "not withheld", everybody.filter(objects & present), pl.col("withheld_because"), "in the run"
         )
         # Whom a fault keeps off every list may be missing, or stand there with any status.
-        others = everybody.filter(~objects & ~is_held_back)
+        others = everybody.filter(~objects & ~_IS_HELD_BACK)
         self._tell(PERSON, "missing from the run", others.filter(~present), own, "not in the run")
         found = others.filter(present)
         self._tell(PERSON, "wrong status", found.filter(own != theirs), own, theirs)
@@ -440,7 +416,8 @@ class _Score:
     def _faults_by_key(self) -> dict[str, set[str]]:
         """Give the faults of every record and NHS number that a touched row names."""
         found: dict[str, set[str]] = {}
-        for fault, org, record, number, _ in self._touches.select(_TOUCH).unique().iter_rows():
+        named = self._touches.select("fault", "org_code", "source_patient_id", "nhs_number").unique()
+        for fault, org, record, number in named.iter_rows():
             if org and record:
                 found.setdefault(privacy.local_pseudonym(self._key, org, record), set()).add(fault)
             if number and number.isdigit():
@@ -455,11 +432,10 @@ class _Score:
         decided = run.decisions.filter(pl.col("pathway") == pathway).drop("pathway")
         rows = compared.join(decided, on="patient_key", how="left", maintain_order="left")
         own = pl.col(f"{pathway}_decision")
-        is_held_back = pl.col("fault_expects").eq_missing("not_listed")
         rows = rows.filter(own.is_not_null() | pl.col("decision").is_not_null())
-        wrongly = rows.filter(is_held_back & pl.col("decision").is_in(_CALLED))
+        wrongly = rows.filter(_IS_HELD_BACK & pl.col("decision").is_in(_CALLED))
         self._tell(pathway, "wrongly listed", wrongly, "no list", _route("decision", "clinic_id", "rule_id"))
-        plain = rows.filter(~is_held_back)
+        plain = rows.filter(~_IS_HELD_BACK)
         self._compare_routes(pathway, plain)
         self._compare_tiers(pathway, plain, run)
         self._compare_reasons(pathway, plain, run)
@@ -486,14 +462,8 @@ class _Score:
                 "patient_key", run_tier="tier", run_open="possible_tiers", run_value="value"
             )
             both = rows.join(graded, on="patient_key", how="left", maintain_order="left")
-            names = [(tier, "run_tier"), (left_open, "run_open")]
-            same = pl.all_horizontal(pl.col(one).eq_missing(pl.col(other)) for one, other in names)
-            words = [
-                pl.format(
-                    "{} {} ({} open)", pl.lit(score), pl.col(one).fill_null("none"), pl.col(other).fill_null("none")
-                )
-                for one, other in ((tier, left_open), ("run_tier", "run_open"))
-            ]
+            same = pl.col(tier).eq_missing(pl.col("run_tier")) & pl.col(left_open).eq_missing(pl.col("run_open"))
+            words = _graded(score, tier, left_open), _graded(score, "run_tier", "run_open")
             self._tell(pathway, "wrong tier", both.filter(~same), *words)
             if value:
                 scale = _EFI_DEFICITS if score == "efi" else 1
@@ -508,14 +478,12 @@ class _Score:
                 self._tell(pathway, "wrong tier", beside, *told)
 
     def _compare_reasons(self, pathway: str, rows: pl.DataFrame, run: _Run) -> None:
-        who = ("row", "org_code", "source_patient_id", "all_faults")
-        given = run.reasons.filter(pl.col("pathway") == pathway).join(
-            rows.select("patient_key", "row"), on="patient_key"
-        )
+        people = rows.select("patient_key", "row")
+        given = run.reasons.filter(pl.col("pathway") == pathway).join(people, on="patient_key")
         own = _exploded(rows.select("row", facts=f"{pathway}_facts"))
         theirs = (
             run.values.filter(pl.col("variable").is_in(self._about["facts"][pathway]))
-            .join(rows.select("patient_key", "row"), on="patient_key")
+            .join(people, on="patient_key")
             .select("row", "variable", pl.col("value").round(6).alias("run_value"), pl.col("date").alias("run_date"))
         )
         both = own.join(theirs, on=["row", "variable"], how="full", coalesce=True)
@@ -523,7 +491,7 @@ class _Score:
         wrong = (
             both.filter(~same)
             .join(given.select("row", "variable", is_given=pl.lit(True)).unique(), on=["row", "variable"], how="left")
-            .join(rows.select(who), on="row")
+            .join(rows.select(_WHO), on="row")
             .sort("row", "variable")
         )
         words = pl.col("variable") + " " + _fact("value", "date"), _fact("run_value", "run_date")
@@ -577,6 +545,11 @@ def _route(decision: str, clinic: str, rule: str) -> pl.Expr:
     """Write what is proposed, where and by which rule."""
     where = pl.when(pl.col(clinic).is_not_null()).then(pl.lit(" ") + pl.col(clinic)).otherwise(pl.lit(""))
     return pl.col(decision) + where + " by " + pl.col(rule)
+
+
+def _graded(score: str, tier: str, left_open: str) -> pl.Expr:
+    either = [pl.col(name).fill_null("none") for name in (tier, left_open)]
+    return pl.format("{} {} ({} open)", pl.lit(score), *either)
 
 
 def _figure(value: pl.Expr) -> pl.Expr:

@@ -254,7 +254,7 @@ DEFICITS: dict[str, tuple[float, tuple[Concept, ...]]] = {
     "parkinsonism_tremor": (0.3, _concepts(("49049000", "Parkinson's disease"), ("26079004", "Tremor"))),
     "peptic_ulcer": (0.3, _concepts(("13200003", "Peptic ulcer"), ("397825006", "Gastric ulcer"))),
     "peripheral_vascular_disease": (
-        0.5,
+        0.14,
         _concepts(("400047006", "Peripheral vascular disease"), ("399957001", "Peripheral arterial occlusive disease")),
     ),
     "polypharmacy": (2.2, ()),  # Not a code: five or more different medicines in a year.

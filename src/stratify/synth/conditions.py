@@ -496,7 +496,7 @@ def _risk(
     day = county.cutoff_days[0]
     age, frailty = people.age_on(day), conditions.frailty_on(day)
     factor = (0.35 + 0.65 * vulnerability) * np.array((1.0, 0.6, 1.05, 1.6, 2.1))[frailty + 1]
-    gradient = np.interp(age, (0, 20, 50, 65, 85), (0.5, 0.9, 0.97, 0.6, 0.15))
+    gradient = np.interp(age, (0, 20, 50, 65, 85), (0.5, 0.85, 0.6, 0.12, -0.2))
     factor = factor * (1 + gradient * (people.poverty - 0.5))
     for name, more in (
         ("heart_failure", 1.5), ("type_2_diabetes", 1.2), ("cancer", 1.4), ("severe_mental_illness", 1.9),

@@ -158,7 +158,7 @@ def _make_practice(job: tuple[CountyOrder, int, Path, bool]) -> list[Mapping[str
             _write_part(_part(scratch, week, name, number), rows, layout.style_of(name), order.file_format)
         if with_truth:
             day = county.index_dates[week]
-            expected = truth.expectations(so_far, index_date=day, touches=touches)
+            expected = truth.expectations(so_far, index_date=day, touches=touched if facts.is_delta else touches)
             truth.write_part(scratch / "truth_parts", number, day, expected=expected, touches=touches)
         counts.append({table: written[table].height for table in TABLES})
     if with_truth:
@@ -248,16 +248,17 @@ def _join_csv(parts: Path, out: Path, style: FileStyle) -> WrittenFile:
         rows = _unique(parts, style.unique_key).collect()
         out.write_bytes(_as_bytes(rows, style, with_header=True))
         return _measured(out, rows.height)
-    count = 0
+    count, size, digest = 0, 0, hashlib.sha256()
     with out.open("wb") as joined:
-        for header in parts.glob("*.header"):
-            joined.write(header.read_bytes())
-        for part in sorted(parts.glob("*.csv")):
-            count += int(part.with_suffix(".rows").read_text(encoding="ascii"))
+        for part in (*parts.glob("*.header"), *sorted(parts.glob("*.csv"))):
+            if part.suffix == ".csv":
+                count += int(part.with_suffix(".rows").read_text(encoding="ascii"))
             with part.open("rb") as opened:
-                shutil.copyfileobj(opened, joined, _COPY_BYTES)
+                while chunk := opened.read(_COPY_BYTES):
+                    digest.update(chunk)
+                    size += joined.write(chunk)
             part.unlink()
-    return _measured(out, count)
+    return WrittenFile(out.name, count, size, digest.hexdigest())
 
 
 def _join_parquet(parts: Path, out: Path, style: FileStyle) -> WrittenFile:

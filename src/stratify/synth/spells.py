@@ -201,7 +201,7 @@ def _emergencies(
     kind = np.full(len(person), EMERGENCY, dtype=np.int64)
 
     severity = conditions.copd_severity[flares.person]
-    worse = rng.random(len(flares.person)) < 0.05 + 0.30 * severity
+    worse = rng.random(len(flares.person)) < 0.04 + 0.26 * severity
     person = np.concatenate([person, flares.person[worse]])
     day = np.concatenate([day, flares.day[worse]])
     kind = np.concatenate([kind, np.full(int(worse.sum()), COPD, dtype=np.int64)])
