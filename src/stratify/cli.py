@@ -237,7 +237,7 @@ def synth_score(
         plan = truth_score.read_plan(run)
         compared = truth_score.compare(run, truth, runs.identity_key(plan.settings, os.environ))
         typer.echo(truth_score.in_words(compared))
-    if compared.unexplained or (strict and compared.differences):
+    if compared.failures(strict=strict):
         raise typer.Exit(1)
 
 

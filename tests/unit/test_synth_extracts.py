@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+
 from stratify.errors import SettingsError
 from stratify.synth import chance
 from stratify.synth.columns import KNOWN, NEVER, REPLACES, days, ids, known, moments, picked

@@ -99,6 +99,12 @@ def test_up_to_800_000_nhs_numbers_are_different_valid_and_of_the_999_range():
     assert "9999999999" not in numbers
 
 
+@pytest.mark.parametrize("count", [800_001, 909_089, 909_090])
+def test_there_are_as_many_numbers_as_asked_for_around_the_end_of_the_999_range(count):
+    numbers = reserved_nhs_numbers(count, seed=3)
+    assert len(numbers) == numbers.n_unique() == count
+
+
 def test_more_people_get_further_numbers_that_were_never_issued():
     numbers = reserved_nhs_numbers(1_000_000, seed=3)
     assert numbers.n_unique() == 1_000_000

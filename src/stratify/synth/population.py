@@ -164,12 +164,12 @@ class People:
 def reserved_nhs_numbers(count: int, seed: int) -> pl.Series:
     """Give different valid NHS numbers that were never issued to anybody, in random order.
 
-    Up to 800,000 are all of the range 999 000 0000 to 999 999 9999; more come from 900 000 0000 to 998 999 9999.
+    Up to about 909,000 are all of the range 999 000 0000 to 999 999 9999; more come from 900 000 0000 to 998 999 9999.
     """
     rng = chance.generator(seed, chance.WHOLE_COUNTY, "nhs numbers")
     # Without 999 999 999(9), which systems write for "many matches".
     nines = _valid_numbers(np.arange(999_000_000, 999_999_999, dtype=np.int64))
-    if count > 800_000:
+    if count > len(nines):
         further = np.unique(rng.integers(900_000_000, 998_999_999, round((count - len(nines)) * 1.2) + 1_000))
         others = rng.permutation(_valid_numbers(further))[: count - len(nines)]
         nines = np.concatenate([nines, others])
