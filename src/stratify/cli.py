@@ -58,7 +58,7 @@ app.add_typer(synth_app, name="synth")
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings file (YAML), see docs/deploy.md.")]
 ExtractsOption = Annotated[Path | None, typer.Option("--extracts", help="Folder with the extract files.")]
 SourceOption = Annotated[
-    str | None, typer.Option("--source", help="Layout of the files: canonical, synthetic_county, synthea.")
+    str | None, typer.Option("--source", help="A source of docs/sources.md, or a declaration (.yaml).")
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder the outputs go to.")]
 DateOption = Annotated[
@@ -329,6 +329,30 @@ def schemas(
         from stratify.schemas import write_schemas
 
         typer.echo(write_schemas(folder, check_only=check_only))
+
+
+source_app = typer.Typer(cls=_QuickHelp, help="Layouts of extract files: which one a folder has.", no_args_is_help=True)
+app.add_typer(source_app, name="source")
+
+
+@source_app.command("check")
+def source_check(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with extract files as they came.")],
+    source: Annotated[
+        str | None, typer.Option("--source", help="Compare with this source alone, or with a declaration (.yaml).")
+    ] = None,
+) -> None:
+    """Say which source a folder looks like, which schema version, and what will not fit; no row is read.
+
+    Exit code 3 means that it does not fit one source.
+    """
+    with _faults_in_words():
+        from stratify.ingest.sources import check_source
+
+        report, is_fit = check_source(folder, source)
+        typer.echo(report)
+    if not is_fit:
+        raise typer.Exit(3)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """JSON Schemas of what people write and of what is exchanged, made from the models and contracts; none by hand.
 
-What people write (codelist manifest, variables, scores, pathways, examples, settings) comes from the pydantic models,
-what is exchanged (capacity, extract manifest, lists, offers, counts) from ``data_contracts/``, and the manifest of a
-run from the model here. Does not belong: checking anything against a schema; models and contracts do that themselves.
+What people write (codelist manifest, variables, scores, pathways, examples, settings, sources) comes from the pydantic
+models, what is exchanged (capacity, extract manifest, lists, offers, counts) from ``data_contracts/``, and the manifest
+of a run from the model here. Does not belong: checking anything against a schema; models and contracts do that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stratify import contracts
+from stratify.declarations import Declaration
 from stratify.errors import ContractError
 from stratify.privacy import PrivacyPolicy
 from stratify.rulebook import json_schemas
@@ -207,6 +208,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
         for name, schema in {
             **json_schemas(),
             "settings": settings,
+            "source": Declaration.model_json_schema(),
             "run_manifest": RunManifest.model_json_schema(),
         }.items()
     }

@@ -27,7 +27,7 @@ class Settings(BaseModel):
 
     Attributes:
         extracts: Folder the extract files are in.
-        source: Layout of those files, for example ``canonical``.
+        source: Layout of those files, for example ``canonical``, or a declaration of one's own (a ``.yaml`` file).
         out: Folder the outputs go to.
         index_date: The day the run describes; windows end the day before.
         privacy: Purpose and opt-out policy.
@@ -81,6 +81,8 @@ def load_settings(
         for name in ("extracts", "out", "clinical"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
+        if isinstance(found.get("source"), str) and found["source"].endswith(".yaml"):
+            found["source"] = os.path.normpath(folder / found["source"])
     for name in _FROM_ENVIRONMENT:
         if environment.get(f"STRATIFY_{name.upper()}"):
             found[name] = environment[f"STRATIFY_{name.upper()}"]

@@ -17,14 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, TYPE_CHECKING, Literal, cast
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from stratify import contracts
 from stratify.errors import ExtractError, StratifyError, combine
-from stratify.ingest.sources import Source
+
+if TYPE_CHECKING:
+    from stratify.ingest.sources import Source  # whose readers use this module
 
 MANIFEST = "manifest.csv"
 ORIGIN_COLUMNS = ("source_file_name", "source_line")
@@ -83,8 +85,8 @@ class InputFile(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Declared:
-    """What the manifest says of a file."""
+class Declared:
+    """What ``manifest.csv`` says of a file."""
 
     table: str
     row_count: int
@@ -95,7 +97,7 @@ class _Declared:
 
 
 @dataclass
-class _Scan:
+class Scan:
     """What one pass over the bytes of a text file tells."""
 
     line_feeds: int = 0
@@ -130,12 +132,13 @@ def inspect_files(folder: Path, source: Source) -> list[InputFile]:
         )
     faults: list[StratifyError] = []
     present = {each.name: each for each in sorted(folder.iterdir()) if not each.name.startswith(".")}
-    declared = _read_manifest(present.pop(MANIFEST, None), source, faults)
+    present.pop(MANIFEST, None)
+    declared = read_manifest(folder / MANIFEST, faults, is_needed=source.needs_manifest)
     if faults:  # without what was promised, everything that came would look wrong
         raise combine(faults)
     files = []
     for name, path in present.items():
-        table = declared[name].table if declared and name in declared else _table_of(name)
+        table = declared[name].table if declared and name in declared else table_of_name(name)
         if not path.is_file() or table is None or (declared is not None and name not in declared):
             expected = f"only files that {MANIFEST} names" if declared is not None else "files named after their table"
             faults.append(_fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
@@ -162,17 +165,22 @@ def _fault(where: str, expected: str, found: str, action: str) -> ExtractError:
 # The set
 
 
+def needed_tables(source: Source) -> list[str]:
+    """Give the landing tables without which a set of this source is not whole."""
+    absent = {*source.not_supplied, *source.may_lack}
+    return [table for table in (*_ALWAYS_NEEDED, *_NEEDED_IF_SUPPLIED) if table not in absent]
+
+
 def _check_set(
     files: list[InputFile],
     present: dict[str, Path],
-    declared: dict[str, _Declared] | None,
+    declared: dict[str, Declared] | None,
     source: Source,
     faults: list[StratifyError],
 ) -> None:
-    absent = {*source.not_supplied, *source.may_lack}
-    needed = [table for table in (*_ALWAYS_NEEDED, *_NEEDED_IF_SUPPLIED) if table not in absent]
+    needed = needed_tables(source)
     # A file that is there but broken has its own message: it is not missing as well.
-    there = {declared[name].table if declared and name in declared else _table_of(name) for name in present}
+    there = {declared[name].table if declared and name in declared else table_of_name(name) for name in present}
     named_tables = {each.table for each in (declared or {}).values()}
     for table in needed:
         if table not in there | named_tables:
@@ -184,7 +192,7 @@ def _check_set(
             faults.append(_fault(file.file_name, "each content once", f"the same content as {twin}", _ASK_SET))
 
 
-def _table_of(name: str) -> str | None:
+def table_of_name(name: str) -> str | None:
     """Give the landing table a file is named after: ``gp_event.csv``, ``gp_event_2026-01-05.csv.gz``."""
     suffix = _suffix(name)
     if suffix is None:
@@ -205,10 +213,10 @@ def _suffix(name: str) -> str | None:
     return next((suffix for suffix in sorted(_SUFFIXES, key=len, reverse=True) if name.endswith(suffix)), None)
 
 
-def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError]) -> dict[str, _Declared] | None:
-    """Read what is declared, by file name; None where there is no manifest and none is needed."""
-    if path is None:
-        if source.needs_manifest:
+def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -> dict[str, Declared] | None:
+    """Read what is declared, by file name, and add what is wrong; None where there is no manifest."""
+    if not path.exists():
+        if is_needed:
             faults.append(
                 _fault(MANIFEST, "a manifest naming every file with its rows, bytes and SHA-256", "none", _ASK_SET)
             )
@@ -223,7 +231,7 @@ def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError
     if lacking:
         faults.append(_fault(MANIFEST, f"the columns {', '.join(needed)}", f"no {', '.join(lacking)}", _ASK_SET))
         return {}
-    declared: dict[str, _Declared] = {}
+    declared: dict[str, Declared] = {}
     wrong = []
     for number, row in enumerate(csv.DictReader(lines), 2):
         entry = _declaration(row)
@@ -257,7 +265,7 @@ def _read_manifest(path: Path | None, source: Source, faults: list[StratifyError
     return declared
 
 
-def _declaration(row: dict[str, str]) -> _Declared | None:
+def _declaration(row: dict[str, str]) -> Declared | None:
     # Columns of later editions may be missing from the header, or a line may end before them: both mean empty.
     table, sha256, period_to, is_delta, period_from = (
         (row.get(name) or "").strip() for name in ("table_name", "sha256", "period_to", "is_delta", "period_from")
@@ -273,13 +281,13 @@ def _declaration(row: dict[str, str]) -> _Declared | None:
         rows, size = int(row["row_count"]), int(row["byte_count"])
     except (KeyError, TypeError, ValueError):
         return None
-    return _Declared(table, rows, size, sha256.lower(), last, is_delta.lower() == "true")
+    return Declared(table, rows, size, sha256.lower(), last, is_delta.lower() == "true")
 
 
 # One file
 
 
-def _inspect(path: Path, table: str, declared: _Declared | None, faults: list[StratifyError]) -> InputFile | None:
+def _inspect(path: Path, table: str, declared: Declared | None, faults: list[StratifyError]) -> InputFile | None:
     """Check one file; add its faults and give None where it has any."""
     suffix = _suffix(path.name)
     if suffix is None:
@@ -323,12 +331,12 @@ def _inspect(path: Path, table: str, declared: _Declared | None, faults: list[St
 
 
 def _inspect_text(
-    path: Path, table: str, declared: _Declared | None, found: list[ExtractError], *, is_zipped: bool
+    path: Path, table: str, declared: Declared | None, found: list[ExtractError], *, is_zipped: bool
 ) -> tuple[tuple[str, ...], int | None]:
     scan = None
     try:
         with gzip.open(path) if is_zipped else path.open("rb") as stream:
-            scan = _scan(cast(IO[bytes], stream))
+            scan = scan_text(cast(IO[bytes], stream))
     except (OSError, EOFError, zlib.error):
         pass  # the fault is added below, outside, so that nothing of the file is chained to it
     if scan is None:
@@ -347,20 +355,7 @@ def _inspect_text(
             )
         )
         return (), None
-    if scan.nul_line is not None:
-        found.append(_fault(path.name, "text", f"a NUL byte on line {scan.nul_line}", _ASK_FILE))
-    if scan.last_byte != ord("\n"):
-        found.append(_fault(path.name, "a line end after the last line", "none: the file is cut off", _ASK_FILE))
-    if scan.carriage_returns and (scan.pairs != scan.carriage_returns or scan.pairs != scan.line_feeds):
-        found.append(
-            _fault(
-                path.name,
-                "lines that all end in LF, or all in CRLF",
-                f"{scan.line_feeds - scan.pairs} in LF, {scan.pairs} in CRLF, "
-                f"{scan.carriage_returns - scan.pairs} lone CR",
-                _ASK_FILE,
-            )
-        )
+    found.extend(faults_of_text(path.name, scan))
     header = _split_header(scan.first_line)
     _check_header(path.name, table, header, scan.first_line, found)
     if scan.line_feeds < 2 and not (declared and declared.row_count == 0) and not found:
@@ -406,10 +401,30 @@ def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple
     return header, int(row_count)
 
 
-def _scan(stream: IO[bytes]) -> _Scan:
-    """Go once over the bytes of a text: lines, line ends, NUL bytes, UTF-8."""
-    scan = _Scan()
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def faults_of_text(file_name: str, scan: Scan) -> list[ExtractError]:
+    """Give what is wrong with the lines of a text: NUL bytes, a last line without an end, line ends of two kinds."""
+    found = []
+    if scan.nul_line is not None:
+        found.append(_fault(file_name, "text", f"a NUL byte on line {scan.nul_line}", _ASK_FILE))
+    if scan.last_byte != ord("\n"):
+        found.append(_fault(file_name, "a line end after the last line", "none: the file is cut off", _ASK_FILE))
+    if scan.carriage_returns and (scan.pairs != scan.carriage_returns or scan.pairs != scan.line_feeds):
+        found.append(
+            _fault(
+                file_name,
+                "lines that all end in LF, or all in CRLF",
+                f"{scan.line_feeds - scan.pairs} in LF, {scan.pairs} in CRLF, "
+                f"{scan.carriage_returns - scan.pairs} lone CR",
+                _ASK_FILE,
+            )
+        )
+    return found
+
+
+def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
+    """Go once over the bytes of a text: lines, line ends, NUL bytes, encoding."""
+    scan = Scan()
+    decoder = codecs.getincrementaldecoder(encoding)()
     ended_in_return = False
     head = b""
     for chunk in _chunks(stream):

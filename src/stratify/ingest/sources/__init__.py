@@ -1,18 +1,24 @@
 """The sources an extract can come from, and what each can never supply.
 
-Belongs here: one entry per source. A source whose files have another layout gets a module of its own in this folder
-with ``prepare(folder, scratch) -> folder``, named in its entry as ``read``: it writes the canonical landing tables as
-Parquet into ``scratch``, each with the extra columns ``source_file_name`` and ``source_line``, so that ``explain`` can
-point at the original file and row. Does not belong: checks of files and rows, which are the same for every source.
+Belongs here: one entry per source. A source whose files have another layout is a declaration, a YAML file in this
+folder or a site's own (``stratify.declarations`` says what may stand in it, docs/sources.md how to write one); its
+files become the canonical landing tables as Parquet, each row with ``source_file_name`` and ``source_line``, so that
+``explain`` can point at the original file and row. Synthea, older than this language, is read by a module. Does not
+belong: checks of rows, which are the same for every source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
-from stratify.ingest.sources import synthea
+from stratify.declarations import Declaration
+from stratify.errors import SettingsError
+from stratify.ingest.sources import recognising, synthea
+from stratify.ingest.sources.loading import ENDING, Loaded, load_declaration, our_declarations
+from stratify.ingest.sources.reading import read_declared
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Source:
 
     ``needs_manifest``: every file must be named in ``manifest.csv``. ``not_supplied``: landing tables it never has.
     ``may_lack``: tables it has only at times. ``read``: turns its files into the canonical layout; None where they
-    have it already.
+    have it already. ``declaration``: what its files look like, where a declaration says so.
     """
 
     name: str
@@ -31,9 +37,10 @@ class Source:
     not_supplied: tuple[str, ...] = ()
     may_lack: tuple[str, ...] = ()
     read: Callable[[Path, Path], Path] | None = None
+    declaration: Declaration | None = None
 
 
-_ALL = (
+_OTHERS = (
     Source(
         name="canonical",
         is_synthetic=False,
@@ -58,4 +65,76 @@ _ALL = (
     ),
 )
 
-SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
+
+class _Sources(Mapping[str, Source]):
+    """Every source by name; the path of a declaration file gives the source it declares."""
+
+    def __init__(self) -> None:
+        self._others = {source.name: source for source in _OTHERS}
+        self._paths = {path.name.removesuffix(ENDING): path for path in our_declarations()}
+
+    def __getitem__(self, name: str) -> Source:
+        if name in self._others:
+            return self._others[name]
+        if name in self._paths:
+            return _ours(self._paths[name])
+        if name.endswith(ENDING):
+            return _declared(load_declaration(Path(name)))
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._others or name in self._paths or (isinstance(name, str) and name.endswith(ENDING))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted((*self._others, *self._paths)))
+
+    def __len__(self) -> int:
+        return len(self._others) + len(self._paths)
+
+
+def _declared(loaded: Loaded) -> Source:
+    declaration = loaded.declaration
+    return Source(
+        name=declaration.name,
+        is_synthetic=declaration.is_synthetic,
+        needs_manifest=False,
+        description=declaration.description,
+        not_supplied=declaration.not_supplied,
+        may_lack=declaration.may_lack,
+        read=partial(read_declared, loaded=loaded, source_name=declaration.name),
+        declaration=declaration,
+    )
+
+
+@cache
+def _ours(path: Path) -> Source:
+    return _declared(load_declaration(path))
+
+
+SOURCES: Mapping[str, Source] = _Sources()
+"""Every source by name, or by the path of a declaration (``.yaml``)."""
+
+
+def check_source(folder: Path, name: str | None = None) -> tuple[str, bool]:
+    """Say which source a folder looks like, and what will not fit; no row is read and no value shown.
+
+    Args:
+        folder: The files as they came.
+        name: A source, or the path of a declaration, to compare with alone; None for all that come with stratify.
+
+    Returns:
+        What to show, and whether the folder fits one source.
+
+    Raises:
+        ExtractError: there is no such folder.
+        SettingsError: there is no source of that name, or its declaration is wrong.
+    """
+    if name is not None and name not in SOURCES:
+        raise SettingsError(
+            "source",
+            expected=f"one of {', '.join(SOURCES)}, or the path of a declaration ({ENDING})",
+            found="another name",
+            action="Correct --source.",
+        )
+    chosen = SOURCES if name is None else {SOURCES[name].name: SOURCES[name]}
+    return recognising.check_folder(folder, chosen)

@@ -19,27 +19,21 @@ import gzip
 import io
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 
-from stratify import codes, contracts
+from stratify import codes
 from stratify.errors import ExtractError, StratifyError, combine
+from stratify.ingest.sources import stand_ins
 
 NOT_CARRIED = "not_carried.csv"
 """Written beside the landing folder, ``file,reason,rows``: what has no place in a landing table, and absent files."""
 
 PRACTICE_CODE = "X00001"
-STAND_IN_FILE = "(stand-in of the synthea source)"
-CLINICS = ("copd_clinic", "frailty_clinic", "care_home_round", "palliative_review")
-"""Clinics of the pathways that come with stratify; each gets a stand-in session a week, of one stand-in role."""
-
-_FIRST_SESSION, _LAST_SESSION = date(2010, 1, 4), date(2039, 12, 26)
-"""Every Monday from the first to the last: the source does not know the index date of the run."""
-_ROLE, _SLOTS, _MINUTES = "stand_in_team", "10", "20"
+CLINICS = stand_ins.CLINICS
 
 _NUMBER = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _ORIGIN = ("source_file_name", "source_line")
@@ -148,15 +142,40 @@ def read(folder: Path, scratch: Path) -> Path:
     landing = scratch / "landing"
     shutil.rmtree(landing, ignore_errors=True)
     landing.mkdir(parents=True)
-    tables = _stand_ins()
+    tables: dict[str, list[pl.DataFrame]]
+    tables = {table: [frame] for table, frame in stand_ins.frames(PRACTICE_CODE, "synthea").items()}
     for file in files:
         for table, frame in _carry(file):
             tables.setdefault(table, []).append(frame)
     for table, frames in tables.items():
-        _write(landing, table, frames)
+        stand_ins.write_table(landing, table, frames)
     left = [(name, reason, count) for name, account in accounts.items() for reason, count in account.items()]
     pl.DataFrame(left, schema=["file", "reason", "rows"], orient="row").write_csv(scratch / NOT_CARRIED)
     return landing
+
+
+def known_names(names: list[str]) -> tuple[list[str], list[str]]:
+    """Part file names into those of Synthea files and others."""
+    known = [name for name in names if name.removesuffix(".gz").removesuffix(".csv") in _LAYOUTS and ".csv" in name]
+    return known, [name for name in names if name not in known]
+
+
+def header_faults(folder: Path) -> list[str]:
+    """Give what is wrong with the files of a folder as a set, and with their headers; no row is read."""
+    faults: list[StratifyError] = []
+    try:
+        found = _find(folder)
+    except StratifyError as fault:
+        return [str(fault)]
+    for layout in _LAYOUTS.values():
+        if layout.name in found and layout.table:
+            path = found[layout.name]
+            try:
+                first = next(_chunks(path), b"").removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+                _wanted_columns(path.name, layout, first.decode("utf-8", errors="replace").rstrip("\r"))
+            except ExtractError as fault:
+                faults.append(fault)
+    return [str(fault) for fault in faults]
 
 
 # Reading
@@ -421,57 +440,3 @@ def _medications(rows: pl.DataFrame, layout: _Layout) -> pl.DataFrame:
         pl.when(pl.col("CODE").is_not_null()).then(pl.lit(layout.system)).alias("original_system"),
         *_ORIGIN,
     )
-
-
-# Stand-ins and writing
-
-
-def _stand_ins() -> dict[str, list[pl.DataFrame]]:
-    """Give the practice and the clinic sessions that Synthea has not, marked in every name."""
-    practice = {
-        "practice_code": PRACTICE_CODE,
-        "practice_name": "SYNTHEA STAND-IN PRACTICE (not real)",
-        "pcn_code": "U99999",
-        "pcn_name": "SYNTHEA STAND-IN NETWORK (not real)",
-        "icb_code": "XXX",
-        "valid_from": "1905-01-01",
-    }
-    weeks = (_LAST_SESSION - _FIRST_SESSION).days // 7 + 1
-    sessions = [
-        {
-            "clinic_id": clinic,
-            "practice_code": PRACTICE_CODE,
-            "clinic_date": (_FIRST_SESSION + timedelta(weeks=week)).isoformat(),
-            "role": _ROLE,
-            "slots": _SLOTS,
-            "minutes_per_slot": _MINUTES,
-            "venue": "SYNTHEA STAND-IN CLINIC (not real)",
-        }
-        for week in range(weeks)
-        for clinic in CLINICS
-    ]
-    return {
-        table: [
-            pl.DataFrame(rows)
-            .with_row_index("source_line", offset=1)
-            .with_columns(pl.lit(STAND_IN_FILE).alias("source_file_name"))
-        ]
-        for table, rows in (("practice", [practice]), ("clinic_capacity", sessions))
-    }
-
-
-def _write(landing: Path, table: str, frames: Sequence[pl.DataFrame]) -> None:
-    """Write a landing table with exactly the columns of its contract, as text, and where each row came from."""
-    names = contracts.load(f"landing.{table}").column_names
-    shaped = [
-        frame.select(
-            *(
-                (pl.col(name).cast(pl.String) if name in frame.columns else pl.lit(None, dtype=pl.String).alias(name))
-                for name in names
-            ),
-            pl.col("source_file_name"),
-            pl.col("source_line").cast(pl.Int64),
-        )
-        for frame in frames
-    ]
-    pl.concat(shaped).write_parquet(landing / f"{table}.parquet")

@@ -1,0 +1,127 @@
+"""One invented county as canonical, EMIS-style and SystmOne-style files: the same people on the same lists."""
+
+import hashlib
+from datetime import date, timedelta
+
+import polars as pl
+import pytest
+
+from stratify.synth.layouts import LAYOUTS
+from whole_runs import counted_plainly, refusal, sheet, stratify, workbooks, working_store
+
+INDEX_DATE = date(2026, 11, 2)
+SOURCES = {"canonical": "synthetic_county", "emis": "synthetic_county_emis", "systmone": "synthetic_county_systmone"}
+LOST = {
+    "Row reference": "made of the run's id",
+    "Language": "neither layout has a language but English, or whether an interpreter is needed",
+    "Format needed": "nor formats",
+    "Prefers contact by": "nor how somebody wants to be reached",
+    "Usual GP": "a GUID in one, not sent in the other",
+}
+"""Columns of the lists that hold what a layout cannot carry, as its docstring says."""
+
+
+def without_bnf_codes(folder):
+    """Take the BNF codes out of a canonical set: no supplier sends them, and what medicines count depends on them."""
+    issues = pl.read_csv(folder / "gp_medication.csv", infer_schema=False)
+    assert issues["bnf_code"].count()
+    issues.with_columns(bnf_code=pl.lit(None, dtype=pl.String)).write_csv(folder / "gp_medication.csv")
+    content = (folder / "gp_medication.csv").read_bytes()
+    manifest = pl.read_csv(folder / "manifest.csv", infer_schema=False)
+    is_it = pl.col("table_name") == "gp_medication"
+    manifest.with_columns(
+        byte_count=pl.when(is_it).then(pl.lit(str(len(content)))).otherwise("byte_count"),
+        sha256=pl.when(is_it).then(pl.lit(hashlib.sha256(content).hexdigest())).otherwise("sha256"),
+    ).write_csv(folder / "manifest.csv")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One clean county of 1,200 people in each layout, run with the source of that layout."""
+    folder = tmp_path_factory.mktemp("layouts")
+    with counted_plainly():
+        for layout, source in SOURCES.items():
+            order = ("--people", "1200", "--practices", "2", "--seed", "8", "--clean", "--workers", "1")
+            made = stratify("synth", "--out", folder / layout, *order, "--layout", layout)
+            assert made.exit_code == 0, made.output
+            if layout == "canonical":
+                without_bnf_codes(folder / layout)
+            out = folder / f"out_{layout}"
+            done = stratify(
+                "run", "--source", source, "--extracts", folder / layout, "--out", out, "--index-date", INDEX_DATE
+            )
+            assert done.exit_code == 0, done.output
+    return folder
+
+
+def lists(out):
+    """Give every row of every list, without the columns that a layout cannot fill."""
+    return {
+        (path.relative_to(out).as_posix(), name): sorted(
+            tuple((heading, str(value)) for heading, value in row.items() if heading not in LOST)
+            for row in sheet(path, name)
+        )
+        for path in workbooks(out / "published")
+        for name in ("List", "Waiting", "Not listed and why")
+    }
+
+
+def conclusions(out, scratch):
+    with working_store(out, scratch) as store:
+        return store.rows(
+            "SELECT p.patient_key, pathway, decision, reason, d.rule_id FROM derived.pathway_decision AS d "
+            "JOIN core.person AS p USING (patient_key) WHERE is_hospital_linked ORDER BY ALL"
+        )
+
+
+@pytest.mark.parametrize("layout", ["emis", "systmone"])
+def test_everybody_with_a_number_has_the_same_decisions_in_every_layout(runs, tmp_path, layout):
+    canonical = conclusions(runs / "out_canonical", tmp_path / "a")
+    assert len(canonical) > 200
+    assert conclusions(runs / f"out_{layout}", tmp_path / "b") == canonical
+
+
+@pytest.mark.parametrize("layout", ["emis", "systmone"])
+def test_the_same_people_are_on_the_same_lists_in_every_layout(runs, layout):
+    canonical = lists(runs / "out_canonical")
+    assert sum(len(rows) for (_, name), rows in canonical.items() if name == "List") > 10
+    assert lists(runs / f"out_{layout}") == canonical
+
+
+@pytest.mark.parametrize("layout", ["emis", "systmone"])
+def test_the_run_accounts_for_every_row_by_the_suppliers_own_files(runs, tmp_path, layout):
+    kind = {"emis": "CareRecord_Observation", "systmone": "SRCode"}[layout]
+    with working_store(runs / "out_canonical", tmp_path / "a") as store:
+        wanted = store.scalar(
+            "SELECT sum(received_count)::BIGINT FROM audit.source_file "
+            "WHERE table_name IN ('gp_event', 'gp_observation')"
+        )
+    with working_store(runs / f"out_{layout}", tmp_path / "b") as store:
+        rows = store.rows(
+            "SELECT table_name, received_count, loaded_count + rejected_count, period_to FROM audit.source_file "
+            f"WHERE file_name LIKE '%{kind}%' ORDER BY ALL"
+        )
+    assert [table for table, *_ in rows] == ["gp_event", "gp_observation"]
+    assert all(received == accounted for _, received, accounted, _ in rows)
+    assert {until for *_, until in rows} == {INDEX_DATE - timedelta(days=1)}
+    assert sum(received for _, received, *_ in rows) == wanted
+
+
+@pytest.mark.parametrize("layout", ["emis", "systmone"])
+def test_source_check_knows_the_layout(runs, layout):
+    done = stratify("source", "check", runs / layout)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(f"This folder looks like source {layout}: ")
+
+
+@pytest.mark.parametrize("layout", ["emis", "systmone"])
+def test_a_weekly_delta_of_the_county_is_refused(tmp_path, layout):
+    order = ("--people", "400", "--practices", "1", "--clean", "--weeks", "1", "--workers", "1")
+    assert stratify("synth", "--out", tmp_path / "county", *order, "--layout", layout).exit_code == 0
+    week = sorted(path for path in (tmp_path / "county").iterdir() if path.is_dir())[-1]
+    done = stratify("run", "--source", SOURCES[layout], "--extracts", week, "--out", tmp_path / "out")
+    assert "deltas are not loaded yet" in refusal(done, 3)
+
+
+def test_layouts_are_those_of_the_county():
+    assert set(SOURCES) == set(LAYOUTS)
