@@ -262,13 +262,18 @@ def synth_trial(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", metavar="ID", help="Only this fault; all when not given.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; as many as there are processors when not given.")
+    ] = None,
 ) -> None:
     """Plant each fault alone in a county, run the county, and report what the run did about it."""
     with _faults_in_words():
         from stratify import fault_trial
 
         with _progress() as tell:
-            trials = fault_trial.try_faults(fault or None, people=people, seed=seed, tell=tell)
+            trials = fault_trial.try_faults(
+                fault or None, people=people, seed=seed, workers=workers or os.cpu_count() or 1, tell=tell
+            )
         out.write_text(fault_trial.report(trials, people=people, seed=seed), encoding="utf-8", newline="")
         typer.echo(fault_trial.in_words(trials))
 

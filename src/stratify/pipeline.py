@@ -85,6 +85,13 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             source=plan.source,
         )
         steps = [("core", name, count) for name, count in sorted(counts.items())] + _not_carried(plan)
+        steps += [
+            (_PASSED_OVER, f"{each.shown_name}: {each.passed_over}", each.row_count)
+            for each in plan.files
+            if each.passed_over and not each.is_earlier
+        ]
+        steps += [(step, measure, count) for step, measure, count in store.rows(_SHORT_PRACTICES)]
+        steps += [(_HELD, f"{table}: {age}", count) for table, age, count in store.rows(_HELD_ROWS, [cutoff])]
         steps += [(_UNUSABLE, f"{name}: {status}", count) for name, status, count in store.rows(_UNUSABLE_VALUES)]
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
@@ -97,6 +104,20 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     return Receipt(stage="validate", counts=counts)
 
 
+_PASSED_OVER = "file passed over"
+_SLICE_LEFT_OUT, _SLICE_SMALL = "practice part not read", "practice sent less"
+_SHORT_PRACTICES = f"""
+SELECT CASE WHEN is_red THEN '{_SLICE_LEFT_OUT}' ELSE '{_SLICE_SMALL}' END,
+    practice_code || ' in ' || extract || ', of ' || expected || ' expected', received
+FROM landing.short_practice ORDER BY ALL
+"""
+_HELD = "row held for its patient"
+_HELD_ROWS = """
+SELECT table_name, CASE WHEN period_to + 30 < $1 THEN 'for more than 30 days, given up' ELSE 'up to 30 days' END,
+    count(DISTINCT (source_file_id, source_row))
+FROM audit.rejected_row JOIN audit.source_file USING (source_file_id, table_name)
+WHERE rule_id LIKE '%-87-orphan' GROUP BY ALL ORDER BY ALL
+"""
 _UNUSABLE = "value not used"
 _UNUSABLE_VALUES = """
 SELECT measurement, replace(value_status, '_', ' '), count(*) FROM core.gp_observation
@@ -106,25 +127,35 @@ WHERE measurement IS NOT NULL AND value_status NOT IN ('ok', 'no_value') GROUP B
 
 def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
     """Give what a source adapter had no place for, by file and reason."""
-    account = plan.restricted / "prepared" / "not_carried.csv"
-    if not account.is_file():
-        return []
-    rows = pl.read_csv(account, schema={"file": pl.String, "reason": pl.String, "rows": pl.Int64})
-    return [("not carried", f"{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
+    found = []
+    for account in sorted((plan.restricted / "prepared").rglob("not_carried.csv")):
+        within = account.parent.relative_to(plan.restricted / "prepared").as_posix()
+        rows = pl.read_csv(account, schema={"file": pl.String, "reason": pl.String, "rows": pl.Int64})
+        prefix = "" if within == "." else f"{within}/"
+        found += [("not carried", f"{prefix}{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
+    return found
 
 
 def _rejected_percent(store: Store, table: TableContract) -> float:
-    """Give the share of a landing table's rows that were set aside, whole or in a critical column, 0 to 100."""
+    """Give the share of a table's rows that rules set aside, whole or in a critical column: the worst set's, 0 to 100.
+
+    A set counts alone when it is large enough to tell a changed feed from a few bad rows; so do all together.
+    """
     critical = [column.name for column in table.columns if column.is_critical]
-    lost, received = store.rows(_REJECTED, [table.table, critical, table.table])[0]
-    return 100.0 * float(lost) / max(float(received), 1.0)
+    by_set = [(int(lost), int(received)) for lost, received in store.rows(_REJECTED, [table.table, critical])]
+    together = (sum(lost for lost, _ in by_set), sum(received for _, received in by_set))
+    alone = [(lost, received) for lost, received in by_set if received >= _FEWEST_TO_JUDGE_A_SET]
+    return max(100.0 * lost / max(received, 1) for lost, received in (together, *alone))
 
 
+_FEWEST_TO_JUDGE_A_SET = 1_000
 _REJECTED = """
-SELECT
-    (SELECT count(DISTINCT (source_file_id, source_row)) FROM audit.rejected_row
-     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))),
-    (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $3)
+WITH lost AS (
+    SELECT source_file_id, count(DISTINCT source_row) AS lost FROM audit.rejected_row
+    WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
+    AND NOT regexp_matches(rule_id, '-(84-slice|85-restricted|88-withdrawn|89-repeat)$') GROUP BY ALL)
+SELECT coalesce(sum(lost), 0)::BIGINT, sum(received_count)::BIGINT
+FROM audit.source_file LEFT JOIN lost USING (source_file_id) WHERE table_name = $1 GROUP BY extract ORDER BY extract
 """
 
 
@@ -536,6 +567,12 @@ def in_words(done: Summary) -> str:
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
     if values:
         lines.append(f"  values kept but not used: {', '.join(values)}")
+    for step in (_SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
+        lines += [
+            f"  {step}: {each['measure']} ({each['count']:,} rows)"
+            for each in manifest["steps"]
+            if each["step"] == step
+        ]
     unused = [each["measure"] for each in manifest["steps"] if each["step"] == _UNUSED]
     if unused:
         named = ", ".join(unused[:_MOST_NAMED]) + (" …" if len(unused) > _MOST_NAMED else "")

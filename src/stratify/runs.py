@@ -84,9 +84,9 @@ class Plan(BaseModel):
     def data_cutoffs(self) -> dict[str, date]:
         """The day each landing table that the run reads describes."""
         return {
-            each.table: each.period_to or self.settings.index_date
-            for each in sorted(self.files, key=lambda each: each.table)
-            if each.table not in ingest.OPTIONAL_TABLES
+            table: max(each.period_to or self.settings.index_date for each in self.files if each.table == table)
+            for table in sorted({each.table for each in self.files})
+            if table not in ingest.OPTIONAL_TABLES
         }
 
 
@@ -184,12 +184,13 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
     (build / "restricted").chmod(0o700)
     prepared = build / "restricted" / "prepared"
-    folder = ingest.prepare_files(settings.extracts, source, prepared)
-    files = tuple(ingest.inspect_files(folder, source))
+    known_by = settings.as_known_on or settings.index_date
+    files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by))
     code = _code_digest()
     identity = {
         "files": sorted(
-            [each.table, each.file_name, each.sha256, str(each.period_to), str(each.declared_count)] for each in files
+            [each.table, each.shown_name, each.sha256, str(each.period_to), str(each.declared_count), each.rank]
+            for each in files
         ),
         "rules": book.digest,
         "code": code,

@@ -19,17 +19,19 @@ from stratify import strict_yaml
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
 
-_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "clinical", "memory_limit", "threads")
+_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
 
 
 class Settings(BaseModel):
     """Settings of one weekly run.
 
     Attributes:
-        extracts: Folder the extract files are in.
+        extracts: Folder the extract files are in, or a folder for each set of them: a whole extract, then its changes.
         source: Layout of those files, for example ``canonical``, or a declaration of one's own (a ``.yaml`` file).
         out: Folder the outputs go to.
         index_date: The day the run describes; windows end the day before.
+        as_known_on: Last day that a set may describe; the index date when absent. A later day makes an old run again
+            from what is known by now.
         privacy: Purpose and opt-out policy.
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
@@ -44,6 +46,7 @@ class Settings(BaseModel):
     source: str
     out: Path
     index_date: date
+    as_known_on: date | None = None
     privacy: PrivacyPolicy
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"

@@ -121,7 +121,7 @@ _ALL = (
         "F10", "practice delivers far fewer rows", "reject_slice", 0.02, _GP,
         "Three in ten patients of the practice come, without a word. Nothing of its slice is meant; what is lost is "
         "not sent again.",
-        expects="refused", share_of="practices", needs_weeks=True,
+        share_of="practices", needs_weeks=True,
     ),
     _in_files(
         "F11", "whole column empty", "reject_file", "Every date of birth is gone; the manifest agrees.",
