@@ -300,3 +300,24 @@ def test_both_readings_of_a_table_agree_on_what_is_bad(tmp_path):
             one = account(store, table)
             assert (one.received_count, one.loaded_count, one.rejected_count) == expected
         assert COPD in str(store.rows("SELECT snomed_code FROM landing.gp_event"))
+
+
+@pytest.mark.parametrize(
+    ("count", "is_refused"), [pytest.param(19, False, id="too_few_to_tell"), pytest.param(20, True, id="twenty_rows")]
+)
+def test_a_file_whose_critical_column_is_empty_throughout_is_refused(tmp_path, count, is_refused):
+    rows = [event(f"e{number}", effective_date=None) for number in range(count)]
+    if not is_refused:
+        with landed(tmp_path, gp_event=rows):
+            return
+    with (
+        pytest.raises(ExtractError, match=r"gp_event\.csv: .*none in effective_date, in any of 20 rows"),
+        landed(tmp_path, gp_event=rows),
+    ):
+        pass
+
+
+def test_codes_of_a_source_s_own_stand_in_for_snomed_codes(tmp_path):
+    rows = [event(f"e{n}", snomed_code=None, original_code="H3", original_system="READ2") for n in range(25)]
+    with landed(tmp_path, gp_event=rows) as store:
+        assert store.scalar("SELECT count(*) FROM landing.gp_event") == 25

@@ -258,10 +258,14 @@ def _refuse_empty_columns(store: Store, file: InputFile) -> None:
     """
     if file.row_count < _FEWEST_FOR_A_COLUMN:
         return
-    critical = [column.name for column in contracts.load(f"landing.{file.table}").columns if column.is_critical]
+    contract = contracts.load(f"landing.{file.table}")
+    critical = [column.name for column in contract.columns if column.is_critical]
     if not critical:
         return
-    counts = store.rows(f"SELECT {', '.join(f'count("{name}")' for name in critical)} FROM {_STAGED}")[0]
+    # Sources without SNOMED CT or dm+d codes have their own instead.
+    own = ', "original_code"' if "original_code" in contract.column_names else ""
+    values = [f'coalesce("{name}"{own})' if name in ("snomed_code", "dmd_code") else f'"{name}"' for name in critical]
+    counts = store.rows(f"SELECT {', '.join(f'count({value})' for value in values)} FROM {_STAGED}")[0]
     empty = [name for name, count in zip(critical, counts, strict=True) if not count]
     if empty:
         raise _refused(
