@@ -175,11 +175,11 @@ def describe(book: RuleBook) -> str:
 
 
 _MEASUREMENTS = (
-    "Values in the GP record, brought to one unit before anything uses them. A comparator stays with its value: `<30` is "
-    "below 30 and not known against 25, `>90` is above 90; about 30 (`~30`) is never scored. Two values of one day that "
-    "differ, or of which one has a comparator, contradict each other: not known. A date known to the month or the year "
-    "only counts as its first day. A value dated before birth is never scored; what is dated more than 30 days after "
-    "death is left out."
+    "Values in the GP record, brought to one unit before anything uses them. A comparator stays with its value: `<30` "
+    "is below 30 and not known against 25, `>90` is above 90; about 30 (`~30`) is never scored. Two values of one day "
+    "that differ, or of which one has a comparator, contradict each other: not known. A date known to the month or the "
+    "year only counts as its first day. A value dated before birth is never scored; what is dated more than 30 days "
+    "after death is left out."
 )
 
 # ---------------------------------------------------------------------------------------------------- words and figures

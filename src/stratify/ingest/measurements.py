@@ -121,7 +121,7 @@ def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *
                     word IS NULL AND code_times IS NULL AND NOT coalesce(z.is_certain, true) AS is_inferred
                 FROM (SELECT *, CASE WHEN word IS NULL THEN {_size_of(sizes)} END AS size_number
                 FROM (SELECT t.*, c.* EXCLUDE (code, not_done),
-                    CASE WHEN NOT coalesce(list_contains(not_done, CAST(value_num AS DOUBLE) + shift), false)
+                    CASE WHEN NOT coalesce(list_contains(not_done, CAST(value_num AS DOUBLE)), false)
                          THEN CAST(value_num AS DOUBLE) END AS given
                 FROM (SELECT patient_key, source_file_id, source_row, {", ".join(typed)},
                         {lifespan.is_before_birth("gp_observation")} AS is_before_birth,
