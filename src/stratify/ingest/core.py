@@ -76,7 +76,7 @@ def build_core(
     measuring.build_observations(store, measurements, kept=_KEPT)
     _build_spells(store)
     is_hospital_supplied = "apc_episode" not in source.not_supplied
-    people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
+    counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
     _build_identity(store, key_version=privacy.key_fingerprint(key))
     for name in contracts.names("core"):
         counts[f"{name} rows"] = int(store.scalar(f"SELECT count(*) FROM {name}"))
