@@ -230,9 +230,10 @@ def _value(
     elif variable.take == "has":
         yield f"    {variable.label}: yes"
     else:
-        yield f"    {variable.label}: {in_figures(row['value'])}{unit}"
+        yield f"    {variable.label}: {in_figures(row['value'], row['bound'])}{unit}"
     for each in records[:MOST_RECORDS]:
-        figure = f" {in_figures(each['value'])}{unit}" if variable.is_latest and each["value"] is not None else ""
+        is_shown = variable.is_latest and each["value"] is not None
+        figure = f" {in_figures(each['value'], each['bound'])}{unit}" if is_shown else ""
         day = in_words(each["day"]) if each["day"] else "no date"
         yield f"      {day}{figure}, code {each['code']}: {_source(store, each['source_file_id'], each['source_row'])}"
     if len(records) > MOST_RECORDS:

@@ -80,7 +80,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             store,
             index_date=plan.settings.index_date,
             key=key,
-            measurements=book.resolved_measurements(),
+            measurements=book.resolved_measurements(score_inferred_units=plan.settings.score_inferred_units),
             privacy_policy=plan.settings.privacy,
             source=plan.source,
         )

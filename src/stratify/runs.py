@@ -198,6 +198,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "source": settings.source,
         "privacy": settings.privacy.model_dump(mode="json"),
         "printed": [settings.organisation, settings.contact],
+        "score_inferred_units": settings.score_inferred_units,
         "key": privacy.key_fingerprint(key),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

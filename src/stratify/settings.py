@@ -35,6 +35,7 @@ class Settings(BaseModel):
         privacy: Purpose and opt-out policy.
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
+        score_inferred_units: Score values whose unit nobody wrote and only their size tells; not unless you ask.
         clinical: Folder of clinical definitions; those that come with stratify when absent.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
@@ -50,6 +51,7 @@ class Settings(BaseModel):
     privacy: PrivacyPolicy
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
+    score_inferred_units: bool = False
     clinical: Path | None = None
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)

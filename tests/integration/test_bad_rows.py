@@ -245,6 +245,7 @@ def test_every_row_set_aside_is_named_by_rule_file_and_line(found, tables):
             ("GPO-08-future", file, fev1("future"), "effective_date", "value"),
             ("GPO-08-sentinel", file, fev1("sentinel"), "effective_date", "value"),
             ("GPO-08-type", file, fev1("no_date"), "effective_date", "value"),
+            ("GPO-81-date", file, fev1("no_date"), None, "row"),
             ("GPO-89-duplicate", file, fev1("twice_different"), None, "row"),
             ("GPO-89-duplicate", file, fev1("twice_different", last=True), None, "row"),
             ("GPO-89-repeat", file, fev1("twice_the_same", last=True), None, "row"),
@@ -258,7 +259,7 @@ def test_every_row_set_aside_is_named_by_rule_file_and_line(found, tables):
         "SELECT received_count, loaded_count, rejected_count FROM audit.source_file WHERE table_name = 'gp_observation'"
     )
     received = len(tables["gp_observation"])
-    assert counts == [(received, received - 3, 3)]
+    assert counts == [(received, received - 4, 4)]
 
 
 def test_values_that_are_not_used_are_counted_by_reason_and_said(found):

@@ -240,6 +240,11 @@ def measurement(**changes):
                 "units": [(("%", "per cent", "% predicted"), 1.0, 0.0)],
                 "is_unit_required": False,
                 "not_done": (),
+                "code_units": {},
+                "written_bounds": {},
+                "sizes": (),
+                "is_inferred_scored": False,
+                "must_exceed": None,
             }
             | changes
         )

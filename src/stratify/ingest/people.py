@@ -32,12 +32,15 @@ _SAME_BIRTH_DAYS = 366
 """Two dates of birth further apart than this are two people's, or one is wrong."""
 
 
-def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) -> None:
+def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) -> dict[str, int]:
     """Fill ``core.person`` from the patient records and registrations of the people kept.
 
     Status, the first that holds: died (any source) · test_patient · registered, or practice_unknown where the practice
     is not in the reference on the day (current regular registration; of several the latest start, then the latest end,
     then the id) · temporary (another kind of current registration) · left (one that ended) · never_registered.
+
+    Returns:
+        How many people have several current regular registrations.
     """
     day = f"DATE '{index_date.isoformat()}'"
     _define_registrations(store, day)
@@ -96,8 +99,13 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
                     ON n.practice_code = r.practice_code))
         ) ORDER BY patient_key"""
     )
+    several = store.scalar(
+        "SELECT count(*) FROM (SELECT patient_key FROM landing.registration_period WHERE is_current AND is_regular "
+        "GROUP BY ALL HAVING count(*) > 1)"
+    )
     for table in ("record", "current_registration", "other_registration", "registration_period"):
         store.execute(f"DROP TABLE landing.{table}")
+    return {"people with several current registrations": int(several)}
 
 
 _FACTS = f"""SELECT patient_key,
