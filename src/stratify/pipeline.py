@@ -58,7 +58,12 @@ def land(plan: Plan, *, key: bytes) -> Receipt:
         (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
     with _attached(plan, "landing", "identity") as store:
         accounts = ingest.land(
-            store, list(plan.files), source=plan.source, index_date=plan.settings.index_date, key=key
+            store,
+            list(plan.files),
+            source=plan.source,
+            index_date=plan.settings.index_date,
+            key=key,
+            door=ingest.open_door(plan.settings.entry),
         )
         return Receipt(stage="land", counts=_row_counts(accounts))
 
@@ -123,7 +128,9 @@ def _rejected_percent(store: Store, table: TableContract) -> float:
 _REJECTED = """
 SELECT
     (SELECT count(DISTINCT (source_file_id, source_row)) FROM audit.rejected_row
-     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))),
+     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
+     -- stripped of identity because the law asks for it: no fault of the data
+     AND NOT ends_with(rule_id, '-85-restricted')),
     (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $3)
 """
 
@@ -239,8 +246,9 @@ def route(plan: Plan) -> Receipt:
 
 _PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
 _BALANCES = {
-    "rows received equal rows loaded plus rows set aside, in every file": """
-        SELECT count(*) FROM audit.source_file WHERE received_count <> loaded_count + rejected_count""",
+    "rows received equal rows loaded plus rows set aside plus rows that may not land, in every file": """
+        SELECT count(*) FROM audit.source_file
+        WHERE received_count <> loaded_count + rejected_count + restricted_count""",
     "every person has one row": """
         SELECT count(*) - count(DISTINCT patient_key) FROM core.person""",
     "every person has one wide row": """
@@ -367,6 +375,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
         "source": plan.settings.source,
         "not_supplied": list(plan.source.not_supplied),
         "privacy": plan.settings.privacy.model_dump(mode="json"),
+        "entry": ingest.open_door(plan.settings.entry).in_manifest(),
         "code_version": plan.code_version,
         "rules": {
             "digest": plan.rule_digest,
@@ -383,7 +392,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
 _COUNTED = {
     "inputs": """
         SELECT table_name, file_name, sha256, declared_count, received_count, loaded_count, rejected_count,
-            period_to::VARCHAR AS period_to
+            restricted_count, period_to::VARCHAR AS period_to
         FROM audit.source_file ORDER BY ALL""",
     "people": "SELECT person_status, count(*) AS people FROM core.person GROUP BY ALL ORDER BY ALL",
     "withheld": "SELECT surface, reason, people_count AS people FROM audit.withheld ORDER BY ALL",
@@ -426,6 +435,7 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
         "rows received": sum(each.received_count for each in accounts),
         "rows loaded": sum(each.loaded_count for each in accounts),
         "rows set aside": sum(each.rejected_count for each in accounts),
+        "rows that may not land": sum(each.restricted_count for each in accounts),
     }
 
 

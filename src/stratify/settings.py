@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify import strict_yaml
 from stratify.errors import SettingsError
-from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
+from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 
 _FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "clinical", "memory_limit", "threads")
 
@@ -31,6 +31,7 @@ class Settings(BaseModel):
         out: Folder the outputs go to.
         index_date: The day the run describes; windows end the day before.
         privacy: Purpose and opt-out policy.
+        entry: Which rows never land, and which NHS numbers are linked.
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
         clinical: Folder of clinical definitions; those that come with stratify when absent.
@@ -45,6 +46,7 @@ class Settings(BaseModel):
     out: Path
     index_date: date
     privacy: PrivacyPolicy
+    entry: EntryPolicy = EntryPolicy()
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
     clinical: Path | None = None
@@ -81,6 +83,9 @@ def load_settings(
         for name in ("extracts", "out", "clinical"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
+        entry = found.get("entry")
+        if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
+            found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}
         if isinstance(found.get("source"), str) and found["source"].endswith(".yaml"):
             found["source"] = os.path.normpath(folder / found["source"])
     for name in _FROM_ENVIRONMENT:

@@ -200,9 +200,9 @@ def test_doubts_of_identity_are_in_words(tmp_path):
     """Person 3's two dates of birth are 366 days apart, which is near enough; person 2's are 367."""
     twice = [("a", 1), ("b", 1), ("c", 2), ("d", 2), ("e", 3), ("f", 3)]
     changes = {
-        "b": {"sex": "M"},
-        "d": {"date_of_birth": "1951-06-03"},
-        "f": {"date_of_birth": "1951-06-02"},
+        "b": {"sex": "M", "org_code": "A10002"},
+        "d": {"date_of_birth": "1951-06-03", "org_code": "A10002"},
+        "f": {"date_of_birth": "1951-06-02", "org_code": "A10002"},
     }
     patients = [patient(name, nhs_number=nhs(number), **changes.get(name, {})) for name, number in twice]
     patients += [
@@ -213,7 +213,10 @@ def test_doubts_of_identity_are_in_words(tmp_path):
         patient("k", nhs_number=nhs(8), date_of_death="9999-12-31"),
     ]
     names = [each["source_patient_id"] for each in patients]
-    rows = [registration(name, start_date=f"20{place:02}-01-01") for place, name in enumerate(reversed(names), 1)]
+    rows = [
+        registration(name, org_code=changes.get(name, {}).get("org_code", "A10001"), start_date=f"20{place:02}-01-01")
+        for place, name in enumerate(reversed(names), 1)
+    ]
     with built(tmp_path, patient=patients, registration=rows, gp_event=[event(source_patient_id="a")]) as store:
         assert people(store, "identity_doubt") == {
             1: "two sexes for one NHS number",

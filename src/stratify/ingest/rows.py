@@ -11,13 +11,14 @@ import hashlib
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from stratify import contracts, privacy
 from stratify.errors import ExtractError, PrivacyError, RunError, StratifyError, combine
+from stratify.ingest import door as doors
 from stratify.ingest import identity
 from stratify.ingest.checks import (
     DUPLICATE,
@@ -32,11 +33,13 @@ from stratify.ingest.checks import (
     own_check,
     prefix,
 )
+from stratify.ingest.door import Door
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
 from stratify.ingest.sources import Source
 from stratify.store import Store, quoted
 
 LOAD_ORDER = (
+    "nhs_number_trace",
     "practice",
     "clinic_capacity",
     "patient",
@@ -50,18 +53,19 @@ LOAD_ORDER = (
     "death",
     "patient_flag",
     "opt_out",
-    *OPTIONAL_TABLES,
+    *(table for table in OPTIONAL_TABLES if table != "nhs_number_trace"),
 )
-"""Patients before the rows that belong to them."""
+"""What numbers were superseded before any row with one; patients before the rows that belong to them."""
 
 _STAGED = "landing.staged"
+_PLAIN_DOOR = Door()
 _BLANKS = " \t\u00a0"
 _ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
 
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of one file: ``received_count = loaded_count + rejected_count``."""
+    """What became of one file: ``received_count = loaded_count + rejected_count + restricted_count``."""
 
     source_file_id: str
     table: str
@@ -72,13 +76,17 @@ class FileAccount:
     received_count: int
     loaded_count: int
     rejected_count: int
+    restricted_count: int
     period_to: date
     unknown_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """One account to be: a whole file, or the rows of a prepared file that came from one original file."""
+    """One account to be: a whole file, or the rows of a prepared file that came from one original file.
+
+    ``restricted_count``: rows that may not land.
+    """
 
     source_file_id: str
     file: InputFile
@@ -86,10 +94,17 @@ class _Piece:
     received_count: int
     shape_count: int
     period_to: date
+    restricted_count: int = 0
 
 
 def land(
-    store: Store, files: Sequence[InputFile], *, source: Source, index_date: date, key: bytes
+    store: Store,
+    files: Sequence[InputFile],
+    *,
+    source: Source,
+    index_date: date,
+    key: bytes,
+    door: Door = _PLAIN_DOOR,
 ) -> list[FileAccount]:
     """Read files into ``landing.*`` and set aside what breaks the contracts.
 
@@ -99,6 +114,7 @@ def land(
         source: Where they come from.
         index_date: The day the run describes; the cut-off of files without a manifest.
         key: The identity key.
+        door: Rows that never land, and ranges of numbers that are linked.
 
     Returns:
         One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
@@ -107,7 +123,7 @@ def land(
     Raises:
         ExtractError: a file's lines and records do not agree; it is refused whole.
         PrivacyError: real numbers in a synthetic source, or a throwaway key for a real one.
-        RunError: rows received are not rows loaded plus rows rejected.
+        RunError: rows received are not rows loaded plus rows rejected plus rows that may not land.
     """
     if not source.is_synthetic and key == privacy.THROWAWAY_KEY:
         raise PrivacyError(
@@ -119,6 +135,7 @@ def land(
     store.define(contracts.load("audit.source_file"))
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
+    doors.define(store, door)
     refused: list[StratifyError] = []
     accounts: list[FileAccount] = []
     for table in LOAD_ORDER:
@@ -126,13 +143,15 @@ def land(
         pieces: list[_Piece] = []
         for file in sorted((each for each in files if each.table == table), key=lambda each: each.file_name):
             try:
-                pieces.extend(_land_file(store, file, source=source, index_date=index_date, key=key))
+                pieces.extend(_land_file(store, file, source=source, index_date=index_date, key=key, door=door))
             except ExtractError as fault:
                 refused.append(fault)
         if any(piece.received_count for piece in pieces):
             _mark_duplicates(store, table)
             if table == "patient":
                 identity.link_patients(store, key=key)
+            if table == "nhs_number_trace":
+                identity.follow_traces(store, source=source, key=key, file_name=table, ranges=door.ranges)
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
     if refused:
@@ -151,16 +170,21 @@ def _define(store: Store, table: str) -> None:
 # One file
 
 
-def _land_file(store: Store, file: InputFile, *, source: Source, index_date: date, key: bytes) -> list[_Piece]:
+def _land_file(
+    store: Store, file: InputFile, *, source: Source, index_date: date, key: bytes, door: Door
+) -> list[_Piece]:
     contract = contracts.load(f"landing.{file.table}")
     names = contract.column_names
     cutoff = file.period_to or index_date
     if not file.row_count:  # declared empty: nothing to stage
         return [_Piece(_file_id(file, None), file, file.file_name, 0, 0, cutoff)]
-    pieces, numbered = _stage(store, file, cutoff)
+    pieces, staged = _stage(store, file, cutoff)
+    numbered, left_out = doors.leave_out(store, file.table, staged, door)
+    learned = numbered if left_out else _STAGED
+    pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
     if "nhs_number" in names:
-        identity.learn_numbers(store, _STAGED, source=source, key=key, file_name=file.file_name)
-    identity.learn_codes(store, _STAGED, _checked_code_columns(file.table))
+        identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
+    identity.learn_codes(store, learned, _checked_code_columns(file.table))
     joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
     if "nhs_number" in names:
         joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
@@ -243,7 +267,7 @@ def _identifier(name: str) -> str:
 def _clean(name: str) -> str:
     """Write a raw column as clean text: no blanks around, empty is null, no separators in NHS numbers and ICD-10."""
     text = f"trim(CAST(\"{name}\" AS VARCHAR), '{_BLANKS}')"
-    if name == "nhs_number":
+    if name in ("nhs_number", "surviving_nhs_number"):
         text = f"regexp_replace({text}, '[ -]', '', 'g')"
     elif _ICD10_COLUMN.fullmatch(name):
         # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
@@ -360,11 +384,11 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
     for piece in pieces:
         total, good = loaded.get(piece.source_file_id, (0, 0))
         rejected = total - good + piece.shape_count
-        if piece.received_count != good + rejected:
+        if piece.received_count != good + rejected + piece.restricted_count:
             raise RunError(
                 f"{piece.file_name}, landing.{table}",
-                expected=f"{piece.received_count} rows received to be rows loaded plus rows rejected",
-                found=f"{good} loaded and {rejected} rejected",
+                expected=f"{piece.received_count} rows received to be loaded, rejected or such as may not land",
+                found=f"{good} loaded, {rejected} rejected and {piece.restricted_count} that may not land",
                 action="This is a fault of the loader: report it with these counts.",
             )
         accounts.append(
@@ -378,6 +402,7 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
                 received_count=piece.received_count,
                 loaded_count=good,
                 rejected_count=rejected,
+                restricted_count=piece.restricted_count,
                 period_to=piece.period_to,
                 unknown_columns=piece.file.unknown_columns,
             )
