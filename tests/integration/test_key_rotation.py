@@ -1,5 +1,6 @@
-"""The identity key of a finished run is changed: the same people and lists, other pseudonyms, no trace of the old."""
+"""Identity in a finished run: numbers stand in one file; the key is changed, and no trace of the old one is left."""
 
+import re
 import shutil
 import stat
 from datetime import date
@@ -92,6 +93,31 @@ def a_row(out: Path) -> dict[str, object]:
         for row in sheet(path, "List")
         if row.get("NHS number") and row.get("Row reference")
     )
+
+
+def _ten_digits(texts: list[str]) -> list[str]:
+    return [found for text in texts for found in re.findall(r"\d{10}", text or "")]
+
+
+def test_no_number_stands_in_any_database_but_the_identity_file_and_no_pseudonym_leaves(out, tmp_path):
+    held = tables(out, tmp_path)
+    numbers = {*held["identity.main.person.nhs_number"], *held["identity.main.merged_number.superseded_nhs_number"]}
+    numbers = {number for number in numbers if number}
+    assert len(numbers) >= 250
+    with_numbers = {name for name, texts in held.items() if numbers.intersection(_ten_digits(texts))}
+    assert with_numbers == {
+        "identity.main.person.nhs_number",
+        "identity.main.merged_number.nhs_number",
+        "identity.main.merged_number.superseded_nhs_number",
+    }
+    pseudonyms = {key.encode() for key in held["run.core.person.patient_key"]}
+    published = [path for path in (out / "published").resolve().rglob("*") if path.is_file()]
+    assert any(path.suffix == ".duckdb" for path in published)
+    for path in published:
+        content = path.read_bytes()
+        assert not any(key in content for key in pseudonyms), path.name
+        if "direct_care" not in path.parts:
+            assert not any(number.encode() in content for number in numbers), path.name
 
 
 def test_every_pseudonym_is_new_and_everything_else_is_as_it_was(out, tmp_path):

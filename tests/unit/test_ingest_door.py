@@ -1,9 +1,9 @@
 """Rows that never land: restricted codes and confidential entries, counted and not shown."""
 
 import pytest
-from extract_set import COPD, built, episode, event, landed, medication, nhs, observation, patient
+from extract_set import COPD, built, episode, event, landed, medication, observation
 
-from stratify import ingest, privacy
+from stratify import contracts, ingest, pipeline
 from stratify.errors import SettingsError
 from stratify.privacy import EntryPolicy
 
@@ -149,10 +149,12 @@ def test_a_restricted_row_reaches_no_table_of_the_run(tmp_path):
         assert store.scalar("SELECT count(*) FROM core.gp_event") == 1
 
 
-def test_a_hospital_row_stripped_of_its_number_by_law_is_no_fault_of_a_row(tmp_path):
-    stripped = episode("c2", spell_id="s2", nhs_number="", is_legally_restricted="true")
-    with landed(tmp_path, patient=[patient()], apc_episode=[episode(), stripped]) as store:
-        assert store.rows("SELECT rule_id FROM audit.rejected_row") == [("APC-85-restricted",)]
-        assert store.scalar("SELECT count(*) FROM landing.apc_episode WHERE patient_key = ?", [
-            privacy.pseudonym(privacy.THROWAWAY_KEY, nhs(1))
-        ]) == 1  # fmt: skip
+def test_a_hospital_row_stripped_of_its_number_by_law_is_no_fault_of_the_file(tmp_path):
+    """Of four rows two are stripped by law and one has no number for no reason: 25 %, not 75 % are set aside."""
+    stripped = [
+        episode(f"c{n}", spell_id=f"s{n}", nhs_number="", is_legally_restricted=restricted)
+        for n, restricted in ((2, "true"), (3, "true"), (4, ""))
+    ]
+    with landed(tmp_path, apc_episode=[episode(), *stripped]) as store:
+        assert account(store, "apc_episode") == (4, 1, 3, 0)
+        assert pipeline._rejected_percent(store, contracts.load("landing.apc_episode")) == 25.0

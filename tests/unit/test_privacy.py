@@ -115,9 +115,7 @@ def test_a_ring_may_stand_in_the_environment_as_well():
         pytest.param(f"2026: {NEW}\n2025: {OLD}", "or a ring: `current: VERSION` first", id="no_current"),
         pytest.param(f"2026: {NEW}\ncurrent: 2026", "or a ring: `current: VERSION` first", id="current_not_first"),
         pytest.param("current: 2026\n# 2026: none yet", "found something else", id="no_key"),
-        pytest.param(
-            f"current: 2026\n2025: {OLD}", "the version it calls current; found none", id="current_is_missing"
-        ),
+        pytest.param(f"current: 2026\n2025: {OLD}", "it calls current; found none", id="current_is_missing"),
         pytest.param(f"current: a\na: {OLD}\nb: {OLD}", "found one key twice", id="one_key_twice"),
         pytest.param(f"current: a\na: {OLD}\na: {NEW}", "found something else", id="one_version_twice"),
         pytest.param(f"current: a\na: {OLD}\nb: short", "32 bytes or more; found 5", id="short"),
