@@ -58,7 +58,12 @@ def land(plan: Plan, *, key: bytes) -> Receipt:
         (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
     with _attached(plan, "landing", "identity") as store:
         accounts = ingest.land(
-            store, list(plan.files), source=plan.source, index_date=plan.settings.index_date, key=key
+            store,
+            list(plan.files),
+            source=plan.source,
+            index_date=plan.settings.index_date,
+            key=key,
+            door=ingest.open_door(plan.settings.entry),
         )
         return Receipt(stage="land", counts=_row_counts(accounts))
 
@@ -398,6 +403,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
         "source": plan.settings.source,
         "not_supplied": list(plan.source.not_supplied),
         "privacy": plan.settings.privacy.model_dump(mode="json"),
+        "entry": ingest.open_door(plan.settings.entry).in_manifest(),
         "code_version": plan.code_version,
         "rules": {
             "digest": plan.rule_digest,
@@ -414,7 +420,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
 _COUNTED = {
     "inputs": """
         SELECT table_name, file_name, sha256, declared_count, received_count, loaded_count, rejected_count,
-            period_to::VARCHAR AS period_to
+            restricted_count, period_to::VARCHAR AS period_to
         FROM audit.source_file ORDER BY ALL""",
     "people": "SELECT person_status, count(*) AS people FROM core.person GROUP BY ALL ORDER BY ALL",
     "withheld": "SELECT surface, reason, people_count AS people FROM audit.withheld ORDER BY ALL",
@@ -457,6 +463,7 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
         "rows received": sum(each.received_count for each in accounts),
         "rows loaded": sum(each.loaded_count for each in accounts),
         "rows set aside": sum(each.rejected_count for each in accounts),
+        "of them rows that may not land": sum(each.restricted_count for each in accounts),
     }
 
 

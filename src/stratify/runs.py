@@ -197,6 +197,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "index_date": settings.index_date.isoformat(),
         "source": settings.source,
         "privacy": settings.privacy.model_dump(mode="json"),
+        "entry": ingest.open_door(settings.entry).in_manifest(),
         "printed": [settings.organisation, settings.contact],
         "score_inferred_units": settings.score_inferred_units,
         "key": privacy.key_fingerprint(key),

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify import strict_yaml
 from stratify.errors import SettingsError
-from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
+from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 
 _FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
 
@@ -33,6 +33,7 @@ class Settings(BaseModel):
         as_known_on: Last day that a set may describe; the index date when absent. A later day makes an old run again
             from what is known by now.
         privacy: Purpose and opt-out policy.
+        entry: Which rows never land, and which NHS numbers are linked.
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
         score_inferred_units: Score values whose unit nobody wrote and only their size tells; not unless you ask.
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     index_date: date
     as_known_on: date | None = None
     privacy: PrivacyPolicy
+    entry: EntryPolicy = EntryPolicy()
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
     score_inferred_units: bool = False
@@ -86,6 +88,9 @@ def load_settings(
         for name in ("extracts", "out", "clinical"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
+        entry = found.get("entry")
+        if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
+            found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}
         if isinstance(found.get("source"), str) and found["source"].endswith(".yaml"):
             found["source"] = os.path.normpath(folder / found["source"])
     for name in _FROM_ENVIRONMENT:

@@ -18,6 +18,14 @@ MANIFEST = {
     "source": "synthetic_county",
     "not_supplied": [],
     "privacy": {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"},
+    "entry": {
+        "list_version": "2026-11",
+        "site_list_sha256": None,
+        "code_count": 1,
+        "reference_sets_without_codes": ["999004351000000109"],
+        "confidential_rows": "exclude",
+        "nhs_number_ranges": ["england"],
+    },
     "code_version": "0.1.0+0123456789abcdef",
     "rules": {"digest": "d", "codelists": {"copd": "c"}, "scores": {"efi": "1.0.0"}, "pathways": {"copd": "1.0.0"}},
     "inputs": [
@@ -29,6 +37,7 @@ MANIFEST = {
             "received_count": 3,
             "loaded_count": 2,
             "rejected_count": 1,
+            "restricted_count": 0,
             "period_to": "2026-11-01",
         }
     ],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
+from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
@@ -19,6 +20,7 @@ from stratify.ingest.sources import SOURCES, Source
 __all__ = [
     "OPTIONAL_TABLES",
     "SOURCES",
+    "Door",
     "FileAccount",
     "InputFile",
     "Source",
@@ -27,6 +29,7 @@ __all__ = [
     "inspect_files",
     "land",
     "match_codes",
+    "open_door",
     "prepare_files",
 ]
 

@@ -17,6 +17,8 @@ from stratify import contracts
 from stratify.contracts import TableContract
 from stratify.errors import ContractError
 
+SURVIVOR = "83-survivor"
+CONTESTED = "84-contested"
 RESTRICTED = "85-restricted"
 NHS_NUMBER = "86-nhs-number"
 SHORT_SLICE = "84-slice"
@@ -85,6 +87,10 @@ def checks_of(table: str) -> tuple[Check, ...]:
     if "nhs_number" in names:
         # A patient stays in under a key of the practice's own; any other row would belong to nobody.
         own.append((NHS_NUMBER, "nhs_number", "value" if table == "patient" else "row"))
+    if table == "patient":
+        own.append((CONTESTED, "nhs_number", "value"))
+    if "surviving_nhs_number" in names:
+        own.append((SURVIVOR, "surviving_nhs_number", "row"))
     if "is_legally_restricted" in names:
         own.append((RESTRICTED, "nhs_number", "row"))
     if table in SLICED_TABLES:

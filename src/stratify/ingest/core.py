@@ -166,7 +166,7 @@ def _build_identity(store: Store, *, key_version: str) -> None:
     fields = [
         "c.patient_key",
         f"'{key_version}' AS key_version",
-        f"CASE WHEN {has_number()} THEN nhs_number END AS nhs_number",
+        f"CASE WHEN {has_number()} THEN coalesce(surviving_number, nhs_number) END AS nhs_number",
         *plain,
         *(f"CASE WHEN NOT c.is_spine_sensitive THEN {name} END AS {name}" for name in hidden),
         f"{value('patient', 'date_of_birth')} AS date_of_birth",
@@ -175,5 +175,13 @@ def _build_identity(store: Store, *, key_version: str) -> None:
     store.execute(
         f"CREATE OR REPLACE TABLE identity.person AS SELECT {', '.join(fields)} FROM ({chosen}) AS c "
         "JOIN landing.patient AS l ON l.source_file_id = c.source_file_id AND l.source_row = c.source_row "
-        "AND l.patient_key = c.patient_key ORDER BY c.patient_key"
+        "AND l.patient_key = c.patient_key LEFT JOIN landing.merged_number ON superseded_number = nhs_number "
+        "ORDER BY c.patient_key"
+    )
+    # The key a superseded number would have of its own is kept beside the one its rows have: to see what was merged.
+    store.execute(
+        "CREATE OR REPLACE TABLE identity.merged_number AS SELECT original_key, merged_key AS patient_key, "
+        f"'{key_version}' AS key_version, superseded_number AS superseded_nhs_number, "
+        "surviving_number AS nhs_number, traced_date FROM landing.merged_number "
+        "WHERE merged_key IN (SELECT patient_key FROM core.person) ORDER BY ALL"
     )

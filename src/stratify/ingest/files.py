@@ -42,8 +42,16 @@ _ALWAYS_NEEDED = (
     "clinic_capacity",
 )
 _NEEDED_IF_SUPPLIED = ("apc_episode", "op_attendance", "ed_attendance", "death", "patient_flag", "opt_out")
-OPTIONAL_TABLES = ("gp_appointment", "referral", "home_visit_request", "community_contact", "pathway_activity", "lsoa")
-"""Tables that any set may have or lack: checked, landed and accounted for, and not read further yet."""
+OPTIONAL_TABLES = (
+    "nhs_number_trace",
+    "gp_appointment",
+    "referral",
+    "home_visit_request",
+    "community_contact",
+    "pathway_activity",
+    "lsoa",
+)
+"""Tables that any set may have or lack: checked, landed and accounted for. All but the first are not read further."""
 
 _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv": "csv",

@@ -11,13 +11,14 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from stratify import contracts, privacy
 from stratify.errors import ExtractError, PrivacyError, RunError, StratifyError, combine
+from stratify.ingest import door as doors
 from stratify.ingest import identity
 from stratify.ingest.checks import (
     DUPLICATE,
@@ -35,6 +36,7 @@ from stratify.ingest.checks import (
     prefix,
     reasons_no_fault,
 )
+from stratify.ingest.door import Door
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
 from stratify.ingest.slices import Shortfall, shortfalls
 from stratify.ingest.sources import Source
@@ -42,6 +44,7 @@ from stratify.ingest.versions import Window, mark_superseded
 from stratify.store import Store, quoted
 
 LOAD_ORDER = (
+    "nhs_number_trace",
     "practice",
     "clinic_capacity",
     "patient",
@@ -55,13 +58,14 @@ LOAD_ORDER = (
     "death",
     "patient_flag",
     "opt_out",
-    *OPTIONAL_TABLES,
+    *(table for table in OPTIONAL_TABLES if table != "nhs_number_trace"),
 )
-"""Patients before the rows that belong to them."""
+"""What numbers were superseded before any row with one; patients before the rows that belong to them."""
 
 _STAGED = "landing.staged"
 _FEWEST_FOR_A_COLUMN = 20
 """Rows below which a column may be empty by chance."""
+_PLAIN_DOOR = Door()
 _BLANKS = " \t\u00a0"
 _ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
 
@@ -91,7 +95,10 @@ class FileAccount:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One account to be: a whole file, or the rows of a prepared file that came from one original file."""
+    """One account to be: a whole file, or the rows of a prepared file that came from one original file.
+
+    ``restricted_count``: rows that may not land.
+    """
 
     source_file_id: str
     file: InputFile
@@ -99,10 +106,17 @@ class _Piece:
     received_count: int
     shape_count: int
     period_to: date
+    restricted_count: int = 0
 
 
 def land(
-    store: Store, files: Sequence[InputFile], *, source: Source, index_date: date, key: bytes
+    store: Store,
+    files: Sequence[InputFile],
+    *,
+    source: Source,
+    index_date: date,
+    key: bytes,
+    door: Door = _PLAIN_DOOR,
 ) -> list[FileAccount]:
     """Read files into ``landing.*`` and set aside what breaks the contracts.
 
@@ -112,6 +126,7 @@ def land(
         source: Where they come from.
         index_date: The day the run describes; the cut-off of files without a manifest.
         key: The identity key.
+        door: Rows that never land, and ranges of numbers that are linked.
 
     Returns:
         One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
@@ -132,6 +147,7 @@ def land(
     store.define(contracts.load("audit.source_file"))
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
+    doors.define(store, door)
     refused: list[StratifyError] = []
     accounts: list[FileAccount] = []
     short = shortfalls(store, files, reader=_reader)
@@ -148,7 +164,9 @@ def land(
                 )
                 continue
             try:
-                pieces.extend(_land_file(store, file, source=source, index_date=index_date, key=key, short=short))
+                pieces.extend(
+                    _land_file(store, file, source=source, index_date=index_date, key=key, door=door, short=short)
+                )
             except ExtractError as fault:
                 refused.append(fault)
         if any(piece.received_count for piece in pieces):
@@ -161,6 +179,8 @@ def land(
                 refused.append(fault)
             if table == "patient":
                 identity.link_patients(store, key=key)
+            if table == "nhs_number_trace":
+                identity.follow_traces(store, source=source, key=key, file_name=table, ranges=door.ranges)
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
     if refused:
@@ -213,18 +233,28 @@ def _windows(pieces: Sequence[_Piece]) -> Iterator[Window]:
 
 
 def _land_file(
-    store: Store, file: InputFile, *, source: Source, index_date: date, key: bytes, short: Sequence[Shortfall]
+    store: Store,
+    file: InputFile,
+    *,
+    source: Source,
+    index_date: date,
+    key: bytes,
+    door: Door,
+    short: Sequence[Shortfall],
 ) -> list[_Piece]:
     contract = contracts.load(f"landing.{file.table}")
     names = contract.column_names
     cutoff = file.period_to or index_date
     if not file.row_count:  # declared empty: nothing to stage
         return [_Piece(_file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
-    pieces, numbered = _stage(store, file, cutoff)
+    pieces, staged = _stage(store, file, cutoff)
     _refuse_empty_columns(store, file)
+    numbered, left_out = doors.leave_out(store, file.table, staged, door)
+    learned = numbered if left_out else _STAGED
+    pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
     if "nhs_number" in names:
-        identity.learn_numbers(store, _STAGED, source=source, key=key, file_name=file.file_name)
-    identity.learn_codes(store, _STAGED, _checked_code_columns(file.table))
+        identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
+    identity.learn_codes(store, learned, _checked_code_columns(file.table))
     joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
     if "nhs_number" in names:
         joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
@@ -336,7 +366,7 @@ def _identifier(name: str) -> str:
 def _clean(name: str) -> str:
     """Write a raw column as clean text: no blanks around, empty is null, no separators in NHS numbers and ICD-10."""
     text = f"trim(CAST(\"{name}\" AS VARCHAR), '{_BLANKS}')"
-    if name == "nhs_number":
+    if name in ("nhs_number", "surviving_nhs_number"):
         text = f"regexp_replace({text}, '[ -]', '', 'g')"
     elif _ICD10_COLUMN.fullmatch(name):
         # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
@@ -467,13 +497,14 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
         if piece.file.passed_over:
             counts = {"superseded": piece.received_count}
         counts["quarantined"] = counts.get("quarantined", 0) + piece.shape_count
+        counts["restricted"] = counts.get("restricted", 0) + piece.restricted_count
         good = counts.get("loaded", 0)
         rejected = sum(counts.values()) - good
         if piece.received_count != good + rejected:
             raise RunError(
                 f"{piece.file_name}, landing.{table}",
-                expected=f"{piece.received_count} rows received to be rows loaded plus rows rejected",
-                found=f"{good} loaded and {rejected} rejected",
+                expected=f"{piece.received_count} rows received to be loaded, rejected or such as may not land",
+                found=f"{good} loaded, {rejected} rejected and {piece.restricted_count} that may not land",
                 action="This is a fault of the loader: report it with these counts.",
             )
         accounts.append(
@@ -491,7 +522,8 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
                 unknown_columns=piece.file.unknown_columns,
                 extract=piece.file.extract or None,
                 quarantined_count=counts["quarantined"],
-                **{f"{kind}_count": counts.get(kind, 0) for kind in kinds},
+                restricted_count=counts["restricted"],
+                **{f"{kind}_count": counts.get(kind, 0) for kind in kinds if kind != "restricted"},
             )
         )
     return accounts

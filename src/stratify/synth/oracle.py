@@ -447,7 +447,7 @@ def _withheld_because(records: Records, index_date: date) -> str | None:
     has_number = any(row["nhs_number"] for row in records.patients)
     if objects("TYPE1"):
         return "Type 1 opt-out"
-    if has_number and is_out:
+    if is_out:
         return "national data opt-out"
     if objects("RISK_STRAT_LOCAL"):
         return "local objection to risk stratification"

@@ -190,8 +190,9 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     by_number = owners.filter(~pl.col("has_none")).select("person", "nhs_number").unique()
     born_by = f"{index_date.year - 65}{index_date.isoformat()[4:]}"
     is_old = pl.col("date_of_birth").is_null() | (pl.col("date_of_birth") <= born_by)
+    is_open = pl.col("is_confidential").ne_missing("true")  # what is marked confidential never lands
     entries = {
-        table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES)).join(by_record, on=_RECORD)
+        table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES) & is_open).join(by_record, on=_RECORD)
         for table in ("gp_event", "gp_observation")
     }
     with_copd = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]

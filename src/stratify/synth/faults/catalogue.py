@@ -185,7 +185,7 @@ _ALL = (
     ),
     _in_rows(
         "I4", "superseded NHS number", "relink", 0.001, ("apc_episode", "op_attendance", "ed_attendance"),
-        "Hospital rows bear an older number. Meant under the one that survives; no table of the set says which.",
+        "Hospital rows bear an older number. Meant under the one that survives; nhs_number_trace says which.",
         share_of="people",
     ),
     _in_rows(
@@ -195,7 +195,8 @@ _ALL = (
     ),
     _in_rows(
         "I6", "two people under one number", "exclude_person", 0.0003, ("patient",),
-        "A record bears the number of somebody else at the practice; both people are touched.",
+        "A record bears the number of somebody else at the practice; both people are touched. Meant without a number: "
+        "nobody can say whose it is.",
         expects="not_listed", share_of="people",
     ),
     _in_rows(
