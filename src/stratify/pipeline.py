@@ -377,13 +377,14 @@ SELECT 'landing.' || table_name AS name, sum(received_count)::BIGINT AS received
 FROM audit.source_file GROUP BY table_name ORDER BY table_name
 """
 # Suppliers put free text, names and numbers of people where a code of their own belongs. What does not look like a code
-# is counted, and not shown; nor is what could be an NHS number.
+# is counted, and not shown; nor is what could be an NHS number, or a surname: a word of fewer than five people.
 _SHOWN_CODES = """
 SELECT table_name, code_system, CASE WHEN is_code THEN code ELSE '(no code: not shown)' END AS code,
     CASE WHEN is_code THEN term END AS term, sum(row_count)::BIGINT AS row_count
 FROM (
     SELECT *, code_system IN ('snomed_ct', 'dmd', 'icd10')
-        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}') AS is_code
+        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}')
+            AND (regexp_matches(code, '[0-9]') OR people_at_least_count >= 5) AS is_code
     FROM audit.unmatched_code
 ) GROUP BY ALL
 """

@@ -13,7 +13,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -526,6 +526,15 @@ def _split_header(line: bytes) -> tuple[str, ...]:
     return tuple(next(csv.reader([text.replace("\r", " ")]), []))
 
 
+def shown_columns(names: Sequence[str], pattern: str = r"[a-z][a-z0-9_]*") -> tuple[str, ...]:
+    """Give unknown names of a header as they may be shown: all of them, or where one looks like a value none.
+
+    A lost line end joins the first row to the header, and the last name of the header to the first value of the row.
+    """
+    are_names = all(re.fullmatch(pattern, name) and not re.search(r"\d{5}", name) for name in names)
+    return tuple(names) if are_names else ("(not shown)",) * len(names)
+
+
 def _check_header(file_name: str, table: str, header: tuple[str, ...], line: bytes, found: list[ExtractError]) -> None:
     contract = contracts.load(f"landing.{table}")
     expected = contract.column_names
@@ -554,8 +563,7 @@ def _check_header(file_name: str, table: str, header: tuple[str, ...], line: byt
     if missing:
         parts.append(f"no {', '.join(missing)}")
         if unknown:
-            shown = [name if re.fullmatch(r"[a-z][a-z_]*[a-z0-9_]*", name) else "(not shown)" for name in unknown]
-            parts.append(f"and instead unknown {', '.join(shown)}")
+            parts.append(f"and instead unknown {', '.join(shown_columns(unknown))}")
     if twice:
         parts.append(f"{', '.join(twice)} twice")
     if not missing and not twice and tuple(known) != expected:
