@@ -100,12 +100,12 @@ def combine(faults: list[StratifyError], *, most: int = 12) -> StratifyError:
     return whole
 
 
-def single(fault: StratifyError) -> tuple[StratifyError, ...]:
+def single_faults(fault: StratifyError) -> tuple[StratifyError, ...]:
     """Give the single faults an error stands for: itself, or all that were combined in it."""
-    return tuple(each for part in fault.parts for each in single(part)) if fault.parts else (fault,)
+    return tuple(each for part in fault.parts for each in single_faults(part)) if fault.parts else (fault,)
 
 
-def adding(fault: StratifyError, words: str) -> StratifyError:
+def with_advice(fault: StratifyError, words: str) -> StratifyError:
     """Give the same fault with more to say about what to do."""
     action = f"{fault.action.rstrip('.')}. {words}"
     more = type(fault)(fault.where, expected=fault.expected, found=fault.found, action=action)

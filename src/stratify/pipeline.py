@@ -21,6 +21,7 @@ from stratify.contracts import TableContract
 from stratify.errors import QualityError, RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
+from stratify.refusals import BLOCKED, delivery_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
@@ -75,6 +76,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: _rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
+        store.create("audit.quality_result", quality.results_frame(results))  # what the supplier's report reads
         _stop_if_blocked(results)
         counts = ingest.build_core(
             store,
@@ -138,7 +140,7 @@ def _stop_if_blocked(results: list[quality.RuleResult]) -> None:
             for each in blocked
         )
         raise QualityError(
-            "data quality",
+            BLOCKED,
             expected="no blocking verdict",
             found=listed,
             action="Ask the supplier for a corrected extract; the last good lists stay in place.",
@@ -305,6 +307,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         _stop_if_blocked(checked)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         _write_quality_page(store, plan, checked)
+        publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
@@ -437,7 +440,7 @@ def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) 
         key: The identity key.
         progress: Told the name of each stage as it starts.
     """
-    with one_at_a_time(settings.out):
+    with one_at_a_time(settings.out), supplier_told(settings):
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
         for words, stage in stages(key):
