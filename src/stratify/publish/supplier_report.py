@@ -109,6 +109,11 @@ class RuleLine:
     asked: str
 
     @property
+    def place(self) -> str:
+        """Table and column in words."""
+        return f"{self.holds}, column {self.column}" if self.column else self.holds
+
+    @property
     def share(self) -> str:
         """The share of the rows received, in words that never show some as none."""
         return pages.share(self.row_count, self.of_count)
@@ -181,14 +186,28 @@ def report_of_refusal(delivery: Delivery, fault: StratifyError, folder: Path) ->
     )
 
 
-_ANSWER = (
-    "Tell us when the corrected delivery is there, or that the files are meant to be so: our contact is at the end of "
-    "the summary."
-)
+_ANSWER = "Tell us when the corrected delivery is there, or that the files are meant to be so. Whom to answer is below."
 
 
 def _faults(fault: StratifyError) -> tuple[Fault, ...]:
-    return tuple(Fault(each.where, each.expected, each.found, each.action) for each in single_faults(fault))
+    return tuple(
+        Fault(each.where, each.expected, each.found, _to_supplier(each.action)) for each in single_faults(fault)
+    )
+
+
+_ADDRESSED: Final = (
+    ("Ask the supplier for ", "Send "),
+    ("Ask the supplier to write", "Write"),
+    ("Ask the supplier what", "Tell us what"),
+    ("Ask the supplier which", "Tell us which"),
+)
+
+
+def _to_supplier(action: str) -> str:
+    """Turn what an error tells the person on call to ask for into what the supplier is asked."""
+    for told, asked in _ADDRESSED:
+        action = action.replace(told, asked)
+    return action
 
 
 def _refused_file(folder: Path, path: Path, faults: Sequence[Fault]) -> FileLine:
@@ -213,10 +232,11 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
         _rule_line(table, rule_id, column, scope, count, received.get(table, 0))
         for table, rule_id, column, scope, count in store.rows(_BY_RULE)
     ]
-    known = {each.rule_id for each in rules}
     for table, rule_id, row_count, failed_count in store.rows(_WARNED):
-        if rule_id not in known:
-            rules.append(_warning_line(table.removeprefix("landing."), rule_id, failed_count, row_count))
+        rule = next(each for each in contracts.load(table).rules if each.id == rule_id)
+        # Errors about rows are there already, from the rows themselves.
+        if rule.scope == "table" or rule.severity == "warning":
+            rules.append(_warning_line(contracts.load(table), rule, failed_count, row_count))
     files = tuple(
         FileLine(
             name, words.source_in_words(table), size, declared, got, loaded, rejected, lost, _of_file(rejected, lost)
@@ -297,8 +317,8 @@ WHERE table_name LIKE 'landing.%' AND failed_count > 0 AND verdict <> 'block' OR
 
 def _of_file(rejected: int, lost: int) -> str:
     if rejected:
-        return "loaded in part"
-    return "loaded, some values not used" if lost else "loaded whole"
+        return "some rows set aside"
+    return "some values not used" if lost else "all rows fit"
 
 
 def _rule_line(table: str, rule_id: str, column: str | None, scope: str, count: int, received: int) -> RuleLine:
@@ -319,14 +339,12 @@ def _rule_line(table: str, rule_id: str, column: str | None, scope: str, count: 
     )
 
 
-def _warning_line(table: str, rule_id: str, failed_count: int, row_count: int) -> RuleLine:
+def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_count: int) -> RuleLine:
     """Give a rule that sets nothing aside: a warning, or one about a whole table."""
-    contract = contracts.load(f"landing.{table}")
-    rule = next(each for each in contract.rules if each.id == rule_id)
     is_about_table = rule.scope == "table"
     return RuleLine(
-        rule_id=rule_id,
-        holds=words.source_in_words(table),
+        rule_id=rule.id,
+        holds=words.source_in_words(contract.table),
         column=rule.column or "",
         severity=rule.severity,
         says=says_rule(contract, rule),
@@ -343,8 +361,8 @@ def _asked(rules: Sequence[RuleLine], verdict: Verdict) -> tuple[str, ...]:
     if verdict == "whole":
         return ("Nothing: this is for your information.",)
     asked = [
-        f"{each.asked} ({each.rule_id}, {each.holds}: {pages.whole(each.row_count)} "
-        f"{'row' if each.row_count == 1 else 'rows'})"
+        f"{each.place}: {each.asked[:1].lower()}{each.asked[1:].rstrip('.')} ({each.rule_id}, "
+        f"{pages.whole(each.row_count)} {'row' if each.row_count == 1 else 'rows'})."
         for each in errors[:_MOST_ASKED]
     ]
     if len(errors) > _MOST_ASKED:
@@ -372,6 +390,8 @@ _FORMS: Final = {
 def says_rule(contract: TableContract, rule: Rule) -> str:
     """Say in words what a rule of a contract finds wrong, and what was expected instead."""
     parts = [rule.description.rstrip(".") + "." if rule.description else ""]
+    if rule.kind == "duplicate":
+        parts.append("They differ, so none of them was used.")
     column = contract.column(rule.column) if rule.column else None
     if column is not None:
         if rule.kind == "type":

@@ -38,6 +38,7 @@ MEANINGS = (
 )
 _FILLS = {"refused": "#F4B6AE", "stopped": "#F4B6AE", "part": "#FDF3C4", "whole": "#DCEEDD"}
 _TALLEST = 390.0
+_INDENT = 9
 
 
 @dataclass(frozen=True)
@@ -257,21 +258,20 @@ class _Writer:
         head = {"bold": True, "bg_color": NAVY, "font_color": "#FFFFFF", "valign": "vcenter"}
         frame = {"border": 1, "border_color": LINE, "text_wrap": True}
         for number, column in enumerate(columns):
-            align = "right" if column.kind == "count" else "left"
-            sheet.write_string(first, number, column.heading, self.style(**head, **frame, align=align))
+            sheet.write_string(first, number, column.heading, self.style(**head, **frame, **_aligned(column)))
         tallest = max(lines_of(column.heading, int(column.pixels / 1.15)) for column in columns)
         sheet.set_row(first, tallest * LINE_POINTS + 8)
         for place, cells in enumerate(rows, first + 1):
             shade = {"bg_color": PALE} if cells[0] == _TOTAL else {}
             for number, (column, value) in enumerate(zip(columns, cells, strict=True)):
-                look = frame | shade | {"bold": bool(shade), "align": "right" if column.kind == "count" else "left"}
+                look = frame | shade | {"bold": bool(shade), **_aligned(column)}
                 if value is None or value == "":
                     sheet.write_blank(place, number, None, self.style(**look))
                 elif isinstance(value, int):
                     sheet.write_number(place, number, value, self.style(**look, num_format="#,##0"))
                 else:
                     sheet.write_string(place, number, value, self.style(**look, num_format="@"))
-            lines = max(lines_of(str(value or ""), c.pixels) for c, value in zip(columns, cells, strict=True))
+            lines = max(lines_of(str(value or ""), c.pixels - _INDENT) for c, value in zip(columns, cells, strict=True))
             sheet.set_row(place, min(lines * LINE_POINTS + 4, _TALLEST))
         return first + len(rows) + 1
 
@@ -286,6 +286,10 @@ class _Writer:
         sheet.set_header(f"&L&9{escaped(self.report.title)}, {day}&R&9{self.stamp}{name}", {"margin": 0.25})
         sheet.set_footer(f"&L&9{self.stamp}Places only, no patient data&R&9Page &P of &N", {"margin": 0.25})
         return sheet
+
+
+def _aligned(column: _Column) -> dict[str, Any]:
+    return {"align": "right"} if column.kind == "count" else {"align": "left", "indent": 1}
 
 
 _TOTAL = "All files"
