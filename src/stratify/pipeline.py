@@ -23,7 +23,7 @@ from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
 from stratify.refusals import BLOCKED, delivery_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
+from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -93,6 +93,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         results += quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
         store.create("audit.quality_result", quality.results_frame(results))
         _stop_if_blocked(results)
+        store.create("audit.practice_count", quality.practice_counts(store, landed))
         store.execute("DROP MACRO verhoeff_ok")
         store.detach("landing")
     (plan.restricted / "landing.duckdb").unlink()
@@ -307,6 +308,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         _stop_if_blocked(checked)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         _write_quality_page(store, plan, checked)
+        _write_practices_page(store, plan)
         publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
@@ -336,6 +338,24 @@ def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResu
     harmless = pl.when(is_formula).then(pl.lit("'") + pl.col("term")).otherwise(pl.col("term"))
     text = unmatched.with_columns(harmless.alias("term")).write_csv()
     (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
+
+
+def _write_practices_page(store: Store, plan: Plan) -> None:
+    """Write the page of each practice over time, and the counts of all runs beside the store, to be put in place."""
+    history = quality.read_history(earlier_counts(plan.settings.out))
+    counts = store.frame("SELECT * FROM audit.practice_count ORDER BY ALL")
+    run: dict[str, Any] = {"index_date": plan.settings.index_date, "run_id": plan.run_id}
+    quality.with_run(history, counts, **run).write_csv(plan.restricted / quality.HISTORY_FILE)
+    names = store.rows("SELECT practice_code, max_by(practice_name, valid_from) FROM core.practice GROUP BY ALL")
+    page = quality.practices_page(
+        quality.practices_over_time(
+            quality.with_run(quality.earlier(history, plan.settings.index_date), counts, **run), dict(names)
+        ),
+        title=f"Data quality by practice: {plan.settings.organisation}",
+        is_test=plan.is_test,
+        **run,
+    )
+    (plan.published / "data_quality" / "practices.html").write_text(page, encoding="utf-8")
 
 
 _TABLE_COUNTS = """

@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, ingest, privacy
+from stratify import contracts, ingest, privacy, quality
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, Source
@@ -198,6 +198,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "privacy": settings.privacy.model_dump(mode="json"),
         "printed": [settings.organisation, settings.contact],
         "key": privacy.key_fingerprint(key),
+        "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -214,6 +215,11 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         (plan.restricted / name).touch(mode=0o600)
         (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
     return plan
+
+
+def earlier_counts(out: Path) -> Path:
+    """Give the file of each practice's counts that the run in place left; every run adds to it and takes it along."""
+    return out / "restricted" / quality.HISTORY_FILE
 
 
 def chosen_source(settings: Settings) -> Source:
