@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import polars as pl
 import pytest
-from extract_set import built, event, nhs, patient, practice, registration
+from extract_set import as_csv, built, event, nhs, patient, practice, registration
 
 from stratify import contracts, quality
 from stratify.errors import RunError

@@ -188,6 +188,7 @@ def test_a_rule_that_only_warns_is_told(tmp_path):
         result = quality.RuleResult(table, warned.id, warned.column, "warning", 40, 10, "warn", warned.description)
         store.create("audit.quality_result", quality.results_frame([result]))
         report = publish.report_of_rows(DELIVERY, store)
+    assert report.verdict == "whole" and report.asked[0] == f"Look at the rules listed: {warned.id}."
     (line,) = report.rules
     assert (line.rule_id, line.severity, line.effect) == (warned.id, "warning", "used, and to be looked at")
     assert (line.row_count, line.share, line.listed_count) == (10, "25.0 %", 0)

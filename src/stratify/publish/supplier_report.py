@@ -244,7 +244,7 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
         for table, name, size, declared, got, loaded, rejected, lost in store.rows(_BY_FILE)
     )
     ordered = tuple(sorted(rules, key=lambda each: (each.severity != "error", -each.row_count, each.rule_id)))
-    verdict: Verdict = "stopped" if is_stopped else "part" if ordered else "whole"
+    verdict: Verdict = "stopped" if is_stopped else "part" if any(each.listed_count for each in ordered) else "whole"
     return SupplierReport(
         delivery=delivery,
         verdict=verdict,
@@ -358,6 +358,8 @@ def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_co
 
 def _asked(rules: Sequence[RuleLine], verdict: Verdict) -> tuple[str, ...]:
     errors = [each for each in rules if each.severity == "error" and each.listed_count]
+    if verdict == "whole" and rules:
+        return (f"Look at the rules listed: {', '.join(each.rule_id for each in rules)}.", _ANSWER)
     if verdict == "whole":
         return ("Nothing: this is for your information.",)
     asked = [
