@@ -345,7 +345,9 @@ def _write_practices_page(store: Store, plan: Plan) -> None:
     history = quality.read_history(earlier_counts(plan.settings.out))
     counts = store.frame("SELECT * FROM audit.practice_count ORDER BY ALL")
     run: dict[str, Any] = {"index_date": plan.settings.index_date, "run_id": plan.run_id}
-    quality.with_run(history, counts, **run).write_csv(plan.restricted / quality.HISTORY_FILE)
+    kept = plan.restricted / quality.HISTORY_FILE
+    kept.touch(mode=0o600)
+    quality.with_run(history, counts, **run).write_csv(kept)
     names = store.rows("SELECT practice_code, max_by(practice_name, valid_from) FROM core.practice GROUP BY ALL")
     page = quality.practices_page(
         quality.practices_over_time(
