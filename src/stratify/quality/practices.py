@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
 from stratify import contracts
 from stratify.contracts import TableContract
 from stratify.errors import RunError
-from stratify.store import Store
+
+if TYPE_CHECKING:
+    from stratify.store import Store
 
 Grade = Literal["red", "amber", "steady", "new", "gone"]
 
