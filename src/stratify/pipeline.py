@@ -21,8 +21,9 @@ from stratify.contracts import TableContract
 from stratify.errors import QualityError, RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
+from stratify.refusals import BLOCKED, delivery_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
+from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -80,6 +81,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: _rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
+        store.create("audit.quality_result", quality.results_frame(results))  # what the supplier's report reads
         _stop_if_blocked(results)
         counts = ingest.build_core(
             store,
@@ -103,6 +105,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         results += quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
         store.create("audit.quality_result", quality.results_frame(results))
         _stop_if_blocked(results)
+        store.create("audit.practice_count", quality.practice_counts(store, landed))
         store.execute("DROP MACRO verhoeff_ok")
         store.detach("landing")
     (plan.restricted / "landing.duckdb").unlink()
@@ -174,7 +177,7 @@ def _stop_if_blocked(results: list[quality.RuleResult]) -> None:
             for each in blocked
         )
         raise QualityError(
-            "data quality",
+            BLOCKED,
             expected="no blocking verdict",
             found=listed,
             action="Ask the supplier for a corrected extract; the last good lists stay in place.",
@@ -341,6 +344,8 @@ def publish_outputs(plan: Plan) -> Receipt:
         _stop_if_blocked(checked)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         _write_quality_page(store, plan, checked)
+        _write_practices_page(store, plan)
+        publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
@@ -369,6 +374,26 @@ def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResu
     harmless = pl.when(is_formula).then(pl.lit("'") + pl.col("term")).otherwise(pl.col("term"))
     text = unmatched.with_columns(harmless.alias("term")).write_csv()
     (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
+
+
+def _write_practices_page(store: Store, plan: Plan) -> None:
+    """Write the page of each practice over time, and the counts of all runs beside the store, to be put in place."""
+    history = quality.read_history(earlier_counts(plan.settings.out))
+    counts = store.frame("SELECT * FROM audit.practice_count ORDER BY ALL")
+    run: dict[str, Any] = {"index_date": plan.settings.index_date, "run_id": plan.run_id}
+    kept = plan.restricted / quality.HISTORY_FILE
+    kept.touch(mode=0o600)
+    quality.with_run(history, counts, **run).write_csv(kept)
+    names = store.rows("SELECT practice_code, max_by(practice_name, valid_from) FROM core.practice GROUP BY ALL")
+    page = quality.practices_page(
+        quality.practices_over_time(
+            quality.with_run(quality.earlier(history, plan.settings.index_date), counts, **run), dict(names)
+        ),
+        title=f"Data quality by practice: {plan.settings.organisation}",
+        is_test=plan.is_test,
+        **run,
+    )
+    (plan.published / "data_quality" / "practices.html").write_text(page, encoding="utf-8")
 
 
 _TABLE_COUNTS = """
@@ -476,7 +501,7 @@ def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) 
         key: The identity key.
         progress: Told the name of each stage as it starts.
     """
-    with one_at_a_time(settings.out):
+    with one_at_a_time(settings.out), supplier_told(settings):
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
         for words, stage in stages(key):

@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, ingest, privacy
+from stratify import contracts, ingest, privacy, quality
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, Source
@@ -201,6 +201,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "printed": [settings.organisation, settings.contact],
         "score_inferred_units": settings.score_inferred_units,
         "key": privacy.key_fingerprint(key),
+        "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -217,6 +218,11 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         (plan.restricted / name).touch(mode=0o600)
         (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
     return plan
+
+
+def earlier_counts(out: Path) -> Path:
+    """Give the file of each practice's counts that the run in place left; every run adds to it and takes it along."""
+    return out / "restricted" / quality.HISTORY_FILE
 
 
 def chosen_source(settings: Settings) -> Source:

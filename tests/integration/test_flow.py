@@ -126,6 +126,8 @@ def test_a_refused_file_ends_the_flow_at_once_with_its_message(by_flow, folder, 
     fault = state.result(raise_on_failure=False)
     assert isinstance(fault, ExtractError)
     assert "patient.csv: expected a header and rows; found an empty file" in str(state.message)
+    report = folder / "out" / "refused" / "2026-01-05" / "supplier_report_TEST_2026-01-05.xlsx"
+    assert f"For the supplier: {report}" in str(state.message) and report.is_file()
     assert (folder / "out" / "published" / "run_manifest.json").read_bytes() == before
 
 

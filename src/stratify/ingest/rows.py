@@ -183,6 +183,7 @@ def land(
                 identity.follow_traces(store, source=source, key=key, file_name=table, ranges=door.ranges)
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
+        _let_go_superseded(store, table)
     if refused:
         raise combine(refused) from None
     _record_accounts(store, accounts)
@@ -527,6 +528,13 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
             )
         )
     return accounts
+
+
+def _let_go_superseded(store: Store, table: str) -> None:
+    """Drop the rows that a newer version overtook, now that they are counted: no later step has a use for them."""
+    check = own_check(table, SUPERSEDED)
+    if check is not None:
+        store.execute(f"DELETE FROM landing.{table} WHERE (faults & {number(check.weight)}) <> 0")
 
 
 def _record_accounts(store: Store, accounts: list[FileAccount]) -> None:

@@ -1,8 +1,7 @@
 """Which version of a row holds, where it came in several extract sets: the newest that the row rules let in.
 
 Belongs here: rows overtaken by a newer version, by a withdrawal, or by a bulk replacement without them. Does not
-belong: which sets are read (``extract_sets``), repeats inside one set (``rows``). Rows are only marked: the older
-version is there to be counted, and takes its place again as soon as the newer one is not read.
+belong: which sets are read (``extract_sets``), repeats inside one set (``rows``). Rows are only marked, to be counted by their file.
 """
 
 from __future__ import annotations
