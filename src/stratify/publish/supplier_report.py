@@ -433,6 +433,16 @@ OWN_RULES: Final[dict[str, tuple[str, str, str]]] = {
         "The line is no record: fewer or more columns than the header, or a quote that does not close.",
         "Write every line with all its columns, and quote what holds a comma, and send the file again.",
     ),
+    "83-survivor": (
+        "error",
+        "The surviving number of a superseded one cannot be used, or two lines name different ones.",
+        "Trace the number again.",
+    ),
+    "84-contested": (
+        "error",
+        "Two records of one practice bear one NHS number and are of two people: neither is linked by it.",
+        "Find out whose number it is, correct the other record, and send both again.",
+    ),
     "84-slice": (
         "error",
         "The practice sent less than half of what was to be expected of it, so its part of this set was not read.",
