@@ -1,8 +1,8 @@
 """Which version of a row holds, where it came in several extract sets: the newest that the row rules let in.
 
 Belongs here: rows overtaken by a newer version, by a withdrawal, or by a bulk replacement without them. Does not
-belong: which sets are read (``extract_sets``), repeats inside one set (``rows``). Rows are only marked: their file counts
-them.
+belong: which sets are read (``extract_sets``), repeats inside one set (``rows``). Rows are only marked; their file
+counts them.
 """
 
 from __future__ import annotations
