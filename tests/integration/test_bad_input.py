@@ -241,7 +241,7 @@ def test_a_codelist_that_is_not_the_one_described_is_refused(clean, clinical, tm
         pytest.param({"index_date": "2026-02-30"}, 2, ["index_date"], id="no_such_day"),
         pytest.param({"threads": 0}, 2, ["threads"], id="no_threads"),
         pytest.param({"memory_limit": "lots"}, 2, ["memory_limit"], id="no_size"),
-        pytest.param({"source": "emis"}, 2, ["expected one of canonical, synthea, synthetic_county"], id="source"),
+        pytest.param({"source": "vision"}, 2, ["expected one of canonical, emis, "], id="source"),
         pytest.param({"extracts": None}, 2, ["extracts is missing"], id="no_extracts"),
         pytest.param({"clinical": "nowhere"}, 5, ["a folder of clinical definitions; found none"], id="no_clinical"),
     ],

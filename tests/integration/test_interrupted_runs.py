@@ -69,7 +69,7 @@ def dying(owner, name, after):
 
 MOMENTS = {
     "none": lambda: None,
-    "while_it_prepares": lambda: dying(runs.ingest, "inspect_files", (0, 1)),
+    "while_it_prepares": lambda: dying(runs.ingest, "gather_files", (0, 1)),
     "while_it_reads_the_files": lambda: (
         setattr(pipeline, "stages", lambda key: (("land", lambda plan: pipeline.land(plan, key=key)),)),
         dying(pipeline.ingest, "land", (0, 1)),

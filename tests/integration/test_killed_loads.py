@@ -195,8 +195,8 @@ def test_a_load_killed_at_any_moment_costs_no_row_doubles_none_and_harms_no_outp
     report = _killed(extracts, tmp_path, f"{moments} moments", moments)
     assert len(report["moments"]) == moments and report["statements"] > 100
     assert report["rows"]["core.person"] == PEOPLE
-    sent, of_nobody, there_twice, with_one_key = 8 * PEOPLE + 2, 1, 1, 2
-    assert report["rows"]["core.gp_event"] == sent - of_nobody - there_twice - with_one_key
+    sent, without_date, of_nobody, there_twice, with_one_key = 8 * PEOPLE + 2, 1, 1, 1, 2
+    assert report["rows"]["core.gp_event"] == sent - without_date - of_nobody - there_twice - with_one_key
     assert report["rows"]["audit.rejected_row"] >= 3 * (of_nobody + there_twice + with_one_key)
     for found in report["moments"]:
         assert found["killed"], found
