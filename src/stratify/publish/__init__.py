@@ -6,14 +6,17 @@ where was settled before; nothing here decides about a person, and no file is pu
 """
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
-from stratify.publish.context import PublishContext, row_reference
+from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
+from stratify.publish.words import source_in_words
 
 __all__ = [
+    "HeldList",
     "PublishContext",
     "build_counts",
     "row_reference",
+    "source_in_words",
     "write_commissioner_file",
     "write_direct_care",
     "write_manifest",

@@ -60,6 +60,7 @@ class ClinicWorkbook:
         waiting: People who wait for this clinic, in order.
         waiting_ranks: As ``tier_ranks``.
         not_listed: Contract ``out.not_listed``.
+        notices: What the Cover must say of lists that are held.
     """
 
     clinic: Clinic
@@ -73,6 +74,7 @@ class ClinicWorkbook:
     waiting: pl.DataFrame
     waiting_ranks: tuple[int | None, ...]
     not_listed: pl.DataFrame
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ _NOT_LISTED = (
 
 _NAVY, _GREY, _PALE, _LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 _OPEN = "#FFF9DB"
+_HELD = "#F4B6AE"
 # Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
 # meaning is in the colour alone, and printed in grey nothing is lost.
 _TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCEEDD")
@@ -254,6 +257,8 @@ class _Writer:
         line(f"{book.practice_name} ({book.practice_code})", 20, font_size=12, bold=True)
         line(f"Week of {words.week_in_words(context.index_date)}", 18, font_size=11)
         line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=_OPEN, border=1, border_color=_LINE, indent=1)
+        for notice in book.notices:
+            line(notice, 24, bold=True, bg_color=_HELD, border=1, border_color=_LINE, indent=1)
         row += 1
 
         def heading(text: str) -> None:

@@ -8,7 +8,20 @@ record: results, page and errors hold counts and names only.
 from __future__ import annotations
 
 from stratify.quality.checks import check_tables
+from stratify.quality.codelists import people_by_practice, people_with_entries, products_not_in_use
 from stratify.quality.page import results_page
-from stratify.quality.results import RuleResult, overall_verdict, results_frame, results_from, verdicts
+from stratify.quality.results import FITNESS, RuleResult, overall_verdict, results_frame, results_from, verdicts
 
-__all__ = ["RuleResult", "check_tables", "overall_verdict", "results_frame", "results_from", "results_page", "verdicts"]
+__all__ = [
+    "FITNESS",
+    "RuleResult",
+    "check_tables",
+    "overall_verdict",
+    "people_by_practice",
+    "people_with_entries",
+    "products_not_in_use",
+    "results_frame",
+    "results_from",
+    "results_page",
+    "verdicts",
+]
