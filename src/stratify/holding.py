@@ -220,17 +220,30 @@ def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
                 f"{', '.join(each.group.codelists)}; about {each.expected:,} expected by age and the other practices.",
             )
         )
-    without, issues = quality.products_not_in_use(store)
-    percent = 100 * without / max(issues, 1)
-    if percent > fitness.MOST_UNKNOWN_PRODUCTS:
-        rule_id = f"{quality.FITNESS}03-products"
-        text = f"More than {fitness.MOST_UNKNOWN_PRODUCTS:g} % of issues have no product in use: unmapped or withdrawn"
-        reason = f"{publish.source_in_words('gp_medication')}: {text}"
-        doubt = Doubt("gp_medication", ("dmd_code",))
-        more += fitness.holds(book, doubt, table="core.gp_medication", rule_id=rule_id, reason=reason)
-        found.append(_coding_result("core.gp_medication", rule_id, issues, f"{text} ({percent:.1f} %)."))
+    result, products = _products(store, book)
+    found += [result] if result else []
+    more += products
     _note(store, results + found, [*(_as_hold(each) for each in holds), *more])
     stop_if_unfit(results + found, held(store), book)
+
+
+def _products(store: Store, book: RuleBook) -> tuple[RuleResult | None, list[Hold]]:
+    """Check that medicine issues name a product in use.
+
+    A feed in which none does is coded in another system, and nothing was lost of late: that is a warning.
+    """
+    without, coded, issues = quality.products_not_in_use(store)
+    percent = 100 * without / max(issues, 1)
+    if percent <= fitness.MOST_UNKNOWN_PRODUCTS:
+        return None, []
+    table, rule_id = "core.gp_medication", f"{quality.FITNESS}03-products"
+    text = f"More than {fitness.MOST_UNKNOWN_PRODUCTS:g} % of issues have no product in use: unmapped or withdrawn"
+    result = _coding_result(table, rule_id, issues, f"{text} ({percent:.1f} %).")
+    if not coded:
+        return replace(result, verdict="warn", description="No issue has a dm+d id or a place in the BNF."), []
+    reason = f"{publish.source_in_words('gp_medication')}: {text}"
+    doubt = Doubt("gp_medication", ("dmd_code",))
+    return result, fitness.holds(book, doubt, table=table, rule_id=rule_id, reason=reason)
 
 
 _TABLES = {"event": "gp_event", "measurement": "gp_observation", "issue": "gp_medication"}

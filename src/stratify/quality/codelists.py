@@ -73,7 +73,7 @@ def _banded(index_date: date) -> str:
     return f"SELECT org_code, patient_key, coalesce({bands}, -1) AS age_band FROM core.patient GROUP BY ALL"
 
 
-def products_not_in_use(store: Store) -> tuple[int, int]:
+def products_not_in_use(store: Store) -> tuple[int, int, int]:
     """Count medicine issues, and those among them without a product that is in use.
 
     An issue has none when it has neither a dm+d id nor a place in the BNF, unless it is said to be coded in a system of
@@ -81,10 +81,10 @@ def products_not_in_use(store: Store) -> tuple[int, int]:
     product that gets a new id keeps its name.
 
     Returns:
-        Issues without a product in use, and all issues.
+        Issues without a product in use, issues with a dm+d id or a place in the BNF, and all issues.
     """
-    without, issues = store.rows(_PRODUCTS)[0]
-    return int(without), int(issues)
+    without, coded, issues = store.rows(_PRODUCTS)[0]
+    return int(without), int(coded), int(issues)
 
 
 _PRODUCTS = """
@@ -98,7 +98,7 @@ WITH id AS (
 SELECT count(*) FILTER (WHERE w.dmd_code IS NOT NULL OR (
     m.dmd_code IS NULL AND m.bnf_code IS NULL
     AND NOT regexp_matches(coalesce(m.original_system, ''), '(?i)rxnorm|atc|ndc|cvx|snomed')
-)), count(*)
+)), count(*) FILTER (WHERE m.dmd_code IS NOT NULL OR m.bnf_code IS NOT NULL), count(*)
 FROM core.gp_medication AS m
 LEFT JOIN withdrawn AS w ON w.dmd_code = m.dmd_code AND w.name = lower(trim(m.dmd_term))
     AND w.dmd_level IS NOT DISTINCT FROM m.dmd_level
