@@ -16,7 +16,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
-from stratify import pipeline, runs
+from stratify import pipeline, refusals, runs
 from stratify.settings import load_settings
 
 
@@ -39,9 +39,10 @@ def land(settings_file: str, index_date: str | None = None) -> None:
     checking = settings.out / "checking"
     with runs.one_at_a_time(checking):
         checking.chmod(0o700)
-        settings = settings.model_copy(update={"out": checking})
+        out, settings = settings.out, settings.model_copy(update={"out": checking})
         try:
-            report = stage("Checking the extract files", partial(pipeline.check, settings, key=key))
+            with refusals.supplier_told(settings, out=out):
+                report = stage("Checking the extract files", partial(pipeline.check, settings, key=key))
         finally:
             shutil.rmtree(checking / "runs", ignore_errors=True)
     get_run_logger().info(report)

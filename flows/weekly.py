@@ -15,7 +15,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
-from stratify import pipeline, runs
+from stratify import pipeline, refusals, runs
 from stratify.settings import load_settings
 
 MOST_COUNTS = 4
@@ -37,7 +37,7 @@ def weekly(settings_file: str, index_date: str | None = None) -> dict[str, str]:
         today=date.today(),  # the only clock: below this line the index date is an argument
     )
     key = runs.identity_key(settings, os.environ)
-    with runs.one_at_a_time(settings.out):
+    with runs.one_at_a_time(settings.out), refusals.supplier_told(settings):
         plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
         for name, work in pipeline.stages(key):
             counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]

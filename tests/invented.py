@@ -143,15 +143,17 @@ def wide_of(persons: pl.DataFrame, values: pl.DataFrame, book: RuleBook, index_d
 
 
 def value_rows(people: Mapping[str, Mapping[str, float | str | None]], day: date | None) -> pl.DataFrame:
-    """Give ``derived.variable_value`` from values by person and variable; a text is the state of an unusable one."""
+    """Give ``derived.variable_value`` from values by person and variable.
+
+    A text is a value with its comparator (``"<30"``), or else the state of one that cannot be used.
+    """
     return frame(
         "derived.variable_value",
         [
             {
                 "patient_key": key,
                 "variable": variable,
-                "value": None if isinstance(value, str) else float(value),
-                "state": value if isinstance(value, str) else "known",
+                **_value(value),
                 "value_date": day,
                 "record_count": 1,
             }
@@ -160,6 +162,15 @@ def value_rows(people: Mapping[str, Mapping[str, float | str | None]], day: date
             if value is not None
         ],
     )
+
+
+def _value(value: float | str) -> dict[str, Any]:
+    if not isinstance(value, str):
+        return {"value": float(value), "state": "known"}
+    number = value.lstrip("<>=")
+    if number == value:
+        return {"value": None, "state": value}
+    return {"value": float(number), "state": "known", "bound": value.removesuffix(number)}
 
 
 # ------------------------------------------------------------------------------------------------------ rule books

@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | explain | synth | rules | schemas``.
+"""The command line: ``stratify run | check | explain | identity | synth | rules | schemas``.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
@@ -48,6 +48,8 @@ rules_app = typer.Typer(
     cls=_QuickHelp, help="Clinical definitions: test them, read them in plain words.", no_args_is_help=True
 )
 app.add_typer(rules_app, name="rules")
+identity_app = typer.Typer(cls=_QuickHelp, help="The identity key: change it.", no_args_is_help=True)
+app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(
     cls=_QuickHelp,
     help="A synthetic county: invented people in the layout of real extracts, and the truth about them.",
@@ -140,11 +142,30 @@ def explain(
     Needs the identity key of the run (STRATIFY_IDENTITY_KEY or STRATIFY_KEY_FILE).
     """
     with _faults_in_words():
-        from stratify import explanation, privacy
+        from stratify import explanation, key_rotation, privacy
 
-        key = privacy.read_key(os.environ)
+        key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
         asked = reference or nhs_number or typer.prompt("NHS number", hide_input=True)
         typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
+
+
+@identity_app.command("rotate")
+def identity_rotate(
+    out: Annotated[Path, typer.Option("--out", help="Output folder of a finished run.")],
+    old_version: Annotated[str, typer.Option("--from", help="Version of the key that made the run.")],
+    new_version: Annotated[str, typer.Option("--to", help="Version of the key it shall have: the current one.")],
+) -> None:
+    """Change the identity key of the run in place: new pseudonyms for the same people.
+
+    Both keys must be in the key ring (STRATIFY_KEY_FILE), the new one as the current one. Writes which pseudonym was
+    which into the restricted folder. Killed or given twice, it does no harm.
+    """
+    with _faults_in_words():
+        from stratify import key_rotation, privacy
+
+        ring = privacy.read_key_ring(os.environ)
+        done = key_rotation.rotate(out, ring, old_version=old_version, new_version=new_version)
+        typer.echo(key_rotation.in_words(done))
 
 
 @synth_app.callback()
@@ -269,13 +290,18 @@ def synth_trial(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", metavar="ID", help="Only this fault; all when not given.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; as many as there are processors when not given.")
+    ] = None,
 ) -> None:
     """Plant each fault alone in a county, run the county, and report what the run did about it."""
     with _faults_in_words():
         from stratify import fault_trial
 
         with _progress() as tell:
-            trials = fault_trial.try_faults(fault or None, people=people, seed=seed, tell=tell)
+            trials = fault_trial.try_faults(
+                fault or None, people=people, seed=seed, workers=workers or os.cpu_count() or 1, tell=tell
+            )
         out.write_text(fault_trial.report(trials, people=people, seed=seed), encoding="utf-8", newline="")
         typer.echo(fault_trial.in_words(trials))
 

@@ -24,6 +24,8 @@ class StratifyError(Exception):
 
     def __init__(self, where: str, *, expected: str, found: str, action: str) -> None:
         self.where, self.expected, self.found, self.action = where, expected, found, action
+        self.parts: tuple[StratifyError, ...] = ()
+        """The faults this one was made of, by :func:`combine`; none for a single one."""
         super().__init__(f"{where}: expected {expected}; found {found}. {action}")
 
 
@@ -91,9 +93,24 @@ def combine(faults: list[StratifyError], *, most: int = 12) -> StratifyError:
     lines = [f"\n  {number}. {fault}" for number, fault in enumerate(faults[:most], 1)]
     if len(faults) > most:
         lines.append(f"\n  … and {len(faults) - most} more")
-    return type(first)(
+    whole = type(first)(
         f"{len(faults)} faults",
         expected="none",
         found="".join(lines).rstrip("."),
         action="\nMend them all, then run again",
     )
+    whole.parts = tuple(faults)
+    return whole
+
+
+def single_faults(fault: StratifyError) -> tuple[StratifyError, ...]:
+    """Give the single faults an error stands for: itself, or all that were combined in it."""
+    return tuple(each for part in fault.parts for each in single_faults(part)) if fault.parts else (fault,)
+
+
+def with_advice(fault: StratifyError, words: str) -> StratifyError:
+    """Give the same fault with more to say about what to do."""
+    action = f"{fault.action.rstrip('.')}. {words}"
+    more = type(fault)(fault.where, expected=fault.expected, found=fault.found, action=action)
+    more.parts = fault.parts
+    return more

@@ -5,6 +5,7 @@ An example gives the values that were found, not records; what records mean for 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,13 +94,16 @@ def _wide(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
             "x_age_years": person.age_years,
             "x_months_registered": person.months_registered,
         }
-        row |= {f"{letter}_{name}": False for name in PERSON_FIELDS for letter in "oc"}
+        row |= {f"{letter}_{name}": False for name in PERSON_FIELDS for letter in "ousc"}
         for variable in book.variables.values():
-            given = example.values.get(variable.id)
+            given, bound = _bounded(example.values.get(variable.id))
             is_filled = not variable.is_latest and variable.take != "weight"
             value = given if isinstance(given, int | float) else None
             row[f"x_{variable.id}"] = 0.0 if value is None and is_filled and given is None else value
-            row[f"o_{variable.id}"] = variable.reads_hospital and not person.is_hospital_linked
+            is_unlinked = variable.reads_hospital and not person.is_hospital_linked
+            row[f"o_{variable.id}"] = is_unlinked or bound.startswith(">")
+            row[f"u_{variable.id}"] = bound.startswith("<")
+            row[f"s_{variable.id}"] = bound in ("<", ">")
             row[f"c_{variable.id}"] = given == "conflict"
         rows.append(row)
     schema: dict[str, pl.DataType] = {
@@ -108,6 +112,12 @@ def _wide(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
         "identity_doubt": pl.String(),
         "is_hospital_linked": pl.Boolean(),
     }
-    kinds = {"x": pl.Float64(), "o": pl.Boolean(), "c": pl.Boolean()}
-    schema |= {f"{letter}_{name}": kinds[letter] for name in (*PERSON_FIELDS, *book.variables) for letter in "xoc"}
+    kinds = {"x": pl.Float64()} | dict.fromkeys("ousc", pl.Boolean())
+    schema |= {f"{letter}_{name}": kinds[letter] for name in (*PERSON_FIELDS, *book.variables) for letter in kinds}
     return pl.DataFrame(rows, schema=schema)
+
+
+def _bounded(given: float | str | None) -> tuple[float | str | None, str]:
+    """Take a value known by a bound only apart: ``>90`` is 90 and ``>``."""
+    found = re.fullmatch(r"([<>]=?) ?(.+)", given) if isinstance(given, str) else None
+    return (float(found[2]), found[1]) if found else (given, "")

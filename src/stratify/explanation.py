@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from stratify import engine, features, privacy, publish
+from stratify import engine, features, key_rotation, privacy, publish
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
 from stratify.periods import in_words
 from stratify.pipeline import core_tables
@@ -76,7 +76,8 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
         TemporaryDirectory(prefix="stratify-explain-") as scratch,
         open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
     ):
-        person = _by_reference(store, plan, asked) if is_reference else _by_number(store, asked, key)
+        listed = key_rotation.listed_keys(restricted)
+        person = _by_reference(store, plan, asked, listed) if is_reference else _by_number(store, asked, key)
         return "\n".join(_explanation(store, plan, book, person)) + "\n"
 
 
@@ -96,13 +97,14 @@ def _by_number(store: Store, asked: str, key: bytes) -> str:
     return person
 
 
-def _by_reference(store: Store, plan: Plan, asked: str) -> str:
+def _by_reference(store: Store, plan: Plan, asked: str, listed: Mapping[str, str]) -> str:
+    """Find whose row has a reference; ``listed`` gives the pseudonyms of the lists where the key was changed since."""
     wanted = asked.replace("-", "").replace(" ", "").upper()
     for key, clinic in store.rows(
         "SELECT DISTINCT patient_key, coalesce(clinic_id, '') FROM derived.placement ORDER BY ALL"
     ):
         for place in (clinic, *_other_places(store)):
-            if publish.row_reference(plan.run_id, place, key).replace("-", "") == wanted:
+            if publish.row_reference(plan.run_id, place, listed.get(key, key)).replace("-", "") == wanted:
                 return str(key)
     raise PatientNotFoundError(
         "this run",
@@ -230,9 +232,10 @@ def _value(
     elif variable.take == "has":
         yield f"    {variable.label}: yes"
     else:
-        yield f"    {variable.label}: {in_figures(row['value'])}{unit}"
+        yield f"    {variable.label}: {in_figures(row['value'], row['bound'])}{unit}"
     for each in records[:MOST_RECORDS]:
-        figure = f" {in_figures(each['value'])}{unit}" if variable.is_latest and each["value"] is not None else ""
+        is_shown = variable.is_latest and each["value"] is not None
+        figure = f" {in_figures(each['value'], each['bound'])}{unit}" if is_shown else ""
         day = in_words(each["day"]) if each["day"] else "no date"
         yield f"      {day}{figure}, code {each['code']}: {_source(store, each['source_file_id'], each['source_row'])}"
     if len(records) > MOST_RECORDS:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,15 +60,8 @@ class Trial:
     untouched: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def is_tried(self) -> bool:
-        """Whether there was a run: faults of weekly deltas wait for a run that loads them."""
-        return not self.fault.needs_weeks
-
-    @property
     def falls_short(self) -> bool:
         """Whether the run did something else than nhs-data 2.2 asks for."""
-        if not self.is_tried:
-            return True
         if self.fault.expects == "refused":
             return self.refusal is None
         return self.refusal is not None or bool(self.touched or self.untouched)
@@ -72,8 +69,6 @@ class Trial:
     @property
     def verdict(self) -> str:
         """What the run did, in a sentence."""
-        if not self.is_tried:
-            return "Not tried: it comes with weekly deltas, which a run does not load yet."
         if self.refusal is not None:
             return f"Refused: {self.refusal}"
         if self.fault.expects == "refused":
@@ -90,7 +85,12 @@ class Trial:
 
 
 def try_faults(
-    ids: Sequence[str] | None = None, *, people: int, seed: int, tell: Callable[[str], None] = lambda words: None
+    ids: Sequence[str] | None = None,
+    *,
+    people: int,
+    seed: int,
+    workers: int = 1,
+    tell: Callable[[str], None] = lambda words: None,
 ) -> list[Trial]:
     """Plant each fault alone and run the county.
 
@@ -98,7 +98,8 @@ def try_faults(
         ids: Which faults; all when not given.
         people: People of each county.
         seed: Seed of each county.
-        tell: Told which fault is tried.
+        workers: Processes; what comes out does not depend on it.
+        tell: Told which fault was tried.
 
     Raises:
         SettingsError: there is no such fault.
@@ -111,41 +112,43 @@ def try_faults(
             found=f"{len(unknown)} others",
             action="Correct --fault.",
         )
+    wanted = [fault.id for fault in FAULTS.values() if not ids or fault.id in ids]
     trials = []
-    for fault in FAULTS.values():
-        if ids and fault.id not in ids:
-            continue
-        tell(f"{fault.id} {fault.name}")
-        with TemporaryDirectory(prefix="stratify-trial-") as scratch:
-            trials.append(_try(fault, Path(scratch), people=people, seed=seed))
+    with ProcessPoolExecutor(min(workers, len(wanted)), mp_context=get_context("spawn")) as pool:
+        for trial in pool.map(partial(_try, people=people, seed=seed), wanted):
+            tell(f"{trial.fault.id} {trial.fault.name}")
+            trials.append(trial)
     return trials
 
 
-def _try(fault: Fault, folder: Path, *, people: int, seed: int) -> Trial:
-    """Plant one fault at its usual rate, in at least one row, or in the one set there is, and run the county."""
+def _try(id: str, *, people: int, seed: int) -> Trial:
+    """Plant one fault at its usual rate, in at least one row, or in the one set that can have it, and run the county.
+
+    A fault of weekly extracts is in the changes of the first week after the whole extract.
+    """
+    fault = FAULTS[id]
     rate = 1.0 if fault.share_of == "sets" else fault.default_rate
-    if fault.needs_weeks:
-        return Trial(fault, rate)
-    order = CountyOrder(people=people, seed=seed, faults={fault.id: rate})
-    extracts, truth, out = folder / "extracts", folder / "truth", folder / "out"
-    write_county(extracts, order, truth_folder=truth)
-    touches = pl.read_parquet(truth / "fault.parquet")
-    whose = touches.select(pl.coalesce("nhs_number", pl.concat_str("org_code", "source_patient_id", separator="/")))
-    settings = Settings(
-        extracts=extracts,
-        source="synthetic_county",
-        out=out,
-        index_date=order.index_date,
-        privacy=_EVERY_OBJECTION,
-    )
+    order = CountyOrder(people=people, seed=seed, weeks=int(fault.needs_weeks), faults={id: rate})
     refusal, touched, untouched = None, Counter[str](), Counter[str]()
-    try:
-        pipeline.run(settings, key=THROWAWAY_KEY)
-    except StratifyError as refused:
-        refusal = _first_reason(refused)
-    else:
-        for each in truth_score.compare(out, truth, THROWAWAY_KEY).differences:
-            (touched if each.faults else untouched)[f"{each.place} {each.kind}"] += 1
+    with TemporaryDirectory(prefix="stratify-trial-") as name:
+        extracts, truth, out = (Path(name) / each for each in ("extracts", "truth", "out"))
+        write_county(extracts, order, truth_folder=truth)
+        touches = pl.read_parquet(truth / "fault.parquet")
+        settings = Settings(
+            extracts=extracts,
+            source="synthetic_county",
+            out=out,
+            index_date=order.index_date + timedelta(weeks=order.weeks),
+            privacy=_EVERY_OBJECTION,
+        )
+        try:
+            pipeline.run(settings, key=THROWAWAY_KEY)
+        except StratifyError as refused:
+            refusal = _first_reason(refused)
+        else:
+            for each in truth_score.compare(out, truth, THROWAWAY_KEY).differences:
+                (touched if each.faults else untouched)[f"{each.place} {each.kind}"] += 1
+    whose = touches.select(pl.coalesce("nhs_number", pl.concat_str("org_code", "source_patient_id", separator="/")))
     return Trial(
         fault=fault,
         rate=rate,
@@ -166,15 +169,9 @@ def _first_reason(refused: StratifyError) -> str:
 
 def in_words(trials: Sequence[Trial]) -> str:
     """Say in a line or two how many faults are met as they should be."""
-    short = [each.fault.id for each in trials if each.is_tried and each.falls_short]
-    waiting = [each.fault.id for each in trials if not each.is_tried]
-    met = len(trials) - len(short) - len(waiting)
-    said = f"{met} of {len(trials)} faults are met as they should be."
-    if short:
-        said += f" {len(short)} are not: {', '.join(short)}."
-    if waiting:
-        said += f" {len(waiting)} wait for weekly deltas: {', '.join(waiting)}."
-    return said
+    short = [each.fault.id for each in trials if each.falls_short]
+    said = f"{len(trials) - len(short)} of {len(trials)} faults are met as they should be."
+    return said + (f" {len(short)} are not: {', '.join(short)}." if short else "")
 
 
 def report(trials: Sequence[Trial], *, people: int, seed: int) -> str:
@@ -183,8 +180,9 @@ def report(trials: Sequence[Trial], *, people: int, seed: int) -> str:
         "# What a run does about each fault",
         "",
         f"Each fault was planted alone in an otherwise clean county of {people:,} invented people (seed {seed}), at",
-        "the rate that `stratify synth faults` lists (faults of files: in one file), and the county was run. Made by",
-        "`make faults`. A difference is one thing about one person that the run and the truth do not agree on.",
+        "the rate that `stratify synth faults` lists, and the county was run. Faults of files are in one file; those",
+        "that need weekly extracts are in the changes of the first week. Made by `make faults`. A difference is one",
+        "thing about one person that the run and the truth do not agree on.",
         "",
         in_words(trials),
         "",
@@ -193,11 +191,8 @@ def report(trials: Sequence[Trial], *, people: int, seed: int) -> str:
     ]
     for each in trials:
         fault = each.fault
-        if not each.is_tried:
-            planted, mark = "", "not tried"
-        else:
-            things = "files" if fault.level == "file" else f"rows of {each.people:,} people"
-            planted, mark = f"{each.rows:,} {things}", "**falls short**" if each.falls_short else "as it should be"
+        things = "files" if fault.level == "file" else f"rows of {each.people:,} people"
+        planted, mark = f"{each.rows:,} {things}", "**falls short**" if each.falls_short else "as it should be"
         cells = (fault.id, fault.name, fault.action.replace("_", " "), planted, each.verdict, mark)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

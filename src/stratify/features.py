@@ -34,6 +34,9 @@ CODE_COLUMNS = {
     "may_be_undated": pl.Boolean,
     "weight": pl.Float64,
 }
+BOUNDS = ("<", "<=", ">", ">=")
+"""Comparators of a value of which only one bound is known: ``>90`` is above 90, and nobody knows how far."""
+NO_BOUND = nw.lit(None, dtype=nw.String)
 SOURCE_TABLES = ("gp_event", "gp_observation", "gp_medication", "apc_spell", "apc_diagnosis", "patient_flag")
 
 READS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -42,7 +45,14 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
         "gp_observation": ("snomed_code", "effective_date"),
     },
     "measurement": {
-        "gp_observation": ("measurement", "snomed_code", "effective_date", "value_canonical", "value_status"),
+        "gp_observation": (
+            "measurement",
+            "snomed_code",
+            "effective_date",
+            "value_canonical",
+            "value_status",
+            "comparator",
+        ),
     },
     "issue": {"gp_medication": ("dmd_code", "bnf_code", "issue_date")},
     "any_issue": {"gp_medication": ("dmd_code", "bnf_code", "original_code", "issue_date")},
@@ -59,6 +69,7 @@ _HIT = (
     "day",
     "value",
     "is_usable",
+    "bound",
     "code",
     "source_table",
     "source_file_id",
@@ -171,7 +182,7 @@ def records_behind(tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *,
     """Give the dated records that the values of :func:`variable_values` were reduced from.
 
     Returns:
-        One row per record and variable: ``variable``, ``day``, ``value``, ``code``, ``source_table``,
+        One row per record and variable: ``variable``, ``day``, ``value``, ``bound``, ``code``, ``source_table``,
         ``source_file_id``, ``source_row``.
     """
     parts = [_hits(tables, codes, index_date).select(*_HIT)]
@@ -180,7 +191,8 @@ def records_behind(tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *,
             parts.append(_all_issues(tables["gp_medication"], [variable], index_date).select(*_HIT))
         if variable.take == "weight":
             parts.append(_weighed_records(tables["apc_diagnosis"], codes, variable, index_date).select(*_HIT))
-    return nw.concat(parts).select("variable", "day", "value", "code", "source_table", "source_file_id", "source_row")
+    columns = ("variable", "day", "value", "bound", "code", "source_table", "source_file_id", "source_row")
+    return nw.concat(parts).select(*columns)
 
 
 def _hits(tables: Mapping[str, Frame], codes: Frame, index_date: date) -> Frame:
@@ -202,6 +214,7 @@ def _hits(tables: Mapping[str, Frame], codes: Frame, index_date: date) -> Frame:
             index_date,
             value=nw.col("value_canonical"),
             is_usable=usable,
+            bound=nw.when(nw.col("comparator").is_in(BOUNDS)).then(nw.col("comparator")),
             code=nw.col("snomed_code"),
         ),
         _issues(medication, codes, index_date),
@@ -250,6 +263,7 @@ def _hit(
     *,
     value: nw.Expr | None = None,
     is_usable: nw.Expr | None = None,
+    bound: nw.Expr | None = None,
     code: nw.Expr | None = None,
 ) -> Frame:
     records = frame.filter(~nw.col("patient_key").is_null() & ~nw.col(match).is_null()).select(
@@ -258,6 +272,7 @@ def _hit(
         nw.col(day).alias("day"),
         (value if value is not None else nw.lit(1.0)).cast(nw.Float64).alias("value"),
         (is_usable if is_usable is not None else nw.lit(True)).alias("is_usable"),
+        (bound if bound is not None else NO_BOUND).alias("bound"),
         (code if code is not None else nw.col(match)).alias("code"),
         nw.lit(source_table).alias("source_table"),
         "source_file_id",
@@ -313,12 +328,15 @@ def _last_record(hits: Frame) -> Frame:
     )
 
 
-def _finish(frame: Frame, value: nw.Expr, state: nw.Expr) -> Frame:
-    return frame.with_columns(value=value.cast(nw.Float64), state=state).select(
+def _finish(frame: Frame, value: nw.Expr, state: nw.Expr, bound: nw.Expr | None = None) -> Frame:
+    return frame.with_columns(
+        value=value.cast(nw.Float64), state=state, bound=bound if bound is not None else NO_BOUND
+    ).select(
         "patient_key",
         "variable",
         "value",
         "state",
+        "bound",
         "value_date",
         nw.col("record_count").cast(nw.Int64).alias("record_count"),
         "source_table",
@@ -364,8 +382,14 @@ def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Fra
     group = ("patient_key", "variable")
     last = hits.filter(nw.col("day0") == nw.col("day0").max().over(*group))
     usable = nw.when(nw.col("is_usable")).then(nw.col("value"))
+    exact = nw.when(nw.col("bound").is_null()).then(nw.lit("=")).otherwise(nw.col("bound"))
+    bound = nw.when(nw.col("is_usable")).then(exact)
     values = last.group_by(*group).agg(
-        nw.len().alias("record_count"), usable.min().alias("smallest"), usable.max().alias("largest")
+        nw.len().alias("record_count"),
+        usable.min().alias("smallest"),
+        usable.max().alias("largest"),
+        bound.min().alias("one_bound"),
+        bound.max().alias("other_bound"),
     )
     found = values.join(_last_record(hits), on=list(group), how="inner")
     oldest = nw.lit(None, dtype=nw.Date)
@@ -379,12 +403,20 @@ def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Fra
             nw.when(nw.col("smallest").is_null())
             .then(nw.lit("unusable"))
             .otherwise(
-                nw.when(nw.col("smallest") != nw.col("largest")).then(nw.lit("conflict")).otherwise(nw.lit("known"))
+                nw.when((nw.col("smallest") != nw.col("largest")) | (nw.col("one_bound") != nw.col("other_bound")))
+                .then(nw.lit("conflict"))
+                .otherwise(nw.lit("known"))
             )
         )
     )
     found = found.with_columns(oldest=oldest).with_columns(settled=state)
-    return _finish(found, nw.when(nw.col("settled") == "known").then(nw.col("smallest")), nw.col("settled"))
+    is_known = nw.col("settled") == "known"
+    return _finish(
+        found,
+        nw.when(is_known).then(nw.col("smallest")),
+        nw.col("settled"),
+        nw.when(is_known & (nw.col("one_bound") != "=")).then(nw.col("one_bound")),
+    )
 
 
 def _episodes(hits: Frame, merge_days: int) -> Frame:
@@ -415,6 +447,7 @@ def _all_issues(medication: Frame, variables: Sequence[Variable], index_date: da
             nw.col("issue_date").alias("day"),
             nw.lit(1.0).alias("value"),
             nw.lit(True).alias("is_usable"),
+            NO_BOUND.alias("bound"),
             nw.when(~nw.col("bnf_code").is_null()).then(substance).otherwise(other).alias("code"),
             nw.lit("gp_medication").alias("source_table"),
             "source_file_id",
@@ -443,6 +476,7 @@ def _weighed_records(diagnosis: Frame, codes: Frame, variable: Variable, index_d
             nw.col("admission_date").alias("day"),
             nw.when(nw.col("weight").is_null()).then(nw.lit(0.0)).otherwise(nw.col("weight")).alias("value"),
             (~nw.col("weight").is_null()).alias("is_usable"),
+            NO_BOUND.alias("bound"),
             nw.col("icd10_category").alias("code"),
             nw.lit("apc_diagnosis").alias("source_table"),
             "source_file_id",
@@ -468,9 +502,10 @@ def _weighed(diagnosis: Frame, codes: Frame, variable: Variable, index_date: dat
 def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: date) -> Frame:
     """Bring persons and their variable values to one wide row per person.
 
-    For each variable there are three columns: ``x_<id>`` the value (null when not known), ``o_<id>`` true when the
-    value is only what is known so far and may be higher (hospital records of a person who is not linked), and
-    ``c_<id>`` true when the records contradict each other. A count or flag without a row is nought.
+    For each variable there are five columns: ``x_<id>`` the value (null when not known), ``o_<id>`` true when it may
+    be higher (hospital records of a person who is not linked; a value with ``>``), ``u_<id>`` true when it may be lower
+    (a value with ``<``), ``s_<id>`` true when it is one of those and not ``x`` itself (``<`` and ``>``, not ``<=``),
+    and ``c_<id>`` true when the records contradict each other. A count or flag without a row is nought.
 
     Args:
         persons: Contract ``core.person``.
@@ -485,6 +520,8 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
         columns.append(
             nw.when(mine & (nw.col("state") == "known")).then(nw.col("value")).max().alias(f"r_{variable.id}")
         )
+        if variable.is_latest:
+            columns.append(nw.when(mine).then(nw.col("bound")).max().alias(f"b_{variable.id}"))
         columns.append(
             nw.when(mine & (nw.col("state") == "conflict"))
             .then(nw.lit(1))
@@ -507,12 +544,12 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
         "identity_doubt",
         "is_hospital_linked",
         *(_expr.alias(f"x_{name}") for name, _expr in own.items()),
-        *(nw.lit(False).alias(f"{letter}_{name}") for name in PERSON_FIELDS for letter in "oc"),
+        *(nw.lit(False).alias(f"{letter}_{name}") for name in PERSON_FIELDS for letter in "ousc"),
         *(each for variable in variables for each in _wide_columns(variable)),
     )
 
 
-def _wide_columns(variable: Variable) -> tuple[nw.Expr, nw.Expr, nw.Expr]:
+def _wide_columns(variable: Variable) -> tuple[nw.Expr, ...]:
     found = nw.col(f"r_{variable.id}")
     contradicts = nw.col(f"k_{variable.id}") == 1
     contradicts = nw.when(contradicts.is_null()).then(nw.lit(False)).otherwise(contradicts)
@@ -521,8 +558,19 @@ def _wide_columns(variable: Variable) -> tuple[nw.Expr, nw.Expr, nw.Expr]:
         nought = nw.when(found.is_null()).then(nw.lit(0.0)).otherwise(found)
         value = nw.when(~contradicts).then(nought)
     may_be_higher = ~nw.col("is_hospital_linked") if variable.reads_hospital else nw.lit(False)
+    may_be_lower, is_strict = nw.lit(False), nw.lit(False)
+    if variable.is_latest:
+        may_be_higher, may_be_lower, is_strict = (
+            _is_one_of(nw.col(f"b_{variable.id}"), signs) for signs in ((">", ">="), ("<", "<="), ("<", ">"))
+        )
     return (
         value.alias(f"x_{variable.id}"),
         may_be_higher.alias(f"o_{variable.id}"),
+        may_be_lower.alias(f"u_{variable.id}"),
+        is_strict.alias(f"s_{variable.id}"),
         contradicts.alias(f"c_{variable.id}"),
     )
+
+
+def _is_one_of(bound: nw.Expr, signs: Sequence[str]) -> nw.Expr:
+    return nw.when(bound.is_in(signs)).then(nw.lit(True)).otherwise(nw.lit(False))

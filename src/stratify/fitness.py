@@ -45,7 +45,11 @@ _MADE_OF: Mapping[str, Mapping[str, Sequence[tuple[str, str]]]] = {
     },
     "gp_observation": {
         "value_canonical": [("gp_observation", "value_num"), ("gp_observation", "unit_raw")],
-        "value_status": [("gp_observation", "value_num"), ("gp_observation", "unit_raw")],
+        "value_status": [
+            ("gp_observation", "value_num"),
+            ("gp_observation", "unit_raw"),
+            ("gp_observation", "comparator"),
+        ],
     },
 }
 # An episode without its spell or its place in it is lost to every spell.

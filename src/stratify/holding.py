@@ -19,6 +19,7 @@ from stratify.errors import QualityError
 from stratify.fitness import Doubt, Hold
 from stratify.publish import HeldList
 from stratify.quality import RuleResult
+from stratify.refusals import UNFIT
 from stratify.rulebook import RuleBook
 from stratify.runs import Plan
 from stratify.store import Store
@@ -27,17 +28,28 @@ Settled = tuple[list[RuleResult], list[Hold]]
 
 
 def rejected_percent(store: Store, table: TableContract) -> float:
-    """Give the share of a landing table's rows that were set aside, whole or in a critical column, 0 to 100."""
-    critical = [column.name for column in table.columns if column.is_critical]
-    lost, received = store.rows(_REJECTED, [table.table, critical, table.table])[0]
-    return 100.0 * float(lost) / max(float(received), 1.0)
+    """Give the share of a table's rows that rules set aside, whole or in a critical column: the worst set's, 0 to 100.
+
+    A set counts alone when it is large enough to tell a changed feed from a few bad rows; so do all together.
+    """
+    return _percent(store, table, [column.name for column in table.columns if column.is_critical])
 
 
+def _percent(store: Store, table: TableContract, columns: list[str]) -> float:
+    by_set = [(int(lost), int(received)) for lost, received in store.rows(_REJECTED, [table.table, columns])]
+    together = (sum(lost for lost, _ in by_set), sum(received for _, received in by_set))
+    alone = [(lost, received) for lost, received in by_set if received >= _FEWEST_TO_JUDGE_A_SET]
+    return max(100.0 * lost / max(received, 1) for lost, received in (together, *alone))
+
+
+_FEWEST_TO_JUDGE_A_SET = 1_000
 _REJECTED = """
-SELECT
-    (SELECT count(DISTINCT (source_file_id, source_row)) FROM audit.rejected_row
-     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))),
-    (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $3)
+WITH lost AS (
+    SELECT source_file_id, count(DISTINCT source_row) AS lost FROM audit.rejected_row
+    WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
+    AND NOT regexp_matches(rule_id, '-(84-slice|85-restricted|88-withdrawn|89-repeat)$') GROUP BY ALL)
+SELECT coalesce(sum(lost), 0)::BIGINT, sum(received_count)::BIGINT
+FROM audit.source_file LEFT JOIN lost USING (source_file_id) WHERE table_name = $1 GROUP BY extract ORDER BY extract
 """
 
 
@@ -48,20 +60,12 @@ def _lost_columns(store: Store, table: TableContract) -> tuple[str, ...]:
     """
     limit = next((rule.limit for rule in table.rules if rule.kind == "rejected_percent"), None)
     critical = [column.name for column in table.columns if column.is_critical]
-    received = max(int(store.scalar(_RECEIVED, [table.table])), 1)
-
-    def share(columns: list[str]) -> float:
-        return 100.0 * int(store.rows(_REJECTED, [table.table, columns, table.table])[0][0]) / received
-
-    whole = share([])
+    whole = _percent(store, table, [])
     if limit is None or whole > limit:
         return ()
-    shares = {name: share([name]) for name in critical}
+    shares = {name: _percent(store, table, [name]) for name in critical}
     above = tuple(name for name, percent in shares.items() if percent > limit)
     return above or tuple(name for name, percent in shares.items() if percent > whole)
-
-
-_RECEIVED = "SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $1"
 
 
 def old_feeds(plan: Plan) -> list[RuleResult]:
@@ -177,7 +181,7 @@ def stop_if_unfit(results: Sequence[RuleResult], holds: Sequence[Hold | HeldList
             for each in stops
         )
         raise QualityError(
-            "data quality",
+            UNFIT,
             expected=expected,
             found=listed,
             action="Ask the supplier for a corrected extract; the last good lists stay in place.",

@@ -20,8 +20,9 @@ from stratify import contracts, engine, features, holding, ingest, pathways, pub
 from stratify.errors import RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
+from stratify.refusals import delivery_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
+from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -57,7 +58,12 @@ def land(plan: Plan, *, key: bytes) -> Receipt:
         (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
     with _attached(plan, "landing", "identity") as store:
         accounts = ingest.land(
-            store, list(plan.files), source=plan.source, index_date=plan.settings.index_date, key=key
+            store,
+            list(plan.files),
+            source=plan.source,
+            index_date=plan.settings.index_date,
+            key=key,
+            door=ingest.open_door(plan.settings.entry),
         )
         return Receipt(stage="land", counts=_row_counts(accounts))
 
@@ -79,22 +85,44 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             store,
             index_date=plan.settings.index_date,
             key=key,
-            measurements=book.resolved_measurements(),
+            measurements=book.resolved_measurements(score_inferred_units=plan.settings.score_inferred_units),
             privacy_policy=plan.settings.privacy,
             source=plan.source,
         )
         steps = [("core", name, count) for name, count in sorted(counts.items())] + _not_carried(plan)
+        steps += [
+            (_PASSED_OVER, f"{each.shown_name}: {each.passed_over}", each.row_count)
+            for each in plan.files
+            if each.passed_over and not each.is_earlier
+        ]
+        steps += [(step, measure, count) for step, measure, count in store.rows(_SHORT_PRACTICES)]
+        steps += [(_HELD, f"{table}: {age}", count) for table, age, count in store.rows(_HELD_ROWS, [cutoff])]
         steps += [(_UNUSABLE, f"{name}: {status}", count) for name, status, count in store.rows(_UNUSABLE_VALUES)]
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
         checked = quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
         holding.settle(store, book, checked, before=(results, holds))
+        store.create("audit.practice_count", quality.practice_counts(store, landed))
         store.execute("DROP MACRO verhoeff_ok")
         store.detach("landing")
     (plan.restricted / "landing.duckdb").unlink()
     return Receipt(stage="validate", counts=counts)
 
 
+_PASSED_OVER = "file passed over"
+_SLICE_LEFT_OUT, _SLICE_SMALL = "practice part not read", "practice sent less"
+_SHORT_PRACTICES = f"""
+SELECT CASE WHEN is_red THEN '{_SLICE_LEFT_OUT}' ELSE '{_SLICE_SMALL}' END,
+    practice_code || ' in ' || extract || ', of ' || expected || ' expected', received
+FROM landing.short_practice ORDER BY ALL
+"""
+_HELD = "row held for its patient"
+_HELD_ROWS = """
+SELECT table_name, CASE WHEN period_to + 30 < $1 THEN 'for more than 30 days, given up' ELSE 'up to 30 days' END,
+    count(DISTINCT (source_file_id, source_row))
+FROM audit.rejected_row JOIN audit.source_file USING (source_file_id, table_name)
+WHERE rule_id LIKE '%-87-orphan' GROUP BY ALL ORDER BY ALL
+"""
 _UNUSABLE = "value not used"
 _UNUSABLE_VALUES = """
 SELECT measurement, replace(value_status, '_', ' '), count(*) FROM core.gp_observation
@@ -104,11 +132,13 @@ WHERE measurement IS NOT NULL AND value_status NOT IN ('ok', 'no_value') GROUP B
 
 def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
     """Give what a source adapter had no place for, by file and reason."""
-    account = plan.restricted / "prepared" / "not_carried.csv"
-    if not account.is_file():
-        return []
-    rows = pl.read_csv(account, schema={"file": pl.String, "reason": pl.String, "rows": pl.Int64})
-    return [("not carried", f"{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
+    found = []
+    for account in sorted((plan.restricted / "prepared").rglob("not_carried.csv")):
+        within = account.parent.relative_to(plan.restricted / "prepared").as_posix()
+        rows = pl.read_csv(account, schema={"file": pl.String, "reason": pl.String, "rows": pl.Int64})
+        prefix = "" if within == "." else f"{within}/"
+        found += [("not carried", f"{prefix}{file}: {reason}", count) for file, reason, count in rows.iter_rows()]
+    return found
 
 
 def work_features(plan: Plan) -> Receipt:
@@ -275,6 +305,8 @@ def publish_outputs(plan: Plan) -> Receipt:
         holding.stop_if_unfit(checked, (), book)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         _write_quality_page(store, plan, book, checked)
+        _write_practices_page(store, plan)
+        publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
@@ -306,19 +338,40 @@ def _write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[
     (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
 
 
+def _write_practices_page(store: Store, plan: Plan) -> None:
+    """Write the page of each practice over time, and the counts of all runs beside the store, to be put in place."""
+    history = quality.read_history(earlier_counts(plan.settings.out))
+    counts = store.frame("SELECT * FROM audit.practice_count ORDER BY ALL")
+    run: dict[str, Any] = {"index_date": plan.settings.index_date, "run_id": plan.run_id}
+    kept = plan.restricted / quality.HISTORY_FILE
+    kept.touch(mode=0o600)
+    quality.with_run(history, counts, **run).write_csv(kept)
+    names = store.rows("SELECT practice_code, max_by(practice_name, valid_from) FROM core.practice GROUP BY ALL")
+    page = quality.practices_page(
+        quality.practices_over_time(
+            quality.with_run(quality.earlier(history, plan.settings.index_date), counts, **run), dict(names)
+        ),
+        title=f"Data quality by practice: {plan.settings.organisation}",
+        is_test=plan.is_test,
+        **run,
+    )
+    (plan.published / "data_quality" / "practices.html").write_text(page, encoding="utf-8")
+
+
 _TABLE_COUNTS = """
 SELECT 'landing.' || table_name AS name, sum(received_count)::BIGINT AS received_count,
     sum(loaded_count)::BIGINT AS loaded_count, sum(rejected_count)::BIGINT AS rejected_count
 FROM audit.source_file GROUP BY table_name ORDER BY table_name
 """
 # Suppliers put free text, names and numbers of people where a code of their own belongs. What does not look like a code
-# is counted, and not shown; nor is what could be an NHS number.
+# is counted, and not shown; nor is what could be an NHS number, or a surname: a word of fewer than five people.
 _SHOWN_CODES = """
 SELECT table_name, code_system, CASE WHEN is_code THEN code ELSE '(no code: not shown)' END AS code,
     CASE WHEN is_code THEN term END AS term, sum(row_count)::BIGINT AS row_count
 FROM (
     SELECT *, code_system IN ('snomed_ct', 'dmd', 'icd10')
-        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}') AS is_code
+        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}')
+            AND (regexp_matches(code, '[0-9]') OR people_at_least_count >= 5) AS is_code
     FROM audit.unmatched_code
 ) GROUP BY ALL
 """
@@ -338,6 +391,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
         "source": plan.settings.source,
         "not_supplied": list(plan.source.not_supplied),
         "privacy": plan.settings.privacy.model_dump(mode="json"),
+        "entry": ingest.open_door(plan.settings.entry).in_manifest(),
         "code_version": plan.code_version,
         "rules": {
             "digest": plan.rule_digest,
@@ -354,7 +408,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
 _COUNTED = {
     "inputs": """
         SELECT table_name, file_name, sha256, declared_count, received_count, loaded_count, rejected_count,
-            period_to::VARCHAR AS period_to
+            restricted_count, period_to::VARCHAR AS period_to
         FROM audit.source_file ORDER BY ALL""",
     "people": "SELECT person_status, count(*) AS people FROM core.person GROUP BY ALL ORDER BY ALL",
     "withheld": "SELECT surface, reason, people_count AS people FROM audit.withheld ORDER BY ALL",
@@ -396,6 +450,7 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
         "rows received": sum(each.received_count for each in accounts),
         "rows loaded": sum(each.loaded_count for each in accounts),
         "rows set aside": sum(each.rejected_count for each in accounts),
+        "of them rows that may not land": sum(each.restricted_count for each in accounts),
     }
 
 
@@ -407,7 +462,7 @@ def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) 
         key: The identity key.
         progress: Told the name of each stage as it starts.
     """
-    with one_at_a_time(settings.out):
+    with one_at_a_time(settings.out), supplier_told(settings):
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
         for words, stage in stages(key):
@@ -509,6 +564,12 @@ def in_words(done: Summary) -> str:
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
     if values:
         lines.append(f"  values kept but not used: {', '.join(values)}")
+    for step in (_SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
+        lines += [
+            f"  {step}: {each['measure']} ({each['count']:,} rows)"
+            for each in manifest["steps"]
+            if each["step"] == step
+        ]
     unused = [each["measure"] for each in manifest["steps"] if each["step"] == _UNUSED]
     if unused:
         named = ", ".join(unused[:_MOST_NAMED]) + (" …" if len(unused) > _MOST_NAMED else "")

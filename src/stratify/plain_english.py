@@ -26,7 +26,9 @@ from stratify.rules import (
     RankBy,
     Route,
     Score,
+    Size,
     Tier,
+    UnitWords,
     Variable,
 )
 
@@ -166,11 +168,19 @@ def describe(book: RuleBook) -> str:
     blocks += [
         _person_fields(book) + "".join(_variable_section(each, book) for each in _sorted(book.variables.values()))
     ]
-    blocks += ["## Measurements\n", "Values in the GP record, brought to one unit before anything uses them.\n"]
+    blocks += ["## Measurements\n", f"{_MEASUREMENTS}\n"]
     blocks += [_measurement_section(each, book) for each in _sorted(book.measurements.values())]
     blocks += ["## Codelists\n", _codelist_table(_sorted(book.codelists.values()))]
     return "\n".join(blocks)
 
+
+_MEASUREMENTS = (
+    "Values in the GP record, brought to one unit before anything uses them. A comparator stays with its value: `<30` "
+    "is below 30 and not known against 25, `>90` is above 90; about 30 (`~30`) is never scored. Two values of one day "
+    "that differ, or of which one has a comparator, contradict each other: not known. A date known to the month or the "
+    "year only counts as its first day. A value dated before birth is never scored; what is dated more than 30 days "
+    "after death is left out."
+)
 
 # ---------------------------------------------------------------------------------------------------- words and figures
 
@@ -547,12 +557,15 @@ def _without(variable: Variable, book: RuleBook) -> str:
 
 def _measurement_section(each: Measurement, book: RuleBook) -> str:
     codes = [_codes(name, book) for name in each.codelists]
+    codes += [f"{_codes(name, book)}: always in {unit}" for name, unit in each.unit_of_codelists.items()]
     codes += [f"{_codes(name, book)}: value {_plus(add)}" for name, add in each.offset_codelists.items()]
     grades = [f"{_codes(name, book)} is {_figure(grade)}" for name, grade in each.grade_codelists.items()]
-    units = [_unit_words(tuple(unit.words), unit.multiply_by, unit.add) for unit in each.units]
+    units = [_unit_words(unit) for unit in each.units]
     without = (
         "the value is kept and never scored" if each.is_unit_required else "the value is taken to be in the unit above"
     )
+    if each.sizes:
+        without = "; ".join([*(_size_in_words(size) for size in each.sizes), "otherwise it is kept and never scored"])
     not_done = ", ".join(_figure(value) for value in each.not_done_values)
     facts = _items(
         (
@@ -563,6 +576,7 @@ def _measurement_section(each: Measurement, book: RuleBook) -> str:
             ("Units it may be written in", "; ".join(units)),
             ("Without a unit", without),
             ("Values that mean it was not done", not_done),
+            ("The other half of a pair", _pair_in_words(each, book)),
             ("Otherwise", "a value that is not plausible, or in another unit, is kept and never scored"),
             ("Source", each.source),
         )
@@ -570,10 +584,27 @@ def _measurement_section(each: Measurement, book: RuleBook) -> str:
     return f"{_anchor('measurement', each.id)}\n### Measurement: {each.label} (`{each.id}`)\n\n{facts}"
 
 
-def _unit_words(words: tuple[str, ...], multiply_by: float, add: float) -> str:
-    text = ", ".join(f"`{word}`" for word in words)
-    steps = [f"multiplied by {_figure(multiply_by)}"] if multiply_by != 1 else []
-    steps += [_plus(add)] if add else []
+def _size_in_words(size: Size) -> str:
+    edges = {"below": size.below, "at most": size.at_most, "at least": size.at_least, "above": size.above}
+    words = " and ".join(f"{edge} {_figure(value)}" for edge, value in edges.items() if value is not None)
+    known = "is" if size.is_certain else "can only be"
+    unasked = "" if size.is_certain else ", and is not scored unless the site asks for it"
+    return f"{words} {known} in {size.unit}{unasked}"
+
+
+def _pair_in_words(each: Measurement, book: RuleBook) -> str:
+    if each.must_exceed is None:
+        return ""
+    lower = book.measurements[each.must_exceed].label
+    return f"{lower}: where it is missing, or above this one, neither value is scored"
+
+
+def _unit_words(unit: UnitWords) -> str:
+    text = ", ".join(f"`{word}`" for word in unit.words)
+    steps = [f"multiplied by {_figure(unit.multiply_by)}"] if unit.multiply_by != 1 else []
+    steps += [_plus(unit.add)] if unit.add else []
+    if unit.plausible:
+        steps += [f"plausible from {_figure(unit.plausible.at_least)} to {_figure(unit.plausible.at_most)} as written"]
     return f"{text} ({', then '.join(steps)})" if steps else text
 
 

@@ -7,6 +7,7 @@ read again only to find which of its parts hold, so that each reason given is on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -15,8 +16,19 @@ from stratify.periods import in_words
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Condition, Pathway, Score
 
-Found = Mapping[str, tuple[float | None, str, date | None]]
-"""What was found of one person: variable to value, state and date."""
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """What was found of one person and variable; ``bound`` is the comparator of a value known by a bound only."""
+
+    value: float | None
+    state: str
+    day: date | None
+    bound: str | None
+
+
+Found = Mapping[str, _Value]
+"""What was found of one person, by variable."""
 
 _STATE_TEXTS = {
     "stale": "{label}: the latest is from {date}, too old to use",
@@ -49,10 +61,10 @@ def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame,
     Returns:
         Contract ``derived.reason``; everybody has at least one.
     """
-    found: dict[str, dict[str, tuple[float | None, str, date | None]]] = {}
-    wanted = ("patient_key", "variable", "value", "state", "value_date")
-    for key, variable, value, state, day in values.select(wanted).iter_rows():
-        found.setdefault(key, {})[variable] = (value, state, day)
+    found: dict[str, dict[str, _Value]] = {}
+    wanted = ("patient_key", "variable", "value", "state", "value_date", "bound")
+    for key, variable, *rest in values.select(wanted).iter_rows():
+        found.setdefault(key, {})[variable] = _Value(*rest)
     scored = {
         (key, score): (value, tier)
         for key, score, value, tier in scores.select("patient_key", "score", "value", "tier").iter_rows()
@@ -126,16 +138,23 @@ def _behind_tier(score: Score, tier: str | None, mine: Found, book: RuleBook) ->
 
 
 def _compares(condition: Condition, mine: Found) -> bool:
-    value, state, _ = mine.get(condition.variable or "", (0.0, "known", None))
-    if value is None or state != "known" or condition.variable not in mine:
+    found = mine.get(condition.variable or "")
+    if found is None or found.value is None or found.state != "known":
         return False
+    value, bound = found.value, found.bound or ""
+    # ">30" is above 30 and "<30" below it; what may lie further up proves no upper edge, and the other way round.
+    may_be_lower, may_be_higher = bound.startswith("<"), bound.startswith(">")
     return (
         (condition.is_true is None or value >= 1)
-        and (condition.below is None or value < condition.below)
-        and (condition.at_most is None or value <= condition.at_most)
-        and (condition.at_least is None or value >= condition.at_least)
-        and (condition.above is None or value > condition.above)
+        and (condition.below is None or (not may_be_higher and _is_below(value, condition.below, bound == "<")))
+        and (condition.at_most is None or (not may_be_higher and value <= condition.at_most))
+        and (condition.at_least is None or (not may_be_lower and value >= condition.at_least))
+        and (condition.above is None or (not may_be_lower and _is_below(condition.above, value, bound == ">")))
     )
+
+
+def _is_below(value: float, edge: float, or_equal: bool) -> bool:
+    return value <= edge if or_equal else value < edge
 
 
 def _score_in_words(score: Score, value: float, tier: str) -> str:
@@ -150,16 +169,15 @@ def _score_in_words(score: Score, value: float, tier: str) -> str:
 def _fact(name: str, mine: Found, book: RuleBook, *, tells_unusable: bool) -> str | None:
     if name in PERSON_FIELDS or name not in mine:
         return None
-    value, state, day = mine[name]
-    variable = book.variables[name]
-    words = in_words(day) if day else "an unknown date"
-    if state != "known" or value is None:
-        return _STATE_TEXTS[state].format(label=variable.label, date=words) if tells_unusable else None
-    if value == 0 and not variable.is_latest:
+    found, variable = mine[name], book.variables[name]
+    words = in_words(found.day) if found.day else "an unknown date"
+    if found.state != "known" or found.value is None:
+        return _STATE_TEXTS[found.state].format(label=variable.label, date=words) if tells_unusable else None
+    if found.value == 0 and not variable.is_latest:
         return None
-    return variable.text.format(value=in_figures(value), date=words)
+    return variable.text.format(value=in_figures(found.value, found.bound), date=words)
 
 
-def in_figures(value: float) -> str:
-    """Write a number as people read it: no trailing noughts, at most 2 decimals."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def in_figures(value: float, bound: str | None = None) -> str:
+    """Write a number as people read it: no trailing noughts, at most 2 decimals, its comparator before it."""
+    return (bound or "") + f"{value:.2f}".rstrip("0").rstrip(".")

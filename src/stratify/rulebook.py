@@ -100,8 +100,12 @@ class RuleBook:
             visit(name, ())
         return tuple(done)
 
-    def resolved_measurements(self) -> list[ResolvedMeasurement]:
-        """Give the measurements with the codes of their codelists, in order of id."""
+    def resolved_measurements(self, *, score_inferred_units: bool = False) -> list[ResolvedMeasurement]:
+        """Give the measurements with the codes of their codelists, in order of id.
+
+        Args:
+            score_inferred_units: The site asks for values whose unit is known by their size only to be scored.
+        """
 
         def codes(names: Iterable[str]) -> frozenset[str]:
             return frozenset(code for name in names for code in self.codelists[name].codes)
@@ -110,7 +114,7 @@ class RuleBook:
             ResolvedMeasurement(
                 id=each.id,
                 unit=each.unit,
-                codes=codes(each.codelists) | codes(tuple(each.offset_codelists)),
+                codes=codes((*each.codelists, *each.offset_codelists, *each.unit_of_codelists)),
                 grades={
                     code: grade for name, grade in each.grade_codelists.items() for code in self.codelists[name].codes
                 },
@@ -124,6 +128,18 @@ class RuleBook:
                 units=tuple((unit.words, unit.multiply_by, unit.add) for unit in each.units),
                 is_unit_required=each.is_unit_required,
                 not_done=each.not_done_values,
+                code_units={
+                    code: unit for name, unit in each.unit_of_codelists.items() for code in self.codelists[name].codes
+                },
+                written_bounds={
+                    word: (unit.plausible.at_least, unit.plausible.at_most)
+                    for unit in each.units
+                    if unit.plausible
+                    for word in unit.words
+                },
+                sizes=each.sizes,
+                is_inferred_scored=score_inferred_units,
+                must_exceed=each.must_exceed,
             )
             for each in sorted(self.measurements.values(), key=lambda each: each.id)
         ]
@@ -369,8 +385,15 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
             )
 
     for measurement in book.measurements.values():
-        for name in (*measurement.codelists, *measurement.grade_codelists, *measurement.offset_codelists):
+        for name in (
+            *measurement.codelists,
+            *measurement.unit_of_codelists,
+            *measurement.grade_codelists,
+            *measurement.offset_codelists,
+        ):
             check_codelist(f"measurement {measurement.id}", name, "event")
+        if measurement.must_exceed and measurement.must_exceed not in book.measurements:
+            missing(f"measurement {measurement.id}", "measurement", measurement.must_exceed)
     for variable in book.variables.values():
         for each in variable.records:
             if each.kind == "measurement" and each.what not in book.measurements:

@@ -11,11 +11,13 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Take = Literal["has", "count", "episodes", "latest", "distinct_codes", "weight"]
+Bounded = Annotated[str, Field(pattern=r"^(<|<=|>|>=) ?-?[0-9]+(\.[0-9]+)?$")]
+"""A value of which only one bound is known, as laboratories write it: ``>90``."""
 Decision = Literal["clinic", "self_management", "assessment", "clinician_review", "excluded", "not_eligible"]
 PERSON_FIELDS = ("age_years", "months_registered")
 HOSPITAL_RECORDS = ("emergency_admission", "hospital_diagnosis")
@@ -85,27 +87,81 @@ class Bounds(_Strict):
 
 
 class UnitWords(_Strict):
-    """Ways of writing one unit, and how to reach the canonical one: ``value × multiply_by + add``."""
+    """Ways of writing one unit, and how to reach the canonical one: ``value × multiply_by + add``.
+
+    ``plausible`` is of the value as written, and stands in for the bounds of the canonical one.
+    """
 
     words: tuple[str, ...] = Field(min_length=1)
-    multiply_by: float = 1.0
+    multiply_by: float = Field(default=1.0, gt=0)
     add: float = 0.0
+    plausible: Bounds | None = None
+
+
+class Size(_Strict):
+    """What a value without a unit can only be, by its size. Inferred unless ``is_certain``."""
+
+    unit: str
+    below: float | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    above: float | None = None
+    is_certain: bool = False
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Size:
+        edges = [name for name in ("below", "at_most", "at_least", "above") if getattr(self, name) is not None]
+        if not edges or {"below", "at_most"} <= set(edges) or {"above", "at_least"} <= set(edges):
+            raise ValueError("a size has one upper or one lower edge, or one of each")
+        return self
+
+    def holds(self, value: float) -> bool:
+        """Say whether a value is of this size."""
+        return (
+            (self.below is None or value < self.below)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+        )
 
 
 class Measurement(_Strict):
-    """A quantity of the GP record: which codes carry it, in which units, and what is plausible."""
+    """A quantity of the GP record: which codes carry it, in which units, and what is plausible.
+
+    ``unit_of_codelists``: the code itself says the unit. ``must_exceed``: the measurement of the lower half of a pair.
+    """
 
     id: str
     label: str
     unit: str
     codelists: tuple[str, ...] = ()
+    unit_of_codelists: dict[str, str] = {}
     grade_codelists: dict[str, float] = {}
     offset_codelists: dict[str, float] = {}
     plausible: Bounds
     units: tuple[UnitWords, ...] = ()
     is_unit_required: bool = False
+    sizes: tuple[Size, ...] = ()
     not_done_values: tuple[float, ...] = ()
+    must_exceed: str | None = None
     source: str
+
+    @model_validator(mode="after")
+    def _sound(self) -> Measurement:
+        known = {self.unit, *(word for unit in self.units for word in unit.words)}
+        for word in (*self.unit_of_codelists.values(), *(size.unit for size in self.sizes)):
+            if word not in known:
+                raise ValueError(f"{word} is none of its units")
+        if self.sizes and self.is_unit_required:
+            raise ValueError("sizes say what a value without a unit is: then no unit is required")
+        edges = {getattr(size, name) for size in self.sizes for name in ("below", "at_most", "at_least", "above")}
+        marks = sorted(edge for edge in edges if edge is not None)
+        between = [(low + high) / 2 for low, high in itertools.pairwise(marks)]
+        ends = [marks[0] - 1, marks[-1] + 1] if marks else []
+        for value in (*marks, *between, *ends):
+            if sum(size.holds(value) for size in self.sizes) > 1:
+                raise ValueError(f"two sizes hold {value:g}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -122,6 +178,11 @@ class ResolvedMeasurement:
     units: tuple[tuple[tuple[str, ...], float, float], ...]
     is_unit_required: bool
     not_done: tuple[float, ...]
+    code_units: dict[str, str]
+    written_bounds: dict[str, tuple[float, float]]
+    sizes: tuple[Size, ...]
+    is_inferred_scored: bool
+    must_exceed: str | None
 
 
 # ------------------------------------------------------------------------------------------------------ variables
@@ -505,11 +566,14 @@ class ExamplePerson(_Strict):
 
 
 class Example(_Strict):
-    """One worked example: an invented person, the values found, and what the definition must say."""
+    """One worked example: an invented person, the values found, and what the definition must say.
+
+    A value is a number, one of which only a bound is known (``">90"``), or why there is none.
+    """
 
     name: str
     person: ExamplePerson = ExamplePerson()
-    values: dict[str, float | Literal["stale", "conflict", "unusable"]] = {}
+    values: dict[str, float | Literal["stale", "conflict", "unusable"] | Bounded] = {}
     expect: dict[str, str | float | bool | None]
 
 

@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, ingest, privacy
+from stratify import contracts, ingest, privacy, quality
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, Source
@@ -84,9 +84,9 @@ class Plan(BaseModel):
     def data_cutoffs(self) -> dict[str, date]:
         """The day each landing table that the run reads describes."""
         return {
-            each.table: each.period_to or self.settings.index_date
-            for each in sorted(self.files, key=lambda each: each.table)
-            if each.table not in ingest.OPTIONAL_TABLES
+            table: max(each.period_to or self.settings.index_date for each in self.files if each.table == table)
+            for table in sorted({each.table for each in self.files})
+            if table not in ingest.OPTIONAL_TABLES
         }
 
 
@@ -189,20 +189,24 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
     (build / "restricted").chmod(0o700)
     prepared = build / "restricted" / "prepared"
-    folder = ingest.prepare_files(settings.extracts, source, prepared)
-    files = tuple(ingest.inspect_files(folder, source))
+    known_by = settings.as_known_on or settings.index_date
+    files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by))
     code = _code_digest()
     identity = {
         "files": sorted(
-            [each.table, each.file_name, each.sha256, str(each.period_to), str(each.declared_count)] for each in files
+            [each.table, each.shown_name, each.sha256, str(each.period_to), str(each.declared_count), each.rank]
+            for each in files
         ),
         "rules": book.digest,
         "code": code,
         "index_date": settings.index_date.isoformat(),
         "source": settings.source,
         "privacy": settings.privacy.model_dump(mode="json"),
+        "entry": ingest.open_door(settings.entry).in_manifest(),
         "printed": [settings.organisation, settings.contact],
+        "score_inferred_units": settings.score_inferred_units,
         "key": privacy.key_fingerprint(key),
+        "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -219,6 +223,11 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         (plan.restricted / name).touch(mode=0o600)
         (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
     return plan
+
+
+def earlier_counts(out: Path) -> Path:
+    """Give the file of each practice's counts that the run in place left; every run adds to it and takes it along."""
+    return out / "restricted" / quality.HISTORY_FILE
 
 
 def chosen_source(settings: Settings) -> Source:

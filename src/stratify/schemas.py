@@ -58,6 +58,7 @@ class InputCount(_Strict):
     received_count: int
     loaded_count: int
     rejected_count: int
+    restricted_count: int
     period_to: str
 
 
@@ -150,6 +151,17 @@ class OutputFile(_Strict):
     sha256: str | None = None
 
 
+class EntryUsed(_Strict):
+    """What was kept out at the door, and by which lists."""
+
+    list_version: str = Field(description="Version of the list of restricted codes that comes with stratify")
+    site_list_sha256: str | None
+    code_count: int
+    reference_sets_without_codes: tuple[str, ...] = Field(description="Reference sets of which no list has a member")
+    confidential_rows: Literal["exclude", "keep"]
+    nhs_number_ranges: tuple[str, ...]
+
+
 class RunManifest(_Strict):
     """``run_manifest.json``: what a run was made of and what it counted. Nothing about a person, no clock."""
 
@@ -159,6 +171,7 @@ class RunManifest(_Strict):
     source: str = Field(description="Layout of the extract files")
     not_supplied: tuple[str, ...] = Field(description="Landing tables that the source never has")
     privacy: PrivacyPolicy
+    entry: EntryUsed
     code_version: str
     rules: RuleVersions
     inputs: tuple[InputCount, ...]

@@ -24,7 +24,8 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     """Write a condition as an expression over wide rows: true, false, or null for not known.
 
     A value that may be higher than what is known so far (``o_``) proves ``at_least`` when it reaches the edge already,
-    and refutes ``below`` when it has passed it; otherwise nothing.
+    and refutes ``below`` when it has passed it; one that may be lower (``u_``) the other way round. Where the edge lies
+    between, nothing is known.
     """
     if condition.variable:
         return _compare(condition, condition.variable)
@@ -38,23 +39,44 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
 
 
 def is_unknown(name: str) -> nw.Expr:
-    """Tell whether a variable's value is missing, or may be higher than what is known."""
-    return nw.col(f"x_{name}").is_null() | nw.col(f"o_{name}")
+    """Tell whether a variable's value is missing, or may be higher or lower than what is known."""
+    return nw.col(f"x_{name}").is_null() | nw.col(f"o_{name}") | nw.col(f"u_{name}")
 
 
 def _compare(condition: Condition, name: str) -> nw.Expr:
-    value, may_be_higher = nw.col(f"x_{name}"), nw.col(f"o_{name}")
-    parts = []
-    lower = [] if condition.is_true is None else [value >= 1.0]
-    lower += [] if condition.at_least is None else [value >= condition.at_least]
-    lower += [] if condition.above is None else [value > condition.above]
-    for holds in lower:
-        parts.append(nw.when(~may_be_higher | holds).then(holds).otherwise(UNKNOWN))
-    upper = [] if condition.below is None else [value < condition.below]
-    upper += [] if condition.at_most is None else [value <= condition.at_most]
-    for holds in upper:
-        parts.append(nw.when(~may_be_higher | ~holds).then(holds).otherwise(UNKNOWN))
+    lower, upper = _lower_edge(condition), _upper_edge(condition)
+    parts = [_is_over(name, *lower)] if lower else []
+    parts += [~_is_over(name, upper[0], is_inside=not upper[1])] if upper else []
     return reduce(lambda left, right: left & right, parts)
+
+
+def _lower_edge(condition: Condition) -> tuple[float, bool] | None:
+    """Give the lower edge of a condition, and whether the edge itself is inside."""
+    if condition.is_true is not None:
+        return 1.0, True
+    if condition.at_least is not None:
+        return condition.at_least, True
+    return None if condition.above is None else (condition.above, False)
+
+
+def _upper_edge(condition: Condition) -> tuple[float, bool] | None:
+    if condition.at_most is not None:
+        return condition.at_most, True
+    return None if condition.below is None else (condition.below, False)
+
+
+def _is_over(name: str, edge: float, is_inside: bool) -> nw.Expr:
+    """Write "at least the edge" (``is_inside``) or "above the edge"; null where the value may lie on either side.
+
+    A bound that is not the value itself (``>30``) is above its own edge, and one below (``<30``) not at least it.
+    """
+    value, is_strict = nw.col(f"x_{name}"), nw.col(f"s_{name}")
+    holds = value >= edge if is_inside else value > edge
+    may_be_higher, may_be_lower = nw.col(f"o_{name}"), nw.col(f"u_{name}")
+    is_on_edge = is_strict & (value == edge)
+    proved = ~may_be_lower & (holds | (may_be_higher & is_on_edge))
+    refuted = ~may_be_higher & (~holds | (may_be_lower & is_on_edge))
+    return nw.when(proved).then(nw.lit(True)).otherwise(nw.when(refuted).then(nw.lit(False)).otherwise(UNKNOWN))
 
 
 def _tier_in(score: Score, tiers: Sequence[str]) -> nw.Expr:
@@ -146,10 +168,10 @@ def _valued(wide: Frame, score: Score, book: RuleBook) -> tuple[Frame, nw.Expr, 
     understated: nw.Expr = nw.lit(False)
     if score.value_of:
         value = nw.col(f"x_{score.value_of}")
-        may_be_higher = nw.col(f"o_{score.value_of}")
+        is_bound = nw.col(f"o_{score.value_of}") | nw.col(f"u_{score.value_of}")
         if score.withheld_when_absent:
-            absent = value.is_null() & ~may_be_higher
-        value = nw.when(~may_be_higher).then(value)
+            absent = value.is_null() & ~is_bound
+        value = nw.when(~is_bound).then(value)
     else:
         items = [truth(each, book) for each in score.proportion_of or ()]
         present = [nw.when(_is_true(each)).then(nw.lit(1.0)).otherwise(nw.lit(0.0)) for each in items]

@@ -17,25 +17,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify import strict_yaml
 from stratify.errors import SettingsError
-from stratify.privacy import STAND_IN_POLICY, PrivacyPolicy
+from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 
 Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "patient_flag"]
 """Extract tables that only some lists read: those lists can be held when the feed is old."""
 
-_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "clinical", "memory_limit", "threads")
+_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
 
 
 class Settings(BaseModel):
     """Settings of one weekly run.
 
     Attributes:
-        extracts: Folder the extract files are in.
+        extracts: Folder the extract files are in, or a folder for each set of them: a whole extract, then its changes.
         source: Layout of those files, for example ``canonical``, or a declaration of one's own (a ``.yaml`` file).
         out: Folder the outputs go to.
         index_date: The day the run describes; windows end the day before.
+        as_known_on: Last day that a set may describe; the index date when absent. A later day makes an old run again
+            from what is known by now.
         privacy: Purpose and opt-out policy.
+        entry: Which rows never land, and which NHS numbers are linked.
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
+        score_inferred_units: Score values whose unit nobody wrote and only their size tells; not unless you ask.
         clinical: Folder of clinical definitions; those that come with stratify when absent.
         most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
             read it are held. A feed that is not named may be of any age.
@@ -49,9 +53,12 @@ class Settings(BaseModel):
     source: str
     out: Path
     index_date: date
+    as_known_on: date | None = None
     privacy: PrivacyPolicy
+    entry: EntryPolicy = EntryPolicy()
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
+    score_inferred_units: bool = False
     clinical: Path | None = None
     most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
@@ -87,6 +94,9 @@ def load_settings(
         for name in ("extracts", "out", "clinical"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
+        entry = found.get("entry")
+        if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
+            found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}
         if isinstance(found.get("source"), str) and found["source"].endswith(".yaml"):
             found["source"] = os.path.normpath(folder / found["source"])
     for name in _FROM_ENVIRONMENT:

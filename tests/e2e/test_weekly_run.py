@@ -202,8 +202,10 @@ def test_every_output_says_that_it_is_a_test(published, manifest):
     assert "TEST" in (published / "data_quality" / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_data_quality_page_asks_nothing_of_the_network(published):
-    page = (published / "data_quality" / "index.html").read_text(encoding="utf-8")
+def test_the_data_quality_pages_ask_nothing_of_the_network(published):
+    pages = sorted((published / "data_quality").glob("*.html"))
+    assert len(pages) == 3  # the run, its practices, and what the supplier is told
+    page = "".join(each.read_text(encoding="utf-8") for each in pages)
     assert not re.findall(r"(?:src|href|action|url)\s*[=(]\s*[\"']?(?:https?:)?//", page, re.IGNORECASE)
     assert "<script" not in page and "@import" not in page
 
@@ -211,7 +213,8 @@ def test_the_data_quality_page_asks_nothing_of_the_network(published):
 def test_only_the_owner_may_open_what_is_restricted(out, first):
     restricted = (out / "restricted").resolve()
     assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
-    assert {path.name for path in restricted.iterdir()} == {"run.duckdb", "identity.duckdb", "plan.json", "key.json"}
+    names = {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "practice_history.csv"}
+    assert {path.name for path in restricted.iterdir()} == names
     for path in restricted.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 

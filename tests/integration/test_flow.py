@@ -24,6 +24,11 @@ from whole_runs import (
 )
 
 CANARY = "CANARYNAME"
+MISPLACED = extract_set.nhs(501)
+"""A number of nobody in the set, where a unit or a term belongs."""
+
+DAMAGED = extract_set.nhs(502)[:9] + str((int(extract_set.nhs(502)[9]) + 1) % 10)
+TEXT = "canarytext she rang today"
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +63,18 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def settings(folder):
-    """Fifty people, one of them with COPD and a row that is set aside."""
+    """Fifty people, one with COPD, one with a row that is set aside, some with text and numbers in wrong columns."""
     people = range(50)
+    odd = {
+        10: {"unit_raw": TEXT},
+        11: {"unit_raw": MISPLACED},
+        13: {"snomed_code": "195967001", "snomed_term": f"{TEXT} {MISPLACED}"},
+        14: {"snomed_code": "", "original_code": CANARY, "original_system": TEXT},
+        15: {"snomed_code": "", "original_code": DAMAGED, "original_system": CANARY},
+    }
     extracts = extract_set.write_set(
         folder / "extracts",
-        patient=[extract_set.patient(f"p{n}", nhs_number=extract_set.nhs(n)) for n in people],
+        patient=[extract_set.patient(f"p{n}", nhs_number=extract_set.nhs(n) if n != 20 else DAMAGED) for n in people],
         registration=[extract_set.registration(f"p{n}") for n in people],
         gp_event=[
             extract_set.event(f"e{n}", source_patient_id=f"p{n}", **({} if n == 7 else {"snomed_code": "38341003"}))
@@ -70,7 +82,9 @@ def settings(folder):
         ],
         gp_observation=[
             extract_set.observation(
-                f"o{n}", source_patient_id=f"p{n}", value_num="25", **({"effective_date": CANARY} if n == 8 else {})
+                f"o{n}",
+                source_patient_id=f"p{n}",
+                **({"value_num": "25"} | odd.get(n, {}) | ({"effective_date": CANARY} if n == 8 else {})),
             )
             for n in people
         ],
@@ -112,6 +126,8 @@ def test_a_refused_file_ends_the_flow_at_once_with_its_message(by_flow, folder, 
     fault = state.result(raise_on_failure=False)
     assert isinstance(fault, ExtractError)
     assert "patient.csv: expected a header and rows; found an empty file" in str(state.message)
+    report = folder / "out" / "refused" / "2026-01-05" / "supplier_report_TEST_2026-01-05.xlsx"
+    assert f"For the supplier: {report}" in str(state.message) and report.is_file()
     assert (folder / "out" / "published" / "run_manifest.json").read_bytes() == before
 
 
@@ -147,6 +163,8 @@ def test_prefect_keeps_paths_dates_and_counts_and_nothing_about_anybody(by_flow,
     assert "stratify weekly run" in kept and str(settings) in kept and "Reading the extract files" in kept
     assert "rows received" in kept
     for planted in (extract_set.nhs(7), extract_set.nhs(8), "07700900000", "ZZ1 1ZZ", KEY):
+        assert planted not in kept
+    for planted in (MISPLACED, DAMAGED, TEXT):
         assert planted not in kept
     with sqlite3.connect(f"file:{DATABASE.value().split('///', 1)[1]}?mode=ro", uri=True) as database:
         parameters = {text for (text,) in database.execute("SELECT parameters FROM flow_run WHERE name IS NOT NULL")}

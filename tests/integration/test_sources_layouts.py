@@ -120,7 +120,7 @@ def test_a_weekly_delta_of_the_county_is_refused(tmp_path, layout):
     assert stratify("synth", "--out", tmp_path / "county", *order, "--layout", layout).exit_code == 0
     week = sorted(path for path in (tmp_path / "county").iterdir() if path.is_dir())[-1]
     done = stratify("run", "--source", SOURCES[layout], "--extracts", week, "--out", tmp_path / "out")
-    assert "deltas are not loaded yet" in refusal(done, 3)
+    assert "are not loaded yet" in refusal(done, 3)
 
 
 def test_layouts_are_those_of_the_county():

@@ -48,13 +48,18 @@ Rows = list[dict[str, str | None]]
 
 def moved(column: str, share: float) -> Callable[[dict[str, str | None]], Rows]:
     def move(row: dict[str, str | None]) -> Rows:
-        return [row | {column: DRAW.choice(EDGES)} if DRAW.random() < share else row]
+        if DRAW.random() >= share:
+            return [row]
+        day = DRAW.choice(EDGES)
+        # Some are dated to the month or the year only; such a day is often invented, and its end may lie ahead.
+        precision = {"effective_precision": DRAW.choice(["YMD"] * 4 + ["YM", "Y"])}
+        return [row | {column: day} | (precision if "effective_precision" in row else {})]
 
     return move
 
 
 def measured_again(row: dict[str, str | None]) -> Rows:
-    """A second FEV1 or MRC score, often of the same day, sometimes another, impossible or in another unit."""
+    """A second FEV1 or MRC score, often of the same day, sometimes another, impossible, bounded or in another unit."""
     row = moved("effective_date", 0.35)(row)[0]
     values = {
         codes.FEV1_PERCENT.code: (row["value_num"], "29.9", "30", "49.9", "50", "79.9", "80", "7", "152", "2.1"),
@@ -64,6 +69,8 @@ def measured_again(row: dict[str, str | None]) -> Rows:
     if values is None or DRAW.random() < 0.6:
         return [row]
     again = row | {"source_event_id": f"X{row['source_event_id']}", "value_num": DRAW.choice(values)}
+    if DRAW.random() < 0.3:
+        again |= {"comparator": DRAW.choice(["<", "<=", ">", ">=", "=", "~"])}
     if row["snomed_code"] == codes.FEV1_PERCENT.code and DRAW.random() < 0.2:
         again |= {"unit_raw": DRAW.choice(["L", None])}
     if DRAW.random() < 0.3:

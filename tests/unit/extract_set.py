@@ -23,6 +23,8 @@ CASE_FINDING = PrivacyPolicy(
     purpose="case_finding", type_1="exclude", national="exclude", local="exclude", approval_reference="test approval"
 )
 
+OPEN_DOOR = ingest.Door()
+
 COPD = "13645005"
 FEV1_PERCENT = "313223002"
 
@@ -201,19 +203,19 @@ def opened(folder: Path):
 
 
 @contextmanager
-def landed(tmp_path: Path, *, source=COUNTY, key=KEY, **tables):
+def landed(tmp_path: Path, *, source=COUNTY, key=KEY, door=OPEN_DOOR, **tables):
     """The store after ``land``, with the accounts as ``store.accounts``."""
     folder = write_set(tmp_path / "extracts", **tables)
     with opened(tmp_path) as store:
         files = ingest.inspect_files(folder, source)
-        store.accounts = ingest.land(store, files, source=source, index_date=INDEX_DATE, key=key)
+        store.accounts = ingest.land(store, files, source=source, index_date=INDEX_DATE, key=key, door=door)
         yield store
 
 
 @contextmanager
-def built(tmp_path: Path, *, source=COUNTY, key=KEY, policy=DIRECT_CARE, measurements=(), **tables):
+def built(tmp_path: Path, *, source=COUNTY, key=KEY, policy=DIRECT_CARE, measurements=(), door=OPEN_DOOR, **tables):
     """The store after ``build_core``, with its counts as ``store.counts``."""
-    with landed(tmp_path, source=source, key=key, **tables) as store:
+    with landed(tmp_path, source=source, key=key, door=door, **tables) as store:
         store.counts = ingest.build_core(
             store,
             index_date=INDEX_DATE,
@@ -240,6 +242,11 @@ def measurement(**changes):
                 "units": [(("%", "per cent", "% predicted"), 1.0, 0.0)],
                 "is_unit_required": False,
                 "not_done": (),
+                "code_units": {},
+                "written_bounds": {},
+                "sizes": (),
+                "is_inferred_scored": False,
+                "must_exceed": None,
             }
             | changes
         )

@@ -63,7 +63,14 @@ AREA = {
     "imd_decile": "1",
     "local_authority_code": "E06000001",
 }
+TRACE = {
+    "nhs_number": nhs(2),
+    "surviving_nhs_number": nhs(1),
+    "trace_outcome": "90",
+    "traced_date": "2025-11-20",
+}
 GOOD = {
+    "nhs_number_trace": TRACE,
     "gp_appointment": APPOINTMENT,
     "referral": REFERRAL,
     "home_visit_request": VISIT,

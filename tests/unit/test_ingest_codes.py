@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from extract_set import COPD, built, episode, event, medication, observation
+from extract_set import COPD, built, episode, event, medication, nhs, observation, patient
 
 from stratify.errors import RuleError
 from stratify.ingest import match_codes
@@ -51,12 +51,30 @@ def test_codes_are_matched_as_each_list_says_and_the_rest_is_counted(tmp_path):
             ("snomed_ct", COPD, "copd"),
         ]
         assert store.rows("SELECT * FROM audit.unmatched_code") == [
-            ("core.apc_diagnosis", "icd10", "E119", None, 1),
-            ("core.gp_event", "CTV3", "H33..", "COPD", 1),
-            ("core.gp_event", "snomed_ct", ASTHMA, "Asthma", 3),
-            ("core.gp_medication", "LOCAL", "local-1", None, 1),
-            ("core.gp_observation", "snomed_ct", "313223002", None, 1),
+            ("core.apc_diagnosis", "icd10", "E119", None, 1, 1),
+            ("core.gp_event", "CTV3", "H33..", None, 1, 1),
+            ("core.gp_event", "snomed_ct", ASTHMA, None, 3, 1),
+            ("core.gp_medication", "LOCAL", "local-1", None, 1, 1),
+            ("core.gp_observation", "snomed_ct", "313223002", None, 1, 1),
         ]
+
+
+@pytest.mark.parametrize(("people", "kept"), [(40, ("Asthma", "TPP")), (4, (None, "another system"))])
+def test_text_of_the_supplier_is_kept_where_it_is_of_more_than_a_few_people(tmp_path, people, kept):
+    """Forty keys begin with at least five signs; what four people or one have may be about them."""
+    numbers = range(people)
+    rows = [event(f"e{n}", source_patient_id=f"p{n}", snomed_code=ASTHMA, snomed_term="Asthma") for n in numbers]
+    rows += [event(f"w{n}", snomed_code=ASTHMA, snomed_term="Mrs Canary rang") for n in range(60)]
+    rows += [
+        event(f"l{n}", source_patient_id=f"p{n}", snomed_code="", original_code="X1", original_system="TPP")
+        for n in numbers
+    ]
+    patients = [patient(f"p{n}", nhs_number=nhs(n)) for n in numbers]
+    with built(tmp_path, patient=patients, gp_event=rows) as store:
+        match_codes(store, LISTS)
+        events = "SELECT term, code_system, row_count FROM audit.unmatched_code WHERE table_name = 'core.gp_event' "
+        assert store.rows(events + "AND code_system = 'snomed_ct'") == [(kept[0], "snomed_ct", people + 60)]
+        assert store.rows(events + "AND code = 'X1'") == [(kept[0] and "COPD", kept[1], people)]
 
 
 def test_a_codelist_of_an_unknown_system_is_refused(tmp_path):

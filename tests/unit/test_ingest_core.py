@@ -11,7 +11,9 @@ from extract_set import (
     COUNTY,
     DIRECT_CARE,
     FEV1_PERCENT,
+    INDEX_DATE,
     KEY,
+    as_csv,
     built,
     episode,
     event,
@@ -19,13 +21,16 @@ from extract_set import (
     medication,
     nhs,
     observation,
+    opened,
     opt_out,
     patient,
     practice,
     registration,
+    rows_of,
+    write_manifest,
 )
 
-from stratify import contracts, privacy
+from stratify import contracts, ingest, privacy
 from stratify.errors import PrivacyError, RuleError
 
 P1 = privacy.pseudonym(KEY, nhs(1))
@@ -200,9 +205,9 @@ def test_doubts_of_identity_are_in_words(tmp_path):
     """Person 3's two dates of birth are 366 days apart, which is near enough; person 2's are 367."""
     twice = [("a", 1), ("b", 1), ("c", 2), ("d", 2), ("e", 3), ("f", 3)]
     changes = {
-        "b": {"sex": "M"},
-        "d": {"date_of_birth": "1951-06-03"},
-        "f": {"date_of_birth": "1951-06-02"},
+        "b": {"sex": "M", "org_code": "A10002"},
+        "d": {"date_of_birth": "1951-06-03", "org_code": "A10002"},
+        "f": {"date_of_birth": "1951-06-02", "org_code": "A10002"},
     }
     patients = [patient(name, nhs_number=nhs(number), **changes.get(name, {})) for name, number in twice]
     patients += [
@@ -213,7 +218,10 @@ def test_doubts_of_identity_are_in_words(tmp_path):
         patient("k", nhs_number=nhs(8), date_of_death="9999-12-31"),
     ]
     names = [each["source_patient_id"] for each in patients]
-    rows = [registration(name, start_date=f"20{place:02}-01-01") for place, name in enumerate(reversed(names), 1)]
+    rows = [
+        registration(name, org_code=changes.get(name, {}).get("org_code", "A10001"), start_date=f"20{place:02}-01-01")
+        for place, name in enumerate(reversed(names), 1)
+    ]
     with built(tmp_path, patient=patients, registration=rows, gp_event=[event(source_patient_id="a")]) as store:
         assert people(store, "identity_doubt") == {
             1: "two sexes for one NHS number",
@@ -299,6 +307,48 @@ def test_direct_care_removes_nobody_but_counts_nobody_who_objects(tmp_path):
         assert counted == {1, 3, local}
         assert store.scalar("SELECT count(*) FROM core.person") == 8
         assert store.rows("SELECT sum(people_count), any_value(surface) FROM audit.withheld") == [(5, "secondary_use")]
+
+
+@pytest.mark.parametrize("policy", [DIRECT_CARE, CASE_FINDING], ids=["direct_care", "case_finding"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([], id="no_row"),
+        pytest.param([opt_out("NDO", "false", checked_at="2025-12-28 00:00:00")], id="eight_days_old"),
+        pytest.param([opt_out("TYPE1", "false")], id="another_objection_alone"),
+    ],
+)
+def test_without_a_good_check_nobody_is_counted_for_secondary_use_whatever_the_policy(tmp_path, policy, rows):
+    """Purposes C and D fail closed: exempt from the national opt-out in case finding is not exempt here."""
+    exempt = policy.model_copy(update={"national": "exempt"})
+    with built(tmp_path, policy=exempt, opt_out=rows) as store:
+        assert people(store, "may_be_counted") == {1: False}
+
+
+def test_case_finding_without_a_file_of_objections_stops(tmp_path):
+    """Even where the approval exempts from the national opt-out: Type 1 and local ones come in the same file."""
+    source = dataclasses.replace(COUNTY, may_lack=("opt_out",))
+    rows = rows_of()
+    del rows["opt_out"]
+    folder = tmp_path / "extracts"
+    folder.mkdir()
+    for table, each in rows.items():
+        (folder / f"{table}.csv").write_bytes(as_csv(table, each))
+    write_manifest(folder, {f"{table}.csv": table for table in rows})
+    exempt = CASE_FINDING.model_copy(update={"national": "exempt"})
+    with opened(tmp_path) as store:
+        files = ingest.inspect_files(folder, source)
+        ingest.land(store, files, source=source, index_date=INDEX_DATE, key=KEY)
+        with pytest.raises(PrivacyError, match="a file of objections, since the purpose is case finding; found none"):
+            ingest.build_core(
+                store, index_date=INDEX_DATE, key=KEY, measurements=[], privacy_policy=exempt, source=source
+            )
+
+
+def test_a_national_objection_of_a_record_without_a_number_holds(tmp_path):
+    rows = [opt_out("NDO", nhs_number="", org_code="A10001", source_patient_id="p1")]
+    with built(tmp_path, policy=CASE_FINDING, patient=[patient(nhs_number="")], opt_out=rows) as store:
+        assert store.scalar("SELECT count(*) FROM core.person") == 0
 
 
 def test_no_table_that_stays_tells_who_objected(tmp_path):

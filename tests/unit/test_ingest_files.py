@@ -3,12 +3,14 @@
 import dataclasses
 import gzip
 
+import extract_set
 import polars as pl
 import pytest
 from extract_set import CANONICAL, COUNTY, as_csv, event, patient, rows_of, write_manifest, write_set
 
 from stratify import contracts, ingest
 from stratify.errors import ExtractError
+from stratify.ingest import files as gate
 
 NO_MANIFEST = dataclasses.replace(COUNTY, needs_manifest=False)
 
@@ -78,6 +80,18 @@ def test_an_empty_file_is_refused(tmp_path):
     folder = write_set(tmp_path / "x")
     rewrite(folder, "gp_event", b"")
     assert "gp_event.csv: expected a header and rows; found an empty file" in refuse(folder)
+
+
+def test_a_row_that_ran_into_the_header_is_not_shown(tmp_path):
+    """One line end lost, and the last name of the header ends in the first value of the row."""
+    folder = write_set(tmp_path / "x")
+    rows = [{"nhs_number": extract_set.nhs(3), "source": "ONS", "date_of_death": "2025-12-01"}]
+    rewrite(folder, "death", as_csv("death", rows).replace(b"\n", b"", 1))
+    message = refuse(folder)
+    assert "found no cause_underlying; and instead unknown (not shown)" in message
+    assert extract_set.nhs(3) not in message
+    assert gate.shown_columns(["sex_code", "lsoa2021"]) == ("sex_code", "lsoa2021")
+    assert gate.shown_columns(["sex_code", "smith 1"]) == ("(not shown)", "(not shown)")
 
 
 def test_a_header_alone_is_refused_unless_no_rows_are_declared(tmp_path):

@@ -115,7 +115,6 @@ def test_icd10_codes_are_brought_to_one_form(tmp_path):
 FAULTS = [
     ({"effective_date": "2026-01-05"}, "GPE-08-future", "value"),  # the day after the extract
     ({"effective_date": "1900-01-01"}, "GPE-08-sentinel", "value"),
-    ({"effective_date": "01/02/2020"}, "GPE-08-type", "value"),
     ({"snomed_code": "13645006"}, "GPE-04-verhoeff", "value"),  # a damaged code
     ({"org_code": ""}, "GPE-01-missing", "row"),
     ({"source_patient_id": "p9"}, "GPE-87-orphan", "row"),  # no such patient
@@ -130,6 +129,17 @@ def test_a_fault_is_recorded_by_rule_line_and_scope(tmp_path):
         expected = [(line, rule, scope) for line, (_, rule, scope) in enumerate(FAULTS, 2)]
         assert rejected(store, "gp_event") == expected
         assert account(store, "gp_event").rejected_count == 4  # the four of scope row
+
+
+@pytest.mark.parametrize("day", ["31/03/2020", "03/31/2020", "01/02/2020", "31/03/20", "2020-02-30"])
+def test_a_date_in_another_pattern_sets_its_row_aside(tmp_path, day):
+    """Also one that could be read either way: 1 February and 2 January are the same eight figures."""
+    rows = [event("e1", effective_date=day), event("e2")]
+    values = [observation("o1", effective_date=day), observation("o2")]
+    with landed(tmp_path, gp_event=rows, gp_observation=values) as store:
+        assert rejected(store, "gp_event") == [(2, "GPE-08-type", "value"), (2, "GPE-81-date", "row")]
+        assert rejected(store, "gp_observation") == [(2, "GPO-08-type", "value"), (2, "GPO-81-date", "row")]
+        assert account(store, "gp_event").loaded_count == account(store, "gp_observation").loaded_count == 1
 
 
 def test_a_date_on_the_day_of_the_extract_is_no_fault(tmp_path):
@@ -277,7 +287,9 @@ def test_a_prepared_file_points_at_original_files_and_lines(tmp_path):
             ("e2", 2),
             ("e3", 9),
         ]
-        assert store.rows("SELECT source_file_id, source_row FROM audit.rejected_row") == [(mine[1].source_file_id, 9)]
+        assert store.rows("SELECT DISTINCT source_file_id, source_row FROM audit.rejected_row") == [
+            (mine[1].source_file_id, 9)
+        ]
 
 
 def test_a_clinic_row_with_letters_for_slots_is_set_aside(tmp_path):
@@ -300,3 +312,24 @@ def test_both_readings_of_a_table_agree_on_what_is_bad(tmp_path):
             one = account(store, table)
             assert (one.received_count, one.loaded_count, one.rejected_count) == expected
         assert COPD in str(store.rows("SELECT snomed_code FROM landing.gp_event"))
+
+
+@pytest.mark.parametrize(
+    ("count", "is_refused"), [pytest.param(19, False, id="too_few_to_tell"), pytest.param(20, True, id="twenty_rows")]
+)
+def test_a_file_whose_critical_column_is_empty_throughout_is_refused(tmp_path, count, is_refused):
+    rows = [event(f"e{number}", effective_date=None) for number in range(count)]
+    if not is_refused:
+        with landed(tmp_path, gp_event=rows):
+            return
+    with (
+        pytest.raises(ExtractError, match=r"gp_event\.csv: .*none in effective_date, in any of 20 rows"),
+        landed(tmp_path, gp_event=rows),
+    ):
+        pass
+
+
+def test_codes_of_a_source_s_own_stand_in_for_snomed_codes(tmp_path):
+    rows = [event(f"e{n}", snomed_code=None, original_code="H3", original_system="READ2") for n in range(25)]
+    with landed(tmp_path, gp_event=rows) as store:
+        assert store.scalar("SELECT count(*) FROM landing.gp_event") == 25

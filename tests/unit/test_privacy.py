@@ -78,6 +78,71 @@ def test_a_key_that_is_missing_or_weak_is_refused_without_showing_it(environment
         assert len(value) < 15 or value not in str(caught.value)
 
 
+OLD, NEW = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+
+
+def ring_of(tmp_path, text):
+    path = tmp_path / "ring"
+    path.write_text(text)
+    path.chmod(0o600)
+    return privacy.read_key_ring({"STRATIFY_KEY_FILE": str(path)})
+
+
+def test_a_key_ring_holds_the_current_key_and_earlier_ones(tmp_path):
+    ring = ring_of(tmp_path, f"# keys of this site\n\ncurrent: 2026-11\n2026-11: {NEW}\n2025-11: {OLD}\n")
+    assert ring.key == NEW.encode() == ring.of_version("2026-11")
+    assert ring.of_version("2025-11") == OLD.encode()
+    assert ring.made_with(privacy.key_fingerprint(OLD.encode())) == OLD.encode()
+    assert ring.made_with("00000000") is None
+    assert OLD not in repr(ring) and NEW not in repr(ring)
+
+
+def test_one_key_is_a_ring_of_one_by_its_fingerprint(tmp_path):
+    ring = ring_of(tmp_path, OLD)
+    assert ring.current == privacy.key_fingerprint(OLD.encode()) and ring.key == OLD.encode()
+    wrapped = ring_of(tmp_path, OLD + "\n" + NEW + "\n")  # openssl breaks long keys into lines
+    assert wrapped.key == f"{OLD}\n{NEW}".encode()
+
+
+def test_a_ring_may_stand_in_the_environment_as_well():
+    ring = privacy.read_key_ring({"STRATIFY_IDENTITY_KEY": f"current: b\na: {OLD}\nb: {NEW}"})
+    assert ring.current == "b" and ring.key == NEW.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(f"2026: {NEW}\n2025: {OLD}", "or a ring: `current: VERSION` first", id="no_current"),
+        pytest.param(f"2026: {NEW}\ncurrent: 2026", "or a ring: `current: VERSION` first", id="current_not_first"),
+        pytest.param("current: 2026\n# 2026: none yet", "found something else", id="no_key"),
+        pytest.param(f"current: 2026\n2025: {OLD}", "it calls current; found none", id="current_is_missing"),
+        pytest.param(f"current: a\na: {OLD}\nb: {OLD}", "found one key twice", id="one_key_twice"),
+        pytest.param(f"current: a\na: {OLD}\na: {NEW}", "found something else", id="one_version_twice"),
+        pytest.param(f"current: a\na: {OLD}\nb: short", "32 bytes or more; found 5", id="short"),
+        pytest.param(f"current: a\na: {OLD}\nb: {'b' * 40}", "found one of few characters", id="weak"),
+        pytest.param(f"current: a\na: {OLD}\n{NEW}", "found something else", id="a_line_without_a_version"),
+        pytest.param(f"current: a b\na b: {OLD}", "found something else", id="version_of_two_words"),
+    ],
+)
+def test_a_ring_that_is_wrong_is_refused_without_showing_a_key(tmp_path, text, message):
+    with pytest.raises(PrivacyError, match=message) as caught:
+        ring_of(tmp_path, text)
+    assert OLD not in str(caught.value) and NEW not in str(caught.value)
+
+
+def test_a_ring_others_can_read_is_refused(tmp_path):
+    path = tmp_path / "ring"
+    path.write_text(f"current: a\na: {OLD}\n")
+    path.chmod(0o644)
+    with pytest.raises(PrivacyError, match="found mode 644"):
+        privacy.read_key_ring({"STRATIFY_KEY_FILE": str(path)})
+
+
+def test_a_pseudonym_for_commissioners_never_equals_the_clinical_one():
+    clinical, theirs = privacy.pseudonym(KEY, NUMBER), privacy.pseudonym(KEY, NUMBER, "commissioner")
+    assert theirs == hmac.new(KEY, b"stratify/commissioner/v1|9990000018", hashlib.sha256).hexdigest()[:32] != clinical
+
+
 @pytest.mark.parametrize("field", ["purpose", "type_1", "national", "local"])
 def test_purpose_and_opt_outs_have_no_default(field):
     given = {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"}

@@ -123,6 +123,16 @@ def test_a_value_on_the_edge_did_not_decide():
     assert reasons_of({"fev1": 30, "cat": 10, "flares": 1}, **UPPER)[0] == "CAT 10 on 3 May 2026"
 
 
+def test_a_value_known_by_a_bound_keeps_its_comparator():
+    assert reasons_of({"fev1": "<30", "cat": 8, "flares": 1}, **UPPER)[0] == "FEV1 <30 % on 3 May 2026"
+
+
+def test_a_bound_that_proves_nothing_did_not_decide():
+    assert reasons_of({"fev1": "<=30", "cat": 10, "flares": 1}, **UPPER)[0] == "CAT 10 on 3 May 2026"
+    assert reasons_of({"fev1": ">20", "cat": 10, "flares": 1}, **UPPER)[0] == "CAT 10 on 3 May 2026"
+    assert reasons_of({"fev1": 20, "cat": "<15", "flares": 1}, **UPPER)[0] == "FEV1 20 % on 3 May 2026"
+
+
 def test_without_any_fact_the_rule_is_the_reason():
     assert reasons_of({}, **LOWER) == ["In the lower group"]
 

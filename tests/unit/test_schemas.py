@@ -18,6 +18,14 @@ MANIFEST = {
     "source": "synthetic_county",
     "not_supplied": [],
     "privacy": {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"},
+    "entry": {
+        "list_version": "2026-11",
+        "site_list_sha256": None,
+        "code_count": 1,
+        "reference_sets_without_codes": ["999004351000000109"],
+        "confidential_rows": "exclude",
+        "nhs_number_ranges": ["england"],
+    },
     "code_version": "0.1.0+0123456789abcdef",
     "rules": {"digest": "d", "codelists": {"copd": "c"}, "scores": {"efi": "1.0.0"}, "pathways": {"copd": "1.0.0"}},
     "inputs": [
@@ -29,6 +37,7 @@ MANIFEST = {
             "received_count": 3,
             "loaded_count": 2,
             "rejected_count": 1,
+            "restricted_count": 0,
             "period_to": "2026-11-01",
         }
     ],
@@ -62,7 +71,7 @@ def test_every_schema_is_a_valid_one_with_an_id_of_its_own(folder):
 
 def test_what_people_write_and_what_is_exchanged_has_a_schema(folder):
     names = {path.name.removesuffix(".schema.json") for path in folder.iterdir()}
-    written = {"codelist_manifest", "variables", "score", "pathway", "examples", "settings", "run_manifest"}
+    written = {"codelist_manifest", "variables", "score", "pathway", "examples", "settings", "run_manifest", "source"}
     assert names == written | set(EXCHANGED)
 
 
@@ -79,7 +88,7 @@ def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
 
 
 def test_the_check_passes_on_what_was_just_written(folder):
-    assert write_schemas(folder, check_only=True) == "14 schemas in schemas are up to date"
+    assert write_schemas(folder, check_only=True) == "15 schemas in schemas are up to date"
 
 
 def test_the_check_names_what_is_missing_stale_and_extra_and_writes_nothing(tmp_path):

@@ -99,6 +99,11 @@ PEOPLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "aged_74": ({"age_years": 74}, {"points": 20}),
     "age_not_known": ({"age_years": None}, {"points": 20}),
     "a_hair_over_15": (OLD, {"points": 15.0000000001}),
+    "under_30": ({}, {"is_on_register": 1, "fev1": "<30"}),
+    "at_most_30": ({}, {"is_on_register": 1, "fev1": "<=30"}),
+    "over_30": ({}, {"is_on_register": 1, "fev1": ">30"}),
+    "at_least_30": ({}, {"is_on_register": 1, "fev1": ">=30"}),
+    "over_60": ({}, {"is_on_register": 1, "fev1": ">60"}),
 }
 
 
@@ -163,6 +168,28 @@ YES, NO, OPEN = True, False, None
         pytest.param("age_not_known", {"score": "risk", "tier_in": ["high"]}, OPEN,
                      id="nobody_knows_whether_the_score_is_for_this_person"),
         pytest.param("age_not_known", {"score": "risk", "tier_in": ["low"]}, NO, id="low_whatever_the_age"),
+        # A comparator makes a value an interval; an edge inside it leaves everything open.
+        pytest.param("under_30", {**FEV1, "below": 30}, YES, id="under_30_is_below_30"),
+        pytest.param("under_30", {**FEV1, "below": 50}, YES, id="under_30_is_below_50"),
+        pytest.param("under_30", {**FEV1, "below": 29.9}, OPEN, id="under_30_may_be_29_95"),
+        pytest.param("under_30", {**FEV1, "at_least": 30}, NO, id="under_30_does_not_reach_30"),
+        pytest.param("under_30", {**FEV1, "at_most": 25}, OPEN, id="under_30_may_be_26"),
+        pytest.param("under_30", {**FEV1, "above": 20}, OPEN, id="under_30_may_be_19"),
+        pytest.param("under_30", {**FEV1, "at_least": 20, "at_most": 40}, OPEN, id="under_30_may_leave_a_range"),
+        pytest.param("under_30", {**FEV1, "at_least": 30, "at_most": 40}, NO, id="under_30_is_outside_a_range"),
+        pytest.param("at_most_30", {**FEV1, "below": 30}, OPEN, id="at_most_30_may_be_30"),
+        pytest.param("at_most_30", {**FEV1, "at_most": 30}, YES, id="at_most_30_is_at_most_30"),
+        pytest.param("at_most_30", {**FEV1, "above": 30}, NO, id="at_most_30_is_not_above_30"),
+        pytest.param("at_most_30", {**FEV1, "at_least": 30}, OPEN, id="at_most_30_may_reach_30"),
+        pytest.param("over_30", {**FEV1, "below": 30}, NO, id="over_30_is_not_below_30"),
+        pytest.param("over_30", {**FEV1, "above": 30}, YES, id="over_30_is_above_30"),
+        pytest.param("over_30", {**FEV1, "at_most": 30}, NO, id="over_30_is_not_at_most_30"),
+        pytest.param("over_30", {**FEV1, "below": 50}, OPEN, id="over_30_may_be_49"),
+        pytest.param("over_30", {**FEV1, "at_least": 30.1}, OPEN, id="over_30_may_be_30_05"),
+        pytest.param("at_least_30", {**FEV1, "above": 30}, OPEN, id="at_least_30_may_be_30"),
+        pytest.param("at_least_30", {**FEV1, "at_least": 30}, YES, id="at_least_30_reaches_30"),
+        pytest.param("at_least_30", {**FEV1, "below": 30}, NO, id="at_least_30_is_not_below_30"),
+        pytest.param("at_least_30", {**FEV1, "at_most": 30}, OPEN, id="at_least_30_may_be_31"),
     ],
 )  # fmt: skip
 def test_condition(scored, person, condition, expected):
@@ -248,3 +275,25 @@ def test_values_are_those_of_the_score(rows):
     assert rows["known", "share"]["value"] == 0.5
     assert rows["a_hair_over_15", "risk"]["value"] == 15.0
     assert rows["known", "group"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("person", "tier", "possible"),
+    [
+        pytest.param("under_30", "high", "high", id="the_interval_lies_in_one_tier"),
+        pytest.param("at_most_30", "middle", "high;middle", id="it_touches_the_one_above"),
+        pytest.param("over_30", None, "middle;low", id="it_may_be_on_either_side_of_50"),
+        pytest.param("over_60", "low", "low", id="above_every_edge"),
+    ],
+)
+def test_tier_of_a_value_known_by_a_bound(rows, person, tier, possible):
+    """Below 30 is high, below 50 middle: a bare 30 in place of ``<=30`` would say "middle" and be sure of it."""
+    row = rows[person, "group"]
+    assert (row["tier"], row["possible_tiers"]) == (tier, possible)
+    assert row["is_complete"] == (";" not in possible)
+    assert ("fev1" in (row["missing_variables"] or "")) == (";" in possible)
+
+
+def test_no_tier_of_a_value_is_given_for_a_bound(rows):
+    """Even where one tier alone is left: the value itself is not known, and the score is its value."""
+    assert (rows["under_30", "grade"]["value"], rows["under_30", "grade"]["tier"]) == (None, None)

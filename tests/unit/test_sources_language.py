@@ -239,3 +239,33 @@ def test_our_declarations_hold_together_and_are_called_after_their_file(path):
     loaded = load_declaration(path)
     assert loaded.declaration.name == path.stem
     assert len(loaded.declaration.description) > 30
+
+
+def test_the_consent_flag_of_emis_is_turned_round(tmp_path):
+    """In EMIS v2 FALSE under is_consent_9nu0 means has opted out; TRUE or empty means no opt-out (nhs-data 4.2).
+
+    The words are those of docs/sources.md.
+    """
+    guide = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    snippet = guide.split("<!-- 9nu0 -->\n```yaml\n", 1)[1].split("```", 1)[0]
+    what, told = declaration(), yaml.safe_load(snippet)
+    what["files"] |= told["files"]
+    what["tables"] |= told["tables"]
+    source = SOURCES[str(written(tmp_path, what))]
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "patients.csv").write_text(
+        "registration_id,is_consent_9nu0,updated_at\n"
+        "objects,false,2026-01-04T08:00:00\nobjects too,FALSE,2026-01-04T08:00:00\n"
+        "consents,true,2026-01-04T08:00:00\nnever asked,,2026-01-04T08:00:00\n",
+        encoding="utf-8",
+    )
+    for name in ("people", "words"):
+        (folder / f"{name}.csv").write_text(",".join(what["files"][name]["versions"][0]["columns"]) + "\n")
+    landing = source.read(folder, tmp_path / "scratch")
+    found = pl.read_parquet(landing / "opt_out.parquet").select("source_patient_id", "opt_out_type", "is_opted_out")
+    assert found.sort("source_patient_id").rows() == [
+        ("consents", "TYPE1", "false"),
+        ("objects", "TYPE1", "true"),
+        ("objects too", "TYPE1", "true"),
+    ]

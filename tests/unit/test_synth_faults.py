@@ -385,10 +385,13 @@ def test_i5_one_number_has_two_births_or_sexes():
     assert set(touches["expects"]) == {"not_listed"}
 
 
-def test_i6_two_people_have_one_number_and_both_are_touched():
+def test_i6_two_people_have_one_number_both_are_touched_and_neither_is_meant_with_it():
     tables = share()
     written, meant, touches = spoiled("I6", 0.2, tables=tables)
-    nothing_changed(tables, meant)
+    without = changed(tables["patient"], meant["patient"], "patient")
+    assert set(without["source_patient_id"]) == set(touches["source_patient_id"])
+    assert without["nhs_number"].null_count() == without.height
+    nothing_changed(tables, meant, "patient")
     twice = written["patient"].group_by("nhs_number").agg(pl.len(), pl.col("source_patient_id"))
     owners = twice.filter(pl.col("len") == 2)["source_patient_id"].to_list()
     pairs = [pair for pair in owners if not any(id.startswith("9") for id in pair)]

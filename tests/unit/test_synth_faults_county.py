@@ -99,3 +99,20 @@ def test_no_fault_moves_what_another_draws(county, extracts):
     both, _ = spoil_all(county, extracts[:1], {"I1": 0.01, "C4": 0.2})
     assert alone[0][2].equals(both[0][2].filter(fault="I1"))
     assert np.unique(both[0][2]["fault"].to_numpy().astype(str)).tolist() == ["C4", "I1"]
+
+
+def test_the_trace_says_of_every_older_number_which_one_survives_and_of_no_other(county, extracts):
+    results, _ = spoil_all(county, extracts[:1], {"I4": 0.05})
+    written, meant, touches = results[0]
+    trace = written["nhs_number_trace"]
+    bearing = {
+        number
+        for table in ("apc_episode", "op_attendance", "ed_attendance")
+        for number in written[table]["nhs_number"].drop_nulls()
+        if number.startswith("998")
+    }
+    assert trace.height == touches["nhs_number"].n_unique() >= 1
+    assert set(trace["nhs_number"]) == bearing
+    assert set(trace["surviving_nhs_number"]) == set(touches["nhs_number"])
+    assert set(trace["trace_outcome"]) == {"90"}
+    assert extracts[0]["nhs_number_trace"].is_empty() and meant["nhs_number_trace"].equals(trace)

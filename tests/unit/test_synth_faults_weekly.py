@@ -149,7 +149,7 @@ def test_f10_of_a_practice_that_delivers_too_little_nothing_is_meant():
     assert meant["gp_event"].is_empty()
     assert meant["apc_episode"].equals(delta()["apc_episode"])  # the hospital sends for itself
     assert touches.height == 6
-    assert set(touches["expects"]) == {"refused"}
+    assert set(touches["expects"]) == {"as_meant"}
 
 
 def test_f10_of_a_whole_extract_sent_weekly_the_last_good_part_stays():

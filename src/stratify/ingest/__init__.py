@@ -1,6 +1,6 @@
 """From extract files to pseudonymised core tables, in four steps, each refusing what it cannot stand behind.
 
-``inspect_files`` checks files whole, ``land`` rows, ``build_core`` people, ``match_codes`` codes. Belongs here:
+``gather_files`` checks extract sets whole, ``land`` rows, ``build_core`` people, ``match_codes`` codes. Belongs here:
 everything between a supplier's file and ``core.*``. Does not belong: verdicts on tables (``quality``) and anything
 clinical. The store must have the databases ``landing`` and ``identity`` attached; only they hold NHS numbers.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
+from stratify.ingest.door import Door, open_door
+from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
@@ -18,13 +20,16 @@ from stratify.ingest.sources import SOURCES, Source
 __all__ = [
     "OPTIONAL_TABLES",
     "SOURCES",
+    "Door",
     "FileAccount",
     "InputFile",
     "Source",
     "build_core",
+    "gather_files",
     "inspect_files",
     "land",
     "match_codes",
+    "open_door",
     "prepare_files",
 ]
 

@@ -7,6 +7,7 @@ rule says (``contracts``), and the verdict on a table (``quality``).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -16,16 +17,31 @@ from stratify import contracts
 from stratify.contracts import TableContract
 from stratify.errors import ContractError
 
+SURVIVOR = "83-survivor"
+CONTESTED = "84-contested"
 RESTRICTED = "85-restricted"
 NHS_NUMBER = "86-nhs-number"
+SHORT_SLICE = "84-slice"
 ORPHAN = "87-orphan"
 WITHDRAWN = "88-withdrawn"
+SUPERSEDED = "88-superseded"
 REPEAT = "89-repeat"
 DUPLICATE = "89-duplicate"
 SHAPE = "00-shape"
 
 _MOST_CHECKS = 120
 """Bits of a HUGEINT that can be used without touching its sign."""
+
+SLICED_TABLES = (
+    "patient",
+    "registration",
+    "gp_event",
+    "gp_observation",
+    "gp_medication",
+    "gp_appointment",
+    "home_visit_request",
+)
+"""Tables of which each practice sends its own part."""
 
 TRACE_COLUMNS = (("patient_key", "VARCHAR"), ("source_file_id", "VARCHAR"), ("source_row", "BIGINT"))
 """What a landing row carries beside its text."""
@@ -66,11 +82,19 @@ def checks_of(table: str) -> tuple[Check, ...]:
             checks.append(Check(len(checks), rule.id, rule.column, "row" if rule.scope == "row" else "value", rule))
     names = {column.name for column in contract.columns}
     own: list[tuple[str, str | None, Literal["row", "value"]]] = [(REPEAT, None, "row"), (DUPLICATE, None, "row")]
+    if contract.key:
+        own.append((SUPERSEDED, None, "row"))
     if "nhs_number" in names:
         # A patient stays in under a key of the practice's own; any other row would belong to nobody.
         own.append((NHS_NUMBER, "nhs_number", "value" if table == "patient" else "row"))
+    if table == "patient":
+        own.append((CONTESTED, "nhs_number", "value"))
+    if "surviving_nhs_number" in names:
+        own.append((SURVIVOR, "surviving_nhs_number", "row"))
     if "is_legally_restricted" in names:
         own.append((RESTRICTED, "nhs_number", "row"))
+    if table in SLICED_TABLES:
+        own.append((SHORT_SLICE, "org_code", "row"))
     if "source_patient_id" in names and table not in ("patient", "opt_out"):
         own.append((ORPHAN, "source_patient_id", "row"))
     if "is_deleted" in names:
@@ -99,6 +123,14 @@ def is_accepted(table: str) -> str:
     return f"(faults & {number(mask)}) = 0"
 
 
+@cache
+def reasons_no_fault(table: str) -> tuple[tuple[str, int], ...]:
+    """Give what may keep a row out though nothing is wrong with it, the first that holds, and its bits."""
+    kinds = (("restricted", RESTRICTED), ("duplicate", REPEAT), ("withdrawn", WITHDRAWN), ("superseded", SUPERSEDED))
+    found = ((kind, own_check(table, suffix)) for kind, suffix in kinds)
+    return tuple((kind, check.weight) for kind, check in found if check is not None)
+
+
 def value(table: str, column: str) -> str:
     """Write a landing column as its contract type, null where a rule set the value aside."""
     typed = contracts.typed(contracts.load(f"landing.{table}").column(column))
@@ -106,21 +138,37 @@ def value(table: str, column: str) -> str:
     return f"CASE WHEN (faults & {number(mask)}) = 0 THEN {typed} END" if mask else typed
 
 
-def faults(table: str, *, data_cutoff: date) -> str:
+def faults(
+    table: str, *, data_cutoff: date, not_from: Collection[str] = (), only_from: Collection[str] | None = None
+) -> str:
     """Write the SQL of the bits that are a property of one row of text (neither repeats nor duplicates).
 
     It needs the columns ``known_key`` (pseudonym of the row's NHS number) and ``linked_key`` (of its patient record).
+
+    Args:
+        table: The landing table, without its layer.
+        data_cutoff: Last day the file describes.
+        not_from: Practices whose part of the file is not read.
+        only_from: The only practices whose part still holds, for a file of an earlier whole set.
     """
     contract = contracts.load(f"landing.{table}")
     terms = []
     for check in checks_of(table):
-        if check.rule is None:
+        if check == own_check(table, SHORT_SLICE):
+            condition = f"org_code IN ({_listed(not_from)})" if not_from else None
+        elif check == own_check(table, SUPERSEDED):
+            condition = f"org_code NOT IN ({_listed(only_from)})" if only_from is not None else None
+        elif check.rule is None:
             condition = _own_condition(table, check)
         else:
             condition = contracts.predicate(contract, check.rule, raw=True, data_cutoff=data_cutoff)
         if condition:
             terms.append(f"(CASE WHEN {condition} THEN {number(check.weight)} ELSE 0::HUGEINT END)")
     return " | ".join(terms) or "0::HUGEINT"
+
+
+def _listed(codes: Collection[str]) -> str:
+    return ", ".join("'" + code.replace("'", "''") + "'" for code in sorted(codes)) or "''"
 
 
 def number(weight: int) -> str:

@@ -125,17 +125,41 @@ def _count_unmatched(store: Store) -> None:
     ]
     contract = contracts.load("audit.unmatched_code")
     store.define(contract)
+    named = ", ".join(f"'{each}'" for each in _NAMED_SYSTEMS)
     # The term most rows came with; on a tie the first in the alphabet.
     store.execute(
-        "INSERT INTO audit.unmatched_code (table_name, code_system, code, term, row_count) "
-        "SELECT table_name, code_system, code, first(term ORDER BY term IS NULL, together DESC, term), sum(together) "
-        f"FROM ({' UNION ALL '.join(parts)}) GROUP BY table_name, code_system, code ORDER BY ALL"
+        f"INSERT INTO audit.unmatched_code ({', '.join(contract.column_names)}) "
+        f"WITH part AS ({' UNION ALL '.join(parts)}), "
+        f"system AS (SELECT table_name, code_system, code_system IN ({named}) OR {_enough('people')} AS is_shown "
+        "FROM part GROUP BY table_name, code_system), "
+        "named AS (SELECT table_name, CASE WHEN is_shown THEN code_system "
+        f"ELSE '{_ANOTHER}' END AS code_system, code, term, together, people "
+        "FROM part JOIN system USING (table_name, code_system)), "
+        "termed AS (SELECT table_name, code_system, code, term, sum(together) AS together, bit_or(people) AS people, "
+        f"term IS NOT NULL AND {_enough('people')} AS is_common FROM named "
+        "GROUP BY table_name, code_system, code, term) "
+        "SELECT table_name, code_system, code, first(term ORDER BY together DESC, term) FILTER (is_common), "
+        "sum(together), bit_count(bit_or(people)) FROM termed GROUP BY table_name, code_system, code ORDER BY ALL"
     )
+
+
+FEWEST_PEOPLE = 5
+"""A supplier's own text that came with the rows of fewer people may be about one of them, and is not shown."""
+
+_NAMED_SYSTEMS = ("snomed_ct", "dmd", "icd10", "not stated", "CTV3", "READ2", "LOINC", "RXNORM", "CVX", "LOCAL", "EMIS")
+_ANOTHER = "another system"
+# People are told apart by the first sign of their key, sixteen at most: never too many, and no key is remembered.
+_PEOPLE = "bit_or(1::BIGINT << (ascii(patient_key) % 64))"
+
+
+def _enough(people: str) -> str:
+    return f"bit_count(bit_or({people})) >= {FEWEST_PEOPLE}"
 
 
 def _unmatched(table: str, system: str, code: str, term: str, known: str | None, condition: str = "true") -> str:
     is_unknown = f"{code} NOT IN {known}" if known else "true"
     return (
         f"SELECT '{table}' AS table_name, {system} AS code_system, {code} AS code, {term} AS term, "
-        f"count(*) AS together FROM {table} WHERE {code} IS NOT NULL AND {is_unknown} AND {condition} GROUP BY ALL"
+        f"count(*) AS together, {_PEOPLE} AS people FROM {table} WHERE {code} IS NOT NULL AND {is_unknown} "
+        f"AND {condition} GROUP BY ALL"
     )

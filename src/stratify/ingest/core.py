@@ -12,8 +12,8 @@ from datetime import date
 
 from stratify import contracts, privacy
 from stratify.errors import PrivacyError
+from stratify.ingest import lifespan, optouts, people
 from stratify.ingest import measurements as measuring
-from stratify.ingest import optouts, people
 from stratify.ingest.checks import is_accepted, value
 from stratify.ingest.identity import has_number
 from stratify.ingest.measurements import MeasurementCodes
@@ -64,16 +64,19 @@ def build_core(
             action=f"Set {privacy.KEY_VARIABLE} or {privacy.KEY_FILE_VARIABLE}.",
         )
     counts = optouts.decide_people(store, policy=privacy_policy, source=source, index_date=index_date)
+    lifespan.define(store)
     for table in _REFERENCE:
         _copy(store, table, where="true")
     for table in (*_GP, *_HOSPITAL):
         _copy(store, table, where=_KEPT)
         counts |= _left_out(store, table)
     counts |= _left_out(store, "gp_observation")
+    for table in lifespan.DATE_COLUMNS:
+        counts |= lifespan.counts(store, table, where=_KEPT)
     measuring.build_observations(store, measurements, kept=_KEPT)
     _build_spells(store)
     is_hospital_supplied = "apc_episode" not in source.not_supplied
-    people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
+    counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
     _build_identity(store, key_version=privacy.key_fingerprint(key))
     for name in contracts.names("core"):
         counts[f"{name} rows"] = int(store.scalar(f"SELECT count(*) FROM {name}"))
@@ -90,20 +93,21 @@ def _copy(store: Store, table: str, *, where: str) -> None:
         "source_row": "source_row",
         "is_hospital_linked": has_number(),
     }
-    fields = [f'{value(table, name) if name in known else own[name]} AS "{name}"' for name in core.column_names]
-    if table == "gp_event":
-        fields = [_precision(table) if field.endswith(' AS "effective_precision"') else field for field in fields]
+    came_from = f"landing.{table}"
+    if table in lifespan.DATE_COLUMNS:
+        own |= lifespan.dated_fields(table)
+        came_from = lifespan.with_lifespan(table)
+        where += f" AND NOT {lifespan.is_after_death(table)}"
+        if "effective_precision" not in known:  # an issue without a date tells nothing
+            where += f" AND NOT {lifespan.is_before_birth(table)}"
+    fields = [f'{own.get(name) or value(table, name)} AS "{name}"' for name in core.column_names]
     store.define(core)
     if not store.scalar(f"SELECT count(*) FROM landing.{table}"):
         return
     store.execute(
-        f"INSERT INTO {core.name} SELECT {', '.join(fields)} FROM landing.{table} "
+        f"INSERT INTO {core.name} SELECT {', '.join(fields)} FROM {came_from} "
         f"WHERE {is_accepted(table)} AND {where} ORDER BY source_file_id, source_row"
     )
-
-
-def _precision(table: str) -> str:
-    return measuring.precision(table) + ' AS "effective_precision"'
 
 
 def _left_out(store: Store, table: str) -> dict[str, int]:
@@ -162,7 +166,7 @@ def _build_identity(store: Store, *, key_version: str) -> None:
     fields = [
         "c.patient_key",
         f"'{key_version}' AS key_version",
-        f"CASE WHEN {has_number()} THEN nhs_number END AS nhs_number",
+        f"CASE WHEN {has_number()} THEN coalesce(surviving_number, nhs_number) END AS nhs_number",
         *plain,
         *(f"CASE WHEN NOT c.is_spine_sensitive THEN {name} END AS {name}" for name in hidden),
         f"{value('patient', 'date_of_birth')} AS date_of_birth",
@@ -171,5 +175,13 @@ def _build_identity(store: Store, *, key_version: str) -> None:
     store.execute(
         f"CREATE OR REPLACE TABLE identity.person AS SELECT {', '.join(fields)} FROM ({chosen}) AS c "
         "JOIN landing.patient AS l ON l.source_file_id = c.source_file_id AND l.source_row = c.source_row "
-        "AND l.patient_key = c.patient_key ORDER BY c.patient_key"
+        "AND l.patient_key = c.patient_key LEFT JOIN landing.merged_number ON superseded_number = nhs_number "
+        "ORDER BY c.patient_key"
+    )
+    # The key a superseded number would have of its own is kept beside the one its rows have: to see what was merged.
+    store.execute(
+        "CREATE OR REPLACE TABLE identity.merged_number AS SELECT original_key, merged_key AS patient_key, "
+        f"'{key_version}' AS key_version, superseded_number AS superseded_nhs_number, "
+        "surviving_number AS nhs_number, traced_date FROM landing.merged_number "
+        "WHERE merged_key IN (SELECT patient_key FROM core.person) ORDER BY ALL"
     )

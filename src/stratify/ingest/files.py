@@ -13,7 +13,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,8 +42,16 @@ _ALWAYS_NEEDED = (
     "clinic_capacity",
 )
 _NEEDED_IF_SUPPLIED = ("apc_episode", "op_attendance", "ed_attendance", "death", "patient_flag", "opt_out")
-OPTIONAL_TABLES = ("gp_appointment", "referral", "home_visit_request", "community_contact", "pathway_activity", "lsoa")
-"""Tables that any set may have or lack: checked, landed and accounted for, and not read further yet."""
+OPTIONAL_TABLES = (
+    "nhs_number_trace",
+    "gp_appointment",
+    "referral",
+    "home_visit_request",
+    "community_contact",
+    "pathway_activity",
+    "lsoa",
+)
+"""Tables that any set may have or lack: checked, landed and accounted for. All but the first are not read further."""
 
 _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv": "csv",
@@ -57,7 +65,30 @@ _SCALAR_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal)
 
 
 class InputFile(BaseModel):
-    """One file that passed the gate."""
+    """One file that passed the gate.
+
+    Attributes:
+        table: Landing table it holds.
+        path: Where it is.
+        file_name: Its name.
+        sha256: Of its bytes.
+        byte_count: Its size.
+        declared_count: Rows, as the manifest says; None without a manifest.
+        row_count: Lines below the header.
+        period_to: Last day it describes.
+        format: How it is written.
+        header: Its columns.
+        is_delta: It holds only what changed since the set before.
+        period_from: First day of those changes.
+        replaces_from: First admission date of a bulk replacement: earlier rows of its window that are not in it go.
+        replaces_to: Last admission date of it.
+        extract: Folder of its set, where there are several.
+        set_end: Last day its set describes.
+        rank: Place of its set in the order in which rows hold.
+        passed_over: Why its rows are not read, although it belongs to a set that is.
+        is_earlier: It is of the whole set before the one a run starts from: only for practices whose part of the later
+            one cannot be used.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,6 +102,20 @@ class InputFile(BaseModel):
     period_to: date | None
     format: Literal["csv", "csv.gz", "parquet"]
     header: tuple[str, ...]
+    is_delta: bool = False
+    period_from: date | None = None
+    replaces_from: date | None = None
+    replaces_to: date | None = None
+    extract: str = ""
+    set_end: date | None = None
+    rank: int = 0
+    passed_over: str | None = None
+    is_earlier: bool = False
+
+    @property
+    def shown_name(self) -> str:
+        """Name of the file, with the folder of its set where there are several."""
+        return f"{self.extract}/{self.file_name}" if self.extract else self.file_name
 
     @property
     def unknown_columns(self) -> tuple[str, ...]:
@@ -94,6 +139,9 @@ class Declared:
     sha256: str
     period_to: date
     is_delta: bool
+    period_from: date | None
+    replaces_from: date | None
+    replaces_to: date | None
 
 
 @dataclass
@@ -178,7 +226,8 @@ def _check_set(
     source: Source,
     faults: list[StratifyError],
 ) -> None:
-    needed = needed_tables(source)
+    # Of changes a table may have none; that it has a whole file to start from is checked over all sets.
+    needed = [] if any(each.is_delta for each in (declared or {}).values()) else needed_tables(source)
     # A file that is there but broken has its own message: it is not missing as well.
     there = {declared[name].table if declared and name in declared else table_of_name(name) for name in present}
     named_tables = {each.table for each in (declared or {}).values()}
@@ -252,36 +301,37 @@ def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -
         )
     if not declared and not wrong:
         faults.append(_fault(MANIFEST, "a line for every file", "no line", _ASK_SET))
-    deltas = sum(entry.is_delta for entry in declared.values())
-    if deltas:  # read as a whole, it would make everybody vanish whom nothing happened to
-        faults.append(
-            _fault(
-                MANIFEST,
-                "whole extracts only: deltas are not loaded yet",
-                f"is_delta for {deltas} of {len(declared)} files",
-                "Give a bulk extract.",
-            )
-        )
     return declared
 
 
 def _declaration(row: dict[str, str]) -> Declared | None:
     # Columns of later editions may be missing from the header, or a line may end before them: both mean empty.
-    table, sha256, period_to, is_delta, period_from = (
-        (row.get(name) or "").strip() for name in ("table_name", "sha256", "period_to", "is_delta", "period_from")
-    )
+    table, sha256, is_delta = ((row.get(name) or "").strip() for name in ("table_name", "sha256", "is_delta"))
     if f"landing.{table}" not in contracts.names("landing") or table == "extract_manifest":
         return None
     if not re.fullmatch(r"[0-9a-f]{64}", sha256.lower()) or is_delta.lower() not in ("", "false", "true"):
         return None
     try:
-        last = date.fromisoformat(period_to)
-        if period_from and date.fromisoformat(period_from) > last:
-            return None
+        period, window = (_days(row, "period"), _days(row, "replaces"))
         rows, size = int(row["row_count"]), int(row["byte_count"])
     except (KeyError, TypeError, ValueError):
         return None
-    return Declared(table, rows, size, sha256.lower(), last, is_delta.lower() == "true")
+    if period[1] is None or (window[0] is None) != (window[1] is None):
+        return None
+    return Declared(table, rows, size, sha256.lower(), period[1], is_delta.lower() == "true", period[0], *window)
+
+
+def _days(row: dict[str, str], name: str) -> tuple[date | None, date | None]:
+    """Read the first and last day of a period.
+
+    Raises:
+        ValueError: one is no date, or they are in the wrong order.
+    """
+    first, last = ((row.get(f"{name}_{end}") or "").strip() for end in ("from", "to"))
+    days = (date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None)
+    if first and last and first > last:
+        raise ValueError
+    return days
 
 
 # One file
@@ -327,6 +377,10 @@ def _inspect(path: Path, table: str, declared: Declared | None, faults: list[Str
         period_to=declared.period_to if declared else None,
         format=_SUFFIXES[suffix],
         header=header,
+        is_delta=declared is not None and declared.is_delta,
+        period_from=declared.period_from if declared else None,
+        replaces_from=declared.replaces_from if declared else None,
+        replaces_to=declared.replaces_to if declared else None,
     )
 
 
@@ -472,6 +526,15 @@ def _split_header(line: bytes) -> tuple[str, ...]:
     return tuple(next(csv.reader([text.replace("\r", " ")]), []))
 
 
+def shown_columns(names: Sequence[str], pattern: str = r"[a-z][a-z0-9_]*") -> tuple[str, ...]:
+    """Give unknown names of a header as they may be shown: all of them, or where one looks like a value none.
+
+    A lost line end joins the first row to the header, and the last name of the header to the first value of the row.
+    """
+    are_names = all(re.fullmatch(pattern, name) and not re.search(r"\d{5}", name) for name in names)
+    return tuple(names) if are_names else ("(not shown)",) * len(names)
+
+
 def _check_header(file_name: str, table: str, header: tuple[str, ...], line: bytes, found: list[ExtractError]) -> None:
     contract = contracts.load(f"landing.{table}")
     expected = contract.column_names
@@ -500,8 +563,7 @@ def _check_header(file_name: str, table: str, header: tuple[str, ...], line: byt
     if missing:
         parts.append(f"no {', '.join(missing)}")
         if unknown:
-            shown = [name if re.fullmatch(r"[a-z][a-z_]*[a-z0-9_]*", name) else "(not shown)" for name in unknown]
-            parts.append(f"and instead unknown {', '.join(shown)}")
+            parts.append(f"and instead unknown {', '.join(shown_columns(unknown))}")
     if twice:
         parts.append(f"{', '.join(twice)} twice")
     if not missing and not twice and tuple(known) != expected:

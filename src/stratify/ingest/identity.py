@@ -1,19 +1,25 @@
 """NHS numbers at the door: which may be linked, and the pseudonym each becomes.
 
-Belongs here: judging distinct numbers once, keys for numbers and for records without one. Does not belong: check
+Belongs here: judging distinct numbers once, numbers that were superseded, numbers two people have, keys for numbers
+and for records without one. Does not belong: check
 digits and ranges (``codes``), the keyed function itself (``privacy``). The tables made here live in the landing
 database, which is dropped at the end of the run; messages hold counts only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import polars as pl
 
-from stratify import codes, privacy
+from stratify import codes, contracts, privacy
 from stratify.errors import PrivacyError
-from stratify.ingest.checks import NHS_NUMBER, is_accepted, number, own_check
+from stratify.ingest.checks import CONTESTED, NHS_NUMBER, SURVIVOR, is_accepted, number, own_check, value
 from stratify.ingest.sources import Source
 from stratify.store import Store
+
+SAME_BIRTH_DAYS = 366
+"""Two dates of birth further apart than this are two people's, or one is wrong."""
 
 _REAL_RANGES = ("england", "scotland_chi", "northern_ireland")
 
@@ -26,12 +32,24 @@ def define(store: Store) -> None:
     )
     store.execute("CREATE OR REPLACE TABLE landing.damaged_code (code VARCHAR)")
     store.execute(
+        "CREATE OR REPLACE TABLE landing.merged_number (original_key VARCHAR, merged_key VARCHAR, "
+        "superseded_number VARCHAR, surviving_number VARCHAR, traced_date DATE)"
+    )
+    store.execute(
+        "CREATE OR REPLACE TABLE landing.contested_record (number_key VARCHAR, contested_org VARCHAR, "
+        "contested_patient VARCHAR)"
+    )
+    store.execute(
         "CREATE OR REPLACE MACRO verhoeff_ok(x) AS x IS NULL OR x NOT IN (SELECT code FROM landing.damaged_code)"
     )
 
 
-def learn_numbers(store: Store, staged: str, *, source: Source, key: bytes, file_name: str) -> None:
+def learn_numbers(
+    store: Store, staged: str, *, source: Source, key: bytes, file_name: str, ranges: Collection[str] = ("england",)
+) -> None:
     """Judge the NHS numbers of a staged table that were not seen yet, and make their pseudonyms.
+
+    ``ranges`` are those a real source links; a synthetic one links invented numbers and no others.
 
     Raises:
         PrivacyError: a source declared synthetic holds numbers that real people may have.
@@ -47,7 +65,7 @@ def learn_numbers(store: Store, staged: str, *, source: Source, key: bytes, file
         is_number = codes.nhs_number_is_valid(text) and not codes.is_sentinel_nhs_number(text)
         kind = codes.nhs_number_range(text) if is_number else "other"
         real_count += source.is_synthetic and kind in _REAL_RANGES
-        is_linkable = kind == ("test" if source.is_synthetic else "england")
+        is_linkable = kind in (("test",) if source.is_synthetic else ranges)
         keys.append(privacy.pseudonym(key, text) if is_linkable else None)
     if real_count:
         raise PrivacyError(
@@ -74,9 +92,89 @@ def learn_codes(store: Store, staged: str, columns: list[str]) -> None:
             )
 
 
+def follow_traces(
+    store: Store, *, source: Source, key: bytes, file_name: str, ranges: Collection[str] = ("england",)
+) -> None:
+    """Make superseded NHS numbers lead to the pseudonym of the one that survives.
+
+    A chain is followed to its last number. A line whose surviving number is not usable, or that leads round in a
+    circle, is set aside: its numbers stay apart, as they do when a line is taken out of the file.
+
+    Raises:
+        PrivacyError: a source declared synthetic holds numbers that real people may have.
+    """
+    check = own_check("nhs_number_trace", SURVIVOR)
+    said = f"FROM landing.nhs_number_trace WHERE {is_accepted('nhs_number_trace')} AND trace_outcome = '90'"
+    survivors = f"(SELECT surviving_nhs_number AS nhs_number {said})"
+    learn_numbers(store, survivors, source=source, key=key, file_name=file_name, ranges=ranges)
+    usable = {
+        text for (text,) in store.rows("SELECT number_text FROM landing.known_number WHERE known_key IS NOT NULL")
+    }
+    lines = dict(store.rows(f"SELECT nhs_number, surviving_nhs_number {said} ORDER BY ALL"))
+    ends = {text: _last_of_chain(text, lines, usable) for text in lines}
+    frame = pl.DataFrame(
+        [(text, end, privacy.pseudonym(key, text), privacy.pseudonym(key, end) if end else None)
+         for text, end in ends.items()],
+        schema={"old": str, "new": str, "old_key": str, "new_key": str},
+        orient="row",
+    )  # fmt: skip
+    with store.loaned(frame) as loan:
+        store.execute(
+            f"UPDATE landing.nhs_number_trace SET faults = faults | {number(check.weight if check else 0)} "
+            f"WHERE nhs_number IN (SELECT old FROM {loan} WHERE new IS NULL)"
+        )
+        traced = contracts.typed(contracts.load("landing.nhs_number_trace").column("traced_date"))
+        store.execute(
+            f"INSERT INTO landing.merged_number SELECT old_key, new_key, old, new, {traced} "
+            f"FROM landing.nhs_number_trace JOIN {loan} ON old = nhs_number WHERE new IS NOT NULL ORDER BY old"
+        )
+    store.execute(
+        "UPDATE landing.known_number SET known_key = merged_key FROM landing.merged_number "
+        "WHERE number_text = superseded_number"
+    )
+
+
+def _last_of_chain(text: str, lines: Mapping[str, str], usable: Collection[str]) -> str | None:
+    """Give the number that survives in the end; None where there is none to rely on."""
+    passed = set[str]()
+    while text in lines:
+        if text in passed or lines[text] not in usable:
+            return None
+        passed.add(text)
+        text = lines[text]
+    return text
+
+
+def _find_contested(store: Store) -> None:
+    """Take the number from every record of one that two people at a practice seem to have: nobody can say whose it is.
+
+    Two records of one practice under one number are two people's where sex or first given name differ, or the dates of
+    birth by more than a year. Records of different practices stay one person's, in doubt (``people``): a practice sees
+    its own record, and may know better.
+    """
+    check = own_check("patient", CONTESTED)
+    birth, sex = value("patient", "date_of_birth"), value("patient", "sex")
+    has_two_births = f"max({birth}) - min({birth}) > {SAME_BIRTH_DAYS}"
+    has_two_sexes = f"count(DISTINCT {sex}) FILTER ({sex} IN ('M', 'F', 'I')) > 1"
+    has_two_names = "count(DISTINCT lower(split_part(given_names, ' ', 1))) > 1"
+    accepted = is_accepted("patient")
+    store.execute(
+        "INSERT INTO landing.contested_record SELECT patient_key, org_code, source_patient_id FROM landing.patient "
+        f"WHERE {accepted} AND patient_key IN (SELECT patient_key FROM landing.patient WHERE {accepted} "
+        "AND patient_key IS NOT NULL GROUP BY patient_key, org_code HAVING count(DISTINCT source_patient_id) > 1 "
+        f"AND ({has_two_births} OR {has_two_sexes} OR {has_two_names})) ORDER BY ALL"
+    )
+    store.execute(
+        f"UPDATE landing.patient SET patient_key = NULL, faults = faults | {number(check.weight if check else 0)} "
+        "FROM landing.contested_record WHERE org_code = contested_org AND source_patient_id = contested_patient "
+        f"AND {accepted}"
+    )
+
+
 def link_patients(store: Store, *, key: bytes) -> None:
     """Give accepted patient records without a usable number a key of their own, and remember every record's key."""
     accepted = is_accepted("patient")
+    _find_contested(store)
     rows = store.rows(
         f"SELECT org_code, source_patient_id FROM landing.patient WHERE {accepted} AND patient_key IS NULL ORDER BY ALL"
     )
@@ -100,6 +198,12 @@ def link_patients(store: Store, *, key: bytes) -> None:
 
 
 def has_number() -> str:
-    """Write the SQL that is true for a landing.patient row with a usable NHS number."""
-    check = own_check("patient", NHS_NUMBER)
-    return f"(faults & {number(check.weight if check else 0)}) = 0"
+    """Write the SQL that is true for a landing.patient row with a usable NHS number that is its own."""
+    checks = [own_check("patient", NHS_NUMBER), own_check("patient", CONTESTED)]
+    return f"(faults & {number(sum(check.weight for check in checks if check))}) = 0"
+
+
+def is_contested() -> str:
+    """Write the SQL that is true for a landing.patient row whose NHS number somebody else has too."""
+    check = own_check("patient", CONTESTED)
+    return f"(faults & {number(check.weight if check else 0)}) <> 0"

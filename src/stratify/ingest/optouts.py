@@ -94,7 +94,11 @@ def _define_states(store: Store, index_date: date, *, is_checked: bool) -> None:
         "SELECT known_key AS patient_key, typed.* FROM typed JOIN landing.known_number ON number_text = nhs_number "
         "WHERE known_key IS NOT NULL UNION ALL "
         "SELECT linked_key, typed.* FROM typed JOIN landing.patient_link "
-        "ON link_org = org_code AND link_patient = source_patient_id"
+        "ON link_org = org_code AND link_patient = source_patient_id UNION ALL "
+        # Of a number two people have nobody can say whose objection it is: it holds for both.
+        "SELECT linked_key, typed.* FROM typed JOIN landing.known_number ON number_text = nhs_number "
+        "JOIN landing.contested_record ON number_key = known_key "
+        "JOIN landing.patient_link ON link_org = contested_org AND link_patient = contested_patient"
     )
     # Type 1 and local: the latest by the day it began, then by when it was checked; on a tie the objection stands.
     # A withdrawal that has not begun yet does not count; an objection that has not begun is honoured already.
@@ -112,7 +116,7 @@ def _define_states(store: Store, index_date: date, *, is_checked: bool) -> None:
                     AND coalesce(CAST(expires_at AS DATE) >= {day}, true) AS fresh
             FROM objection_row
         ) GROUP BY patient_key"""
-    asked = """CASE WHEN NOT is_linked THEN 'not_asked' WHEN is_out THEN 'opted_out'
+    asked = """CASE WHEN is_out THEN 'opted_out' WHEN NOT is_linked THEN 'not_asked'
         WHEN coalesce(is_fresh, false) THEN 'allowed' ELSE 'not_checked' END"""
     national = asked if is_checked else "'not_asked'"
     store.execute(

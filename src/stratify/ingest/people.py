@@ -13,7 +13,7 @@ from datetime import date
 
 from stratify import contracts
 from stratify.ingest.checks import is_accepted, value
-from stratify.ingest.identity import has_number
+from stratify.ingest.identity import SAME_BIRTH_DAYS, has_number, is_contested
 from stratify.periods import SENTINEL_DATES
 from stratify.store import Store
 
@@ -28,16 +28,17 @@ _FROM_CHOSEN_RECORD = (
 )
 _OPEN_END = "DATE '9999-12-31'"
 _OLDEST_AGE = 120
-_SAME_BIRTH_DAYS = 366
-"""Two dates of birth further apart than this are two people's, or one is wrong."""
 
 
-def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) -> None:
+def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) -> dict[str, int]:
     """Fill ``core.person`` from the patient records and registrations of the people kept.
 
     Status, the first that holds: died (any source) · test_patient · registered, or practice_unknown where the practice
     is not in the reference on the day (current regular registration; of several the latest start, then the latest end,
     then the id) · temporary (another kind of current registration) · left (one that ended) · never_registered.
+
+    Returns:
+        How many people have several current regular registrations.
     """
     day = f"DATE '{index_date.isoformat()}'"
     _define_registrations(store, day)
@@ -51,6 +52,7 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
     doubts = ", ".join(
         f"CASE WHEN {condition} THEN '{words}' END"
         for condition, words in (
+            ("is_contested", "two people under one NHS number"),
             ("has_two_births", "two dates of birth for one NHS number"),
             ("has_two_sexes", "two sexes for one NHS number"),
             ("date_of_birth IS NULL AND NOT has_two_births", "date of birth missing"),
@@ -68,7 +70,7 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
             FROM (SELECT c.patient_key, {", ".join(f"c.{name}" for name in _FROM_CHOSEN_RECORD)},
                     c.source_file_id, c.source_row,
                     CASE WHEN NOT f.has_two_births THEN f.date_of_birth END AS date_of_birth,
-                    f.has_two_births, f.has_two_sexes, f.has_unusable_death,
+                    f.has_two_births, f.has_two_sexes, f.has_unusable_death, f.is_contested,
                     CASE WHEN f.has_two_sexes THEN 'U' ELSE coalesce(f.sex, 'U') END AS sex,
                     coalesce(f.ethnic_known, c.ethnic_category) AS ethnic_category,
                     r.practice_code, r.registered_date, r.usual_gp_id,
@@ -96,13 +98,18 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
                     ON n.practice_code = r.practice_code))
         ) ORDER BY patient_key"""
     )
+    several = store.scalar(
+        "SELECT count(*) FROM (SELECT patient_key FROM landing.registration_period WHERE is_current AND is_regular "
+        "GROUP BY ALL HAVING count(*) > 1)"
+    )
     for table in ("record", "current_registration", "other_registration", "registration_period"):
         store.execute(f"DROP TABLE landing.{table}")
+    return {"people with several current registrations": int(several)}
 
 
 _FACTS = f"""SELECT patient_key,
     arg_min(date_of_birth, place) FILTER (WHERE date_of_birth IS NOT NULL) AS date_of_birth,
-    coalesce(max(date_of_birth) - min(date_of_birth) > {_SAME_BIRTH_DAYS}, false) AS has_two_births,
+    coalesce(max(date_of_birth) - min(date_of_birth) > {SAME_BIRTH_DAYS}, false) AS has_two_births,
     arg_min(sex, place) FILTER (WHERE sex IN ('M', 'F', 'I')) AS sex,
     count(DISTINCT sex) FILTER (WHERE sex IN ('M', 'F', 'I')) > 1 AS has_two_sexes,
     arg_min(ethnic_category, place) FILTER (WHERE ethnic_category NOT LIKE 'Z%' AND ethnic_category <> '99')
@@ -111,7 +118,8 @@ _FACTS = f"""SELECT patient_key,
     bool_or(has_unusable_death) AS has_unusable_death,
     bool_or(is_test) AS is_test,
     bool_or(is_spine_sensitive) AS is_spine_sensitive,
-    bool_or(is_linked) AS is_linked
+    bool_or(is_linked) AS is_linked,
+    bool_or(is_contested) AS is_contested
     FROM landing.record GROUP BY patient_key"""
 
 
@@ -166,8 +174,10 @@ def _define_records(store: Store) -> None:
             date_of_death IS NOT NULL AND ({value("patient", "date_of_death")}) IS NULL
                 AND ({death}) IS DISTINCT FROM {_OPEN_END} AS has_unusable_death,
             coalesce({value("patient", "is_test_patient")}, false) AS is_test,
-            coalesce({value("patient", "is_spine_sensitive")}, is_spine_sensitive IS NOT NULL) AS is_spine_sensitive,
-            {has_number()} AS is_linked
+            coalesce({value("patient", "is_spine_sensitive")}, is_spine_sensitive IS NOT NULL)
+                OR coalesce({value("patient", "is_confidential")}, is_confidential IS NOT NULL) AS is_spine_sensitive,
+            {has_number()} AS is_linked,
+            {is_contested()} AS is_contested
             FROM landing.patient WHERE {is_accepted("patient")} AND {kept}) AS p
         LEFT JOIN landing.current_registration AS c USING (patient_key)
         LEFT JOIN (SELECT org_code, source_patient_id, max(starts) AS starts FROM landing.registration_period

@@ -10,19 +10,22 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
 from stratify import contracts, privacy
 from stratify.errors import ExtractError, PrivacyError, RunError, StratifyError, combine
+from stratify.ingest import door as doors
 from stratify.ingest import identity
 from stratify.ingest.checks import (
     DUPLICATE,
     REPEAT,
     SHAPE,
+    SLICED_TABLES,
+    SUPERSEDED,
     TRACE_COLUMNS,
     Check,
     checks_of,
@@ -31,12 +34,17 @@ from stratify.ingest.checks import (
     number,
     own_check,
     prefix,
+    reasons_no_fault,
 )
+from stratify.ingest.door import Door
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
+from stratify.ingest.slices import Shortfall, shortfalls
 from stratify.ingest.sources import Source
+from stratify.ingest.versions import Window, mark_superseded
 from stratify.store import Store, quoted
 
 LOAD_ORDER = (
+    "nhs_number_trace",
     "practice",
     "clinic_capacity",
     "patient",
@@ -50,18 +58,21 @@ LOAD_ORDER = (
     "death",
     "patient_flag",
     "opt_out",
-    *OPTIONAL_TABLES,
+    *(table for table in OPTIONAL_TABLES if table != "nhs_number_trace"),
 )
-"""Patients before the rows that belong to them."""
+"""What numbers were superseded before any row with one; patients before the rows that belong to them."""
 
 _STAGED = "landing.staged"
+_FEWEST_FOR_A_COLUMN = 20
+"""Rows below which a column may be empty by chance."""
+_PLAIN_DOOR = Door()
 _BLANKS = " \t\u00a0"
 _ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
 
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of one file: ``received_count = loaded_count + rejected_count``."""
+    """What became of one file: ``received_count = loaded_count + rejected_count``, and of the rows rejected, why."""
 
     source_file_id: str
     table: str
@@ -74,11 +85,20 @@ class FileAccount:
     rejected_count: int
     period_to: date
     unknown_columns: tuple[str, ...]
+    extract: str | None = None
+    quarantined_count: int = 0
+    duplicate_count: int = 0
+    superseded_count: int = 0
+    withdrawn_count: int = 0
+    restricted_count: int = 0
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """One account to be: a whole file, or the rows of a prepared file that came from one original file."""
+    """One account to be: a whole file, or the rows of a prepared file that came from one original file.
+
+    ``restricted_count``: rows that may not land.
+    """
 
     source_file_id: str
     file: InputFile
@@ -86,19 +106,27 @@ class _Piece:
     received_count: int
     shape_count: int
     period_to: date
+    restricted_count: int = 0
 
 
 def land(
-    store: Store, files: Sequence[InputFile], *, source: Source, index_date: date, key: bytes
+    store: Store,
+    files: Sequence[InputFile],
+    *,
+    source: Source,
+    index_date: date,
+    key: bytes,
+    door: Door = _PLAIN_DOOR,
 ) -> list[FileAccount]:
     """Read files into ``landing.*`` and set aside what breaks the contracts.
 
     Args:
         store: The run's store, with the database ``landing`` attached.
-        files: What :func:`inspect_files` gave.
+        files: What :func:`gather_files` gave.
         source: Where they come from.
         index_date: The day the run describes; the cut-off of files without a manifest.
         key: The identity key.
+        door: Rows that never land, and ranges of numbers that are linked.
 
     Returns:
         One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
@@ -119,22 +147,43 @@ def land(
     store.define(contracts.load("audit.source_file"))
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
+    doors.define(store, door)
     refused: list[StratifyError] = []
     accounts: list[FileAccount] = []
+    short = shortfalls(store, files, reader=_reader)
+    files = [each for each in files if not each.is_earlier or _still_holds(each, short)]
+    _note_shortfalls(store, files, short)
     for table in LOAD_ORDER:
         _define(store, table)
         pieces: list[_Piece] = []
-        for file in sorted((each for each in files if each.table == table), key=lambda each: each.file_name):
+        mine = sorted((each for each in files if each.table == table), key=lambda each: (*_time(each), each.file_name))
+        for file in mine:
+            if file.passed_over:
+                pieces.append(
+                    _Piece(_file_id(file, None), file, file.shown_name, file.row_count, 0, file.period_to or index_date)
+                )
+                continue
             try:
-                pieces.extend(_land_file(store, file, source=source, index_date=index_date, key=key))
+                pieces.extend(
+                    _land_file(store, file, source=source, index_date=index_date, key=key, door=door, short=short)
+                )
             except ExtractError as fault:
                 refused.append(fault)
         if any(piece.received_count for piece in pieces):
-            _mark_duplicates(store, table)
+            times = {time: place for place, time in enumerate(sorted({_time(each) for each in mine}))}
+            ranks = {piece.source_file_id: times[_time(piece.file)] for piece in pieces if not piece.file.passed_over}
+            _mark_duplicates(store, table, ranks)
+            try:
+                mark_superseded(store, table, ranks, [*_windows(pieces)])
+            except ExtractError as fault:
+                refused.append(fault)
             if table == "patient":
                 identity.link_patients(store, key=key)
+            if table == "nhs_number_trace":
+                identity.follow_traces(store, source=source, key=key, file_name=table, ranges=door.ranges)
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
+        _let_go_superseded(store, table)
     if refused:
         raise combine(refused) from None
     _record_accounts(store, accounts)
@@ -148,19 +197,65 @@ def _define(store: Store, table: str) -> None:
     store.execute(f"CREATE OR REPLACE TABLE landing.{table} ({', '.join(columns)}, faults HUGEINT)")
 
 
+def _time(file: InputFile) -> tuple[date, int]:
+    """Give the place of a file in time: how far it goes, then the place of its set."""
+    return file.period_to or date.min, file.rank
+
+
+def _last_good(file: InputFile, short: Sequence[Shortfall]) -> set[str]:
+    """Give the practices whose part of an earlier whole set still holds."""
+    return {each.practice_code for each in short if each.is_red and each.rank > file.rank}
+
+
+def _still_holds(file: InputFile, short: Sequence[Shortfall]) -> bool:
+    return file.table in SLICED_TABLES and bool(_last_good(file, short))
+
+
+def _note_shortfalls(store: Store, files: Sequence[InputFile], short: Sequence[Shortfall]) -> None:
+    """Leave what practices fell short of beside the landing tables, for the counts of the run."""
+    names = {file.rank: file.extract for file in files}
+    frame = pl.DataFrame(
+        [(names.get(each.rank, ""), each.practice_code, each.received, each.expected, each.is_red) for each in short],
+        schema={"extract": str, "practice_code": str, "received": pl.Int64, "expected": pl.Int64, "is_red": pl.Boolean},
+        orient="row",
+    )
+    with store.loaned(frame) as loan:
+        store.execute(f"CREATE OR REPLACE TABLE landing.short_practice AS FROM {loan}")
+
+
+def _windows(pieces: Sequence[_Piece]) -> Iterator[Window]:
+    for piece in pieces:
+        first, last = piece.file.replaces_from, piece.file.replaces_to
+        if first is not None and last is not None and not piece.file.passed_over:
+            yield Window(piece.source_file_id, piece.file_name, first, last)
+
+
 # One file
 
 
-def _land_file(store: Store, file: InputFile, *, source: Source, index_date: date, key: bytes) -> list[_Piece]:
+def _land_file(
+    store: Store,
+    file: InputFile,
+    *,
+    source: Source,
+    index_date: date,
+    key: bytes,
+    door: Door,
+    short: Sequence[Shortfall],
+) -> list[_Piece]:
     contract = contracts.load(f"landing.{file.table}")
     names = contract.column_names
     cutoff = file.period_to or index_date
     if not file.row_count:  # declared empty: nothing to stage
-        return [_Piece(_file_id(file, None), file, file.file_name, 0, 0, cutoff)]
-    pieces, numbered = _stage(store, file, cutoff)
+        return [_Piece(_file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
+    pieces, staged = _stage(store, file, cutoff)
+    _refuse_empty_columns(store, file)
+    numbered, left_out = doors.leave_out(store, file.table, staged, door)
+    learned = numbered if left_out else _STAGED
+    pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
     if "nhs_number" in names:
-        identity.learn_numbers(store, _STAGED, source=source, key=key, file_name=file.file_name)
-    identity.learn_codes(store, _STAGED, _checked_code_columns(file.table))
+        identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
+    identity.learn_codes(store, learned, _checked_code_columns(file.table))
     joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
     if "nhs_number" in names:
         joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
@@ -170,14 +265,43 @@ def _land_file(store: Store, file: InputFile, *, source: Source, index_date: dat
         link_key = "linked_key"
         row_key = "coalesce(known_key, linked_key)" if number_key == "known_key" else "linked_key"
     columns = ", ".join(f'"{name}"' for name in names)
+    marks = faults(
+        file.table,
+        data_cutoff=cutoff,
+        not_from={each.practice_code for each in short if each.is_red and each.rank == file.rank},
+        only_from=_last_good(file, short) if file.is_earlier else None,
+    )
     store.execute(
         f"INSERT INTO landing.{file.table} SELECT {columns}, {row_key}, source_file_id, source_row, "
-        f"{faults(file.table, data_cutoff=cutoff)} FROM (SELECT {columns}, source_file_id, source_row, "
+        f"{marks} FROM (SELECT {columns}, source_file_id, source_row, "
         f"{number_key} AS known_key, {link_key} AS linked_key FROM {numbered}{joins}) "
         "ORDER BY source_file_id, source_row"
     )
     store.execute(f"DROP TABLE {_STAGED}")
     return pieces
+
+
+def _refuse_empty_columns(store: Store, file: InputFile) -> None:
+    """Refuse a file in which nobody has a value that decides something: the column was lost on the way.
+
+    Raises:
+        ExtractError: a critical column has no value in any row.
+    """
+    if file.row_count < _FEWEST_FOR_A_COLUMN:
+        return
+    contract = contracts.load(f"landing.{file.table}")
+    critical = [column.name for column in contract.columns if column.is_critical]
+    if not critical:
+        return
+    # Sources without SNOMED CT or dm+d codes have their own instead.
+    own = ', "original_code"' if "original_code" in contract.column_names else ""
+    values = [f'coalesce("{name}"{own})' if name in ("snomed_code", "dmd_code") else f'"{name}"' for name in critical]
+    counts = store.rows(f"SELECT {', '.join(f'count({value})' for value in values)} FROM {_STAGED}")[0]
+    empty = [name for name, count in zip(critical, counts, strict=True) if not count]
+    if empty:
+        raise _refused(
+            file, f"values in {', '.join(critical)}", f"none in {', '.join(empty)}, in any of {file.row_count} rows"
+        )
 
 
 def _checked_code_columns(table: str) -> list[str]:
@@ -221,7 +345,7 @@ def _stage(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Piece], s
     if file.has_origin:
         return _name_origins(store, file, cutoff)
     _record_shape(store, file, whole_id, lines)
-    piece = _Piece(whole_id, file, file.file_name, file.row_count, len(lines), cutoff)
+    piece = _Piece(whole_id, file, file.shown_name, file.row_count, len(lines), cutoff)
     return [piece], _numbered(store, whole_id, lines)
 
 
@@ -243,7 +367,7 @@ def _identifier(name: str) -> str:
 def _clean(name: str) -> str:
     """Write a raw column as clean text: no blanks around, empty is null, no separators in NHS numbers and ICD-10."""
     text = f"trim(CAST(\"{name}\" AS VARCHAR), '{_BLANKS}')"
-    if name == "nhs_number":
+    if name in ("nhs_number", "surviving_nhs_number"):
         text = f"regexp_replace({text}, '[ -]', '', 'g')"
     elif _ICD10_COLUMN.fullmatch(name):
         # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
@@ -282,10 +406,16 @@ def _name_origins(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Pi
     counts = store.rows(f"SELECT origin, count(*), count(origin_line) FROM {_STAGED} GROUP BY ALL ORDER BY ALL")
     if any(origin is None or total != numbered for origin, total, numbered in counts):
         raise _refused(file, "source_file_name and source_line on every row", "rows without")
-    pieces = [_Piece(_file_id(file, origin), file, origin, total, 0, cutoff) for origin, total, _ in counts] or [
-        _Piece(_file_id(file, None), file, file.file_name, 0, 0, cutoff)
-    ]
-    frame = pl.DataFrame({"name": [p.file_name for p in pieces], "source_file_id": [p.source_file_id for p in pieces]})
+    within = f"{file.extract}/" if file.extract else ""
+    pieces = [
+        _Piece(_file_id(file, origin), file, within + origin, total, 0, cutoff) for origin, total, _ in counts
+    ] or [_Piece(_file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
+    frame = pl.DataFrame(
+        {
+            "name": [p.file_name.removeprefix(within) for p in pieces],
+            "source_file_id": [p.source_file_id for p in pieces],
+        }
+    )
     with store.loaned(frame) as loan:
         store.execute(f"CREATE OR REPLACE TEMP TABLE origin_file AS FROM {loan}")
     return pieces, (
@@ -295,13 +425,14 @@ def _name_origins(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Pi
 
 
 def _file_id(file: InputFile, origin: str | None) -> str:
-    text = f"{file.table}:{file.sha256}" + (f":{origin}" if origin else "")
+    # The same bytes may come in two sets: a table nothing happened to.
+    text = ":".join(filter(None, (file.table, file.sha256, origin, file.extract)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _refused(file: InputFile, expected: str, found: str) -> ExtractError:
     return ExtractError(
-        file.file_name,
+        file.shown_name,
         expected=expected,
         found=found,
         action="The file is refused whole. Ask the supplier for it again.",
@@ -311,17 +442,20 @@ def _refused(file: InputFile, expected: str, found: str) -> ExtractError:
 # Duplicates
 
 
-def _mark_duplicates(store: Store, table: str) -> None:
-    """Mark rows that share their whole key: all but the first where they say the same, all where they differ."""
+def _mark_duplicates(store: Store, table: str, ranks: Mapping[str, int]) -> None:
+    """Mark rows of one set that share their whole key: all but the first where they say the same, all where not."""
     contract = contracts.load(f"landing.{table}")
     repeat, duplicate = own_check(table, REPEAT), own_check(table, DUPLICATE)
     if not contract.key or repeat is None or duplicate is None:
         return
     keys = ", ".join(f'"{name}"' for name in contract.key)
     filled = " AND ".join(f'"{name}" IS NOT NULL' for name in contract.key)
+    listed = ", ".join(f"('{file_id}', {rank})" for file_id, rank in sorted(ranks.items()))
+    store.execute(f"CREATE OR REPLACE TEMP TABLE set_of AS FROM (VALUES {listed}) AS f (source_file_id, rank)")
+    keyed = f"(SELECT l.rowid AS row_id, l.*, rank FROM landing.{table} AS l JOIN set_of USING (source_file_id))"
     # The hash only narrows the search (eight bytes a row instead of the key); the key itself decides.
     store.execute(
-        f"CREATE OR REPLACE TEMP TABLE shared_key AS SELECT hash({keys}) AS mark FROM landing.{table} "
+        f"CREATE OR REPLACE TEMP TABLE shared_key AS SELECT hash({keys}, rank) AS mark FROM {keyed} "
         f"WHERE {filled} GROUP BY ALL HAVING count(*) > 1"
     )
     if store.scalar("SELECT count(*) FROM shared_key"):
@@ -330,8 +464,8 @@ def _mark_duplicates(store: Store, table: str) -> None:
             "CREATE OR REPLACE TEMP TABLE sharing AS "
             f"SELECT row_id, min(row_id) OVER same AS first_id, count(*) OVER same AS together, "
             f"min(content) OVER same IS DISTINCT FROM max(content) OVER same AS is_different FROM "
-            f"(SELECT rowid AS row_id, {keys}, row({content}) AS content FROM landing.{table} "
-            f"WHERE {filled} AND hash({keys}) IN (SELECT mark FROM shared_key)) WINDOW same AS (PARTITION BY {keys})"
+            f"(SELECT row_id, rank, {keys}, row({content}) AS content FROM {keyed} WHERE {filled} "
+            f"AND hash({keys}, rank) IN (SELECT mark FROM shared_key)) WINDOW same AS (PARTITION BY {keys}, rank)"
         )
         for check, condition in (
             (duplicate, "together > 1 AND is_different"),
@@ -343,28 +477,35 @@ def _mark_duplicates(store: Store, table: str) -> None:
             )
         store.execute("DROP TABLE sharing")
     store.execute("DROP TABLE shared_key")
+    store.execute("DROP TABLE set_of")
 
 
 # Accounts
 
 
 def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount]:
-    loaded = {
-        file_id: (int(total), int(good))
-        for file_id, total, good in store.rows(
-            f"SELECT source_file_id, count(*), count(*) FILTER (WHERE {is_accepted(table)}) "
-            f"FROM landing.{table} GROUP BY ALL"
-        )
-    }
+    kinds = [kind for kind, _ in reasons_no_fault(table)]
+    cases = " ".join(f"WHEN (faults & {number(bit)}) <> 0 THEN '{kind}'" for kind, bit in reasons_no_fault(table))
+    became: dict[str, dict[str, int]] = {}
+    for file_id, kind, count in store.rows(
+        f"SELECT source_file_id, CASE WHEN {is_accepted(table)} THEN 'loaded' {cases} ELSE 'quarantined' END, count(*) "
+        f"FROM landing.{table} GROUP BY ALL"
+    ):
+        became.setdefault(file_id, {})[kind] = int(count)
     accounts = []
     for piece in pieces:
-        total, good = loaded.get(piece.source_file_id, (0, 0))
-        rejected = total - good + piece.shape_count
+        counts = dict(became.get(piece.source_file_id, {}))
+        if piece.file.passed_over:
+            counts = {"superseded": piece.received_count}
+        counts["quarantined"] = counts.get("quarantined", 0) + piece.shape_count
+        counts["restricted"] = counts.get("restricted", 0) + piece.restricted_count
+        good = counts.get("loaded", 0)
+        rejected = sum(counts.values()) - good
         if piece.received_count != good + rejected:
             raise RunError(
                 f"{piece.file_name}, landing.{table}",
-                expected=f"{piece.received_count} rows received to be rows loaded plus rows rejected",
-                found=f"{good} loaded and {rejected} rejected",
+                expected=f"{piece.received_count} rows received to be loaded, rejected or such as may not land",
+                found=f"{good} loaded, {rejected} rejected and {piece.restricted_count} that may not land",
                 action="This is a fault of the loader: report it with these counts.",
             )
         accounts.append(
@@ -380,15 +521,26 @@ def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount
                 rejected_count=rejected,
                 period_to=piece.period_to,
                 unknown_columns=piece.file.unknown_columns,
+                extract=piece.file.extract or None,
+                quarantined_count=counts["quarantined"],
+                restricted_count=counts["restricted"],
+                **{f"{kind}_count": counts.get(kind, 0) for kind in kinds if kind != "restricted"},
             )
         )
     return accounts
 
 
+def _let_go_superseded(store: Store, table: str) -> None:
+    """Drop the rows that a newer version overtook, now that they are counted: no later step has a use for them."""
+    check = own_check(table, SUPERSEDED)
+    if check is not None:
+        store.execute(f"DELETE FROM landing.{table} WHERE (faults & {number(check.weight)}) <> 0")
+
+
 def _record_accounts(store: Store, accounts: list[FileAccount]) -> None:
     names = contracts.load("audit.source_file").column_names
     values = {name: [getattr(each, "table" if name == "table_name" else name) for each in accounts] for name in names}
-    schema = {"declared_count": pl.Int64, "period_to": pl.Date}
+    schema = {"declared_count": pl.Int64, "period_to": pl.Date, "extract": pl.String}
     store.create("audit.source_file", pl.DataFrame(values, schema_overrides=schema).sort("table_name", "file_name"))
 
 
@@ -404,15 +556,16 @@ def _record_shape(store: Store, file: InputFile, source_file_id: str, lines: lis
 
 
 def _record_rejected(store: Store, table: str) -> None:
-    """Write a line per row and rule it breaks."""
+    """Write a line per row and rule it breaks; rows overtaken by a newer version break none and are only counted."""
     if not store.scalar(f"SELECT count(*) FROM landing.{table} WHERE faults <> 0"):
         return
+    overtaken = own_check(table, SUPERSEDED)
 
     def listed(check: Check) -> str:
         column = f"'{check.column}'" if check.column else "NULL"
         return f"({number(check.weight)}, '{check.rule_id}', {column}, '{check.scope}')"
 
-    rules = ", ".join(listed(check) for check in checks_of(table))
+    rules = ", ".join(listed(check) for check in checks_of(table) if check != overtaken)
     store.execute(
         "INSERT INTO audit.rejected_row (source_file_id, source_row, rule_id, table_name, column_name, scope) "
         f"SELECT DISTINCT source_file_id, source_row, rule_id, '{table}', column_name, scope "

@@ -79,17 +79,22 @@ _LANGUAGES = {
 _SOURCES = {
     "apc_episode": "Hospital admissions",
     "clinic_capacity": "Clinic sessions",
+    "community_contact": "Community contacts",
     "death": "Deaths",
     "ed_attendance": "Emergency department attendances",
     "extract_manifest": "List of extract files",
+    "gp_appointment": "GP appointments",
     "gp_event": "GP record: entries",
     "gp_medication": "GP record: medicines",
     "gp_observation": "GP record: measurements",
+    "home_visit_request": "Home visit requests",
+    "lsoa": "Small areas",
     "op_attendance": "Outpatient attendances",
     "opt_out": "Objections to use of data",
     "patient": "Patients",
     "patient_flag": "Patient flags",
     "practice": "Practices and networks",
+    "referral": "Referrals",
     "registration": "Registrations",
 }
 

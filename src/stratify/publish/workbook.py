@@ -1,4 +1,4 @@
-"""One clinic list as a workbook: Cover, List, Waiting, Not listed and why. The only place that knows ``xlsxwriter``.
+"""One clinic list as a workbook: Cover, List, Waiting, Not listed and why.
 
 Belongs here: how a list looks on the screen and on A4 paper, what may be typed into it, and that it holds text and
 dates and never a formula. Who is on it comes ready from ``practice_lists``. Same content, same bytes.
@@ -13,12 +13,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-import xlsxwriter
-from xlsxwriter.utility import xl_pixel_width
 
 from stratify import contracts, disclosure, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
+from stratify.publish.sheets import (
+    GREY,
+    HELD,
+    LINE,
+    LINE_POINTS,
+    NAVY,
+    OPEN,
+    PALE,
+    POINTS,
+    Styles,
+    escaped,
+    lines_of,
+    open_workbook,
+)
 from stratify.rules import Clinic, Pathway
 
 DECISION_SUPPORT = "Decision support only: a list proposes, the clinician decides. Check the record before acting."
@@ -144,23 +156,14 @@ _NOT_LISTED = (
     _Column("row_reference", "Row reference", 110, "mono"),
 )
 
-_NAVY, _GREY, _PALE, _LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
-_OPEN = "#FFF9DB"
-_HELD = "#F4B6AE"
 # Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
 # meaning is in the colour alone, and printed in grey nothing is lost.
 _TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCEEDD")
 _NO_TIER, _INK = "#E8EDEE", "#231F20"
 
-_POINTS = 9
 _PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
-_LINE_POINTS = 12.0
 _MOST_POINTS = 400.0
-# xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
-# cut off.
-_WIDTH_RATIO = 0.97
-_PADDING_PIXELS = 8
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -171,19 +174,7 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
         book: What to show.
         context: The run.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = {
-        "in_memory": True,  # otherwise sheets pass through the system's temporary folder, names and all
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-        "default_format_properties": {"font_name": "Arial", "font_size": _POINTS},
-    }
-    with xlsxwriter.Workbook(path, options) as workbook:
-        made = datetime.combine(context.index_date, datetime.min.time())
-        workbook.set_properties(
-            {"title": book.clinic.label, "comments": DECISION_SUPPORT, "author": "stratify", "created": made}
-        )
+    with open_workbook(path, title=book.clinic.label, note=DECISION_SUPPORT, made=context.index_date) as workbook:
         writer = _Writer(workbook, book, context)
         writer.cover()
         writer.table(
@@ -217,16 +208,8 @@ class _Writer:
 
     def __init__(self, workbook: Any, book: ClinicWorkbook, context: PublishContext) -> None:  # noqa: ANN401
         self.workbook, self.book, self.context = workbook, book, context
-        self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
+        self.style = Styles(workbook)
         self.stamp = "TEST: invented patients. " if context.is_test else ""
-
-    def style(self, **properties: Any) -> Any:  # noqa: ANN401
-        """Give a cell format, each made once."""
-        whole = {"font_name": "Arial", "font_size": _POINTS, "valign": "top", **properties}
-        key = tuple(sorted(whole.items()))
-        if key not in self._formats:
-            self._formats[key] = self.workbook.add_format(whole)
-        return self._formats[key]
 
     # ------------------------------------------------------------------------------------------------------ cover
 
@@ -247,40 +230,40 @@ class _Writer:
             sheet.merge_range(row, 0, row, columns, "", style)
             sheet.write_string(row, 0, text, style)
             wide = 330 + columns * 150
-            scale = properties.get("font_size", _POINTS) / _POINTS
-            sheet.set_row(row, max(points, _lines(text, int(wide / scale)) * _LINE_POINTS * scale + 4))
+            scale = properties.get("font_size", POINTS) / POINTS
+            sheet.set_row(row, max(points, lines_of(text, int(wide / scale)) * LINE_POINTS * scale + 4))
             row += 1
 
         if context.is_test:
             line("TEST: invented patients. Not for care.", 26, bold=True, font_size=14, bg_color="#FFD100", indent=1)
-        line(book.clinic.label, 32, bold=True, font_size=18, font_color=_NAVY)
+        line(book.clinic.label, 32, bold=True, font_size=18, font_color=NAVY)
         line(f"{book.practice_name} ({book.practice_code})", 20, font_size=12, bold=True)
         line(f"Week of {words.week_in_words(context.index_date)}", 18, font_size=11)
-        line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=_OPEN, border=1, border_color=_LINE, indent=1)
+        line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=OPEN, border=1, border_color=LINE, indent=1)
         for notice in book.notices:
-            line(notice, 24, bold=True, bg_color=_HELD, border=1, border_color=_LINE, indent=1)
+            line(notice, 24, bold=True, bg_color=HELD, border=1, border_color=LINE, indent=1)
         row += 1
 
         def heading(text: str) -> None:
-            line(text, 20, bold=True, font_size=12, font_color=_NAVY, bottom=2, bottom_color=_NAVY)
+            line(text, 20, bold=True, font_size=12, font_color=NAVY, bottom=2, bottom_color=NAVY)
 
         def table(heads: Sequence[str], lines: Sequence[Sequence[Any]], strong: Sequence[int] = ()) -> None:
             nonlocal row
-            head = {"bold": True, "bg_color": _PALE, "border": 1, "border_color": _LINE, "text_wrap": True}
+            head = {"bold": True, "bg_color": PALE, "border": 1, "border_color": LINE, "text_wrap": True}
             for column, text in enumerate(heads):
                 sheet.write_string(
                     row, column, text, self.style(**head, align="right" if _is_count(lines, column) else "left")
                 )
             row += 1
             for number, values in enumerate(lines):
-                cell = {"border": 1, "border_color": _LINE, "text_wrap": True, "bold": number in strong}
+                cell = {"border": 1, "border_color": LINE, "text_wrap": True, "bold": number in strong}
                 for column, value in enumerate(values):
                     if isinstance(value, int):
                         sheet.write_number(row, column, value, self.style(**cell, num_format="#,##0", align="right"))
                     else:
                         sheet.write_string(row, column, str(value), self.style(**cell, indent=1 if column else 0))
-                most = max(_lines(str(value), 330 if column == 0 else 150) for column, value in enumerate(values))
-                sheet.set_row(row, most * _LINE_POINTS + 3)
+                most = max(lines_of(str(value), 330 if column == 0 else 150) for column, value in enumerate(values))
+                sheet.set_row(row, most * LINE_POINTS + 3)
                 row += 1
             row += 1
 
@@ -367,7 +350,9 @@ class _Writer:
         for number, column in enumerate(columns):
             sheet.set_column_pixels(number, number, column.pixels)
             sheet.write_string(0, number, column.heading, self._head(column))
-        sheet.set_row(0, max(_lines(column.heading, int(column.pixels / 1.1)) for column in columns) * _LINE_POINTS + 6)
+        sheet.set_row(
+            0, max(lines_of(column.heading, int(column.pixels / 1.1)) for column in columns) * LINE_POINTS + 6
+        )
         sheet.repeat_rows(0)
         sheet.freeze_panes(1, frozen)
         sheet.protect(
@@ -378,9 +363,9 @@ class _Writer:
             for number, column in enumerate(columns):
                 self._cell(sheet, position + 1, number, column, record[column.name], rank)
             most = max(
-                _lines(str(record[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
+                lines_of(str(record[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
             )
-            sheet.set_row(position + 1, min(max(most, 2) * _LINE_POINTS + 4, _MOST_POINTS))
+            sheet.set_row(position + 1, min(max(most, 2) * LINE_POINTS + 4, _MOST_POINTS))
         if frame.is_empty():
             sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
             sheet.set_row(1, 22)
@@ -393,9 +378,9 @@ class _Writer:
             self._checks(sheet, names, frame.height)
 
     def _cell(self, sheet: Any, row: int, number: int, column: _Column, value: Any, rank: int | None) -> None:  # noqa: ANN401
-        look: dict[str, Any] = {"border": 1, "border_color": _LINE, "text_wrap": column.kind not in ("mono", "date")}
+        look: dict[str, Any] = {"border": 1, "border_color": LINE, "text_wrap": column.kind not in ("mono", "date")}
         if column.is_open:
-            look |= {"locked": False, "bg_color": _OPEN}
+            look |= {"locked": False, "bg_color": OPEN}
         if column.kind == "name":
             look |= {"bold": True}
         if column.kind == "tier" and value:
@@ -420,7 +405,7 @@ class _Writer:
             sheet.write_string(row, number, str(value), style)
 
     def _head(self, column: _Column) -> Any:  # noqa: ANN401
-        fill = _GREY if column.is_open else _NAVY
+        fill = GREY if column.is_open else NAVY
         return self.style(
             bold=True,
             bg_color=fill,
@@ -428,7 +413,7 @@ class _Writer:
             text_wrap=True,
             valign="vcenter",
             border=1,
-            border_color=_LINE,
+            border_color=LINE,
         )
 
     def _checks(self, sheet: Any, names: Sequence[str], rows: int) -> None:  # noqa: ANN401
@@ -479,7 +464,7 @@ class _Writer:
             footer += f"&C&8{DECISION_SUPPORT}"
         else:
             sheet.fit_to_pages(1, 1)
-        sheet.set_header(f"&L&9{_escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
+        sheet.set_header(f"&L&9{escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
         sheet.set_footer(f"{footer}&R&9Page &P of &N", {"margin": 0.25})
 
 
@@ -495,30 +480,3 @@ def _is_count(lines: Sequence[Sequence[Any]], column: int) -> bool:
 
 def _tidy(text: str) -> str:
     return " ".join(text.split()).rstrip(".") + "."
-
-
-def _escaped(text: str) -> str:
-    """Write text for a page header, where & begins an instruction."""
-    return text.replace("&", "&&")
-
-
-def _lines(text: str, pixels: int) -> int:
-    """Count the lines a text takes in a cell of a width, broken between words as a spreadsheet does."""
-    room = pixels - _PADDING_PIXELS
-    return sum(_lines_of_paragraph(paragraph, room) for paragraph in text.split("\n"))
-
-
-def _lines_of_paragraph(text: str, room: int) -> int:
-    count, used = 1, 0.0
-    space = xl_pixel_width(" ") * _WIDTH_RATIO
-    for word in text.split(" "):
-        width = xl_pixel_width(word) * _WIDTH_RATIO
-        if used and used + space + width <= room:
-            used += space + width
-            continue
-        if used:
-            count += 1
-        # A word wider than the cell is broken inside.
-        count += int(width // room) if width > room else 0
-        used = width % room if width > room else width
-    return count

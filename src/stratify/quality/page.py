@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from importlib.resources import files as package_files
 from types import MappingProxyType
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
-
+from stratify import pages
 from stratify.quality.results import RuleResult, Verdict, overall_verdict
 
 MOST_CODES: Final = 50
@@ -63,13 +61,11 @@ def results_page(
     """
     overall = overall_verdict(verdicts.values())
     codes = sorted(unmatched, key=lambda code: (-code[4], code[0], code[1], code[2], code[3] or ""))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"whole": _whole, "share": _share}
-    template = environment.from_string(package_files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    return pages.render(
+        __package__,
+        "results.html.j2",
         title=title,
-        index_date=index_date.isoformat(),
-        run_id=run_id,
+        subtitle=f"Describes {index_date.isoformat()} · run {run_id}",
         is_test=is_test,
         overall=overall,
         words=_VERDICT_WORDS,
@@ -102,17 +98,3 @@ def _tables(
             }
         )
     return rows
-
-
-def _whole(number: int | None) -> str:
-    return "not told" if number is None else f"{number:,}"
-
-
-def _share(part: int, of: int) -> str:
-    """Write a share so that some is never shown as none, and not quite all never as all."""
-    if part == 0 or of == 0:
-        return "0 %"
-    percent = 100 * part / of
-    if percent < 0.1:
-        return "under 0.1 %"
-    return "over 99.9 %" if part < of and percent > 99.9 else f"{percent:.1f} %"

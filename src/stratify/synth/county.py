@@ -56,6 +56,8 @@ def draw_practice(county: County, practice: Practice) -> Drawn:
         "practice": practice_rows(county).filter(own),
         "clinic_capacity": clinic_capacity_rows(county, practice),
         "lsoa": areas if practice is county.practices[0] else areas.clear(),
+        # Nobody's number was superseded but those of fault I4, which writes the answers about them.
+        "nhs_number_trace": pl.DataFrame(schema={"nhs_number": pl.String, KNOWN: pl.Int32}),
     }
     return Drawn(
         frames=_not_before_the_patient(frames) if county.order.weeks else frames,

@@ -23,7 +23,7 @@ import polars as pl
 from stratify.errors import RunError, SettingsError
 from stratify.synth import CountySummary, ExtractSummary, chance, truth
 from stratify.synth.county import draw_practice
-from stratify.synth.faults import Scene, SetScene, Tables, check_rates, spoil_rows, spoil_set
+from stratify.synth.faults import Scene, SetScene, Tables, check_rates, replaced_from, spoil_rows, spoil_set
 from stratify.synth.known import as_extracted, brought_up_to_date, key_of
 from stratify.synth.layouts import LAYOUTS, ExtractFacts, FileStyle, Layout, WrittenFile
 from stratify.synth.order import CountyOrder
@@ -145,11 +145,11 @@ def _make_practice(job: tuple[CountyOrder, int, Path, bool]) -> list[Mapping[str
                 seed=order.seed,
             )
 
-        history = so_far if facts.is_delta else None
-        written, meant, touches = spoil_rows(clean, dict(clean), order.faults, scene, history, touched)
+        written, meant, touches = spoil_rows(clean, dict(clean), order.faults, scene, so_far or None, touched)
         touched = touches if touched is None else pl.concat([touched, touches])
         so_far = {
-            table: brought_up_to_date(history[table] if history else None, meant[table], table) for table in TABLES
+            table: brought_up_to_date(so_far[table] if facts.is_delta else None, meant[table], table)
+            for table in TABLES
         }
         if facts.is_delta:
             written = _whole_records(written, so_far, layout)
@@ -187,6 +187,7 @@ def _facts(county: County, week: int) -> ExtractFacts:
         previous_cutoff=cutoffs[week - 1] if is_delta else None,
         week=week,
         seed=county.order.seed,
+        replaces_from=replaced_from(county.order.faults, week, cutoffs[week]) if is_delta else None,
     )
 
 

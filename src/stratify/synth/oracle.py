@@ -264,14 +264,28 @@ class _Asked:
 
     def at_least(self, name: str, edge: float) -> Known:
         """A count that is absent is nought; a measured value that is absent is not known."""
-        if name in self._facts and self._facts[name].value >= edge:
+        found = self._facts.get(name)
+        if found and found.sign:
+            return self._beside(name, edge)
+        if found and found.value >= edge:
             return Known(True, (name,))
         return self._missing(name) if self._is_unknown(name) or name in self._may_be_more else NO
 
     def below(self, name: str, edge: float) -> Known:
         if self._is_unknown(name):
             return self._missing(name)
+        if self._facts[name].sign:
+            over = self._beside(name, edge)
+            return over if over.holds is None else NO if over.holds else Known(True, (name,))
         return Known(True, (name,)) if self._facts[name].value < edge else NO
+
+    def _beside(self, name: str, edge: float) -> Known:
+        """Say whether a value of which only one side is known is at least an edge: not known where it lies between."""
+        found = self._facts[name]
+        if found.sign in (">", ">="):
+            return Known(True, (name,)) if found.value >= edge else self._missing(name)
+        is_under = found.value <= edge if found.sign == "<" else found.value < edge
+        return NO if is_under else self._missing(name)
 
     def _is_unknown(self, name: str) -> bool:
         return name in ("fev1_percent_predicted", "mrc_grade") and name not in self._facts
@@ -433,7 +447,7 @@ def _withheld_because(records: Records, index_date: date) -> str | None:
     has_number = any(row["nhs_number"] for row in records.patients)
     if objects("TYPE1"):
         return "Type 1 opt-out"
-    if has_number and is_out:
+    if is_out:
         return "national data opt-out"
     if objects("RISK_STRAT_LOCAL"):
         return "local objection to risk stratification"

@@ -37,10 +37,14 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something found: its value (1 for yes), and the day of the latest record behind it, empty when undated."""
+    """Something found: its value (1 for yes), and the day of the latest record behind it, empty when undated.
+
+    ``sign`` is the comparator of a value that is not exact: the true one lies on that side of it.
+    """
 
     value: float
     day: str
+    sign: str = ""
 
 
 Facts = dict[str, Fact]
@@ -165,11 +169,16 @@ class Person:
         self.records, self.index_date, self.today = records, index_date, index_date.isoformat()
         self.numbers = {row["nhs_number"] for row in records.patients} - {None}
         self.is_linked = bool(self.numbers)
+        born = sorted({row["date_of_birth"] for row in records.patients} - {None}, key=str)
+        self._born = (born[0] or "") if born else ""
+        died = [row["date_of_death"] for row in (*records.patients, *records.deaths) if row.get("date_of_death")]
+        # Results and letters are filed for 30 days after a death; what is dated later is not about this person.
+        self._last_filed = (date.fromisoformat(max(map(str, died))) + timedelta(days=30)).isoformat() if died else "9"
         self._days: dict[str, set[str]] = {}
         # An entry is an entry, with or without a value beside it; one without a date is older than any window.
         for row in (*records.events, *records.observations):
-            day = row["effective_date"] or ""
-            if day < self.today:
+            day = self._day(row)
+            if day < self.today and day <= self._last_filed:
                 self._days.setdefault(row["snomed_code"] or "", set()).add(day)
         self._emergencies = self._emergency_spells() if self.is_linked else []
 
@@ -236,11 +245,20 @@ class Person:
         first = self.since(months) if months else ""
         return {day for code in wanted for day in self._days.get(code, ()) if day >= first}
 
+    def _day(self, row: Row) -> str:
+        """Give the day an entry counts as of: none where the whole of its date lies before birth."""
+        day = _first_possible(row)
+        return "" if day < self._born[: _PRECISE.get(row.get("effective_precision") or "", 10)] else day
+
+    def _issues(self) -> list[Row]:
+        """Give the issues of this life: a day before birth, or long after death, is somebody else's."""
+        return [row for row in self.records.issues if self._born <= (row["issue_date"] or "") <= self._last_filed]
+
     def _issued(self, wanted: set[str], months: int) -> set[str]:
         first = self.since(months)
         return {
             row["issue_date"] or ""
-            for row in self.records.issues
+            for row in self._issues()
             if row["dmd_code"] in wanted and first <= (row["issue_date"] or "") < self.today
         }
 
@@ -303,7 +321,7 @@ class Person:
         first = self.since(12)
         issued = [
             ((row["bnf_code"] or "")[:9] or row["dmd_code"] or row["original_code"], row["issue_date"] or "")
-            for row in self.records.issues
+            for row in self._issues()
             if first <= (row["issue_date"] or "") < self.today
         ]
         days = {day for medicine, day in issued if medicine}
@@ -312,7 +330,7 @@ class Person:
     def _fev1(self) -> tuple[Fact | None, bool]:
         """Give the FEV1 in percent of predicted that may be used, and whether the latest day contradicts itself."""
         found = [
-            (row["effective_date"] or "", _percent(row))
+            (self._day(row), _percent(row))
             for row in self.records.observations
             if row["snomed_code"] == codes.FEV1_PERCENT.code
         ]
@@ -320,25 +338,28 @@ class Person:
 
     def _mrc(self) -> tuple[Fact | None, bool]:
         """Give the MRC grade that may be used, from grades coded, scores, and mMRC scores, which are one lower."""
-        found: list[tuple[str, float | None]] = [
-            (row["effective_date"] or "", float(_MRC_GRADE[row["snomed_code"] or ""]))
+        found: list[tuple[str, _Reading | None]] = [
+            (self._day(row), (float(_MRC_GRADE[row["snomed_code"] or ""]), ""))
             for row in self.records.events
             if row["snomed_code"] in _MRC_GRADE
         ]
         found += [
-            (row["effective_date"] or "", _grade(row))
+            (self._day(row), _grade(row))
             for row in self.records.observations
             if row["snomed_code"] in _MRC_GRADE or row["snomed_code"] in _MRC_SCORES
         ]
         return self._latest(found, months=15)
 
-    def _latest(self, found: list[tuple[str, float | None]], *, months: int) -> tuple[Fact | None, bool]:
-        latest = max((day for day, _ in found if day < self.today), default="")
+    def _latest(self, found: list[tuple[str, _Reading | None]], *, months: int) -> tuple[Fact | None, bool]:
+        latest = max((day for day, _ in found if day < self.today and day <= self._last_filed), default="")
         if not latest or latest < self.since(months):
             return None, False
         # Of two entries of the latest day one that can be used makes up for one that cannot; two that differ do not.
         values = {value for day, value in found if day == latest and value is not None}
-        return (Fact(values.pop(), latest) if len(values) == 1 else None), len(values) > 1
+        if len(values) != 1:
+            return None, len(values) > 1
+        value, sign = values.pop()
+        return Fact(value, latest, sign), False
 
 
 def _found(**facts: Fact | None) -> Facts:
@@ -359,23 +380,46 @@ def _apart(days: set[str], gap: int) -> int:
     return sum(1 for place, day in enumerate(ordered) if place == 0 or day - ordered[place - 1] > timedelta(days=gap))
 
 
-def _percent(row: Row) -> float | None:
+_PRECISE = {"Y": 4, "YM": 7}
+"""Letters of a date that are known, by its precision."""
+_Reading = tuple[float, str]
+"""A value and its comparator, empty for an exact one."""
+
+
+def _first_possible(row: Row) -> str:
+    """Give the first day an entry may be of: of a year alone 1 January, so that no window holds what may be outside."""
+    day, precision = row["effective_date"] or "", row.get("effective_precision")
+    if not day or precision not in ("Y", "YM"):
+        return day
+    return day[:4] + "-01-01" if precision == "Y" else day[:7] + "-01"
+
+
+def _sign(row: Row) -> str | None:
+    """Give the comparator of a value; None for "about", which says nothing against an edge."""
+    sign = row.get("comparator") or ""
+    return "" if sign == "=" else sign if sign in ("", "<", "<=", ">", ">=") else None
+
+
+def _percent(row: Row) -> _Reading | None:
     """Give a value that may be a percentage of predicted, or None: no unit, another unit or an impossible value."""
-    value = None if row["value_num"] is None else float(row["value_num"])
+    value, sign = None if row["value_num"] is None else float(row["value_num"]), _sign(row)
     is_percent = " ".join((row["unit_raw"] or "").lower().split()) in _PERCENT_WORDS
-    return value if value is not None and is_percent and 8 <= value <= 151 else None
+    return (value, sign) if value is not None and sign is not None and is_percent and 8 <= value <= 151 else None
 
 
-def _grade(row: Row) -> float | None:
+def _grade(row: Row) -> _Reading | None:
     """Give the MRC grade of a value, or of a code that says it; None when code and value say two things."""
     code, value = row["snomed_code"] or "", None if row["value_num"] is None else float(row["value_num"])
+    sign = _sign(row)
+    value = None if value == 999 else value  # not done
     if code in _MRC_GRADE:
-        return float(_MRC_GRADE[code]) if value in (None, _MRC_GRADE[code]) else None
+        agrees = value is None or (value == _MRC_GRADE[code] and sign == "")
+        return (float(_MRC_GRADE[code]), "") if agrees else None
     unit = " ".join((row["unit_raw"] or "").lower().split())
-    if value is None or (unit and unit not in _MRC_UNITS):
+    if value is None or sign is None or (unit and unit not in _MRC_UNITS):
         return None
     grade = value + _MRC_SCORES[code]
-    return grade if 1 <= grade <= 5 else None
+    return (grade, sign) if 1 <= grade <= 5 else None
 
 
 @lru_cache(maxsize=64)

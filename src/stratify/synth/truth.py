@@ -190,8 +190,9 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     by_number = owners.filter(~pl.col("has_none")).select("person", "nhs_number").unique()
     born_by = f"{index_date.year - 65}{index_date.isoformat()[4:]}"
     is_old = pl.col("date_of_birth").is_null() | (pl.col("date_of_birth") <= born_by)
+    is_open = pl.col("is_confidential").ne_missing("true")  # what is marked confidential never lands
     entries = {
-        table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES)).join(by_record, on=_RECORD)
+        table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES) & is_open).join(by_record, on=_RECORD)
         for table in ("gp_event", "gp_observation")
     }
     with_copd = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]
@@ -207,17 +208,19 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     add("patients", owners, *_RECORD, *about)
     periods = ("practice_code", "registration_type", "start_date", "end_date")
     add("registrations", meant["registration"].join(by_record, on=_RECORD), *_RECORD, *periods)
-    coded = ("snomed_code", "effective_date")
+    coded = ("snomed_code", "effective_date", "effective_precision")
     add("events", entries["gp_event"].join(of_interest, on="person", how="semi"), *coded)
     measured = entries["gp_observation"].join(of_interest, on="person", how="semi")
-    add("observations", measured, *coded, "value_num", "unit_raw")
-    add("issues", _issues(meant["gp_medication"], records_of_interest, index_date), *_ISSUE)
+    add("observations", measured, *coded, "value_num", "unit_raw", "comparator")
+    deaths = meant["death"].join(by_number, on="nhs_number")
+    died = pl.concat([owners.filter(pl.col("date_of_death").is_not_null()).select("person"), deaths.select("person")])
+    add("issues", _issues(meant["gp_medication"], records_of_interest, index_date, set(died["person"])), *_ISSUE)
     own = meant["apc_episode"].join(numbers_of_interest, on="nhs_number")
     # Whose the first episode of a spell is decides whose admission it was: others' episodes of it come along.
     spells = meant["apc_episode"].join(own.select("person", *_SPELL).unique(), on=_SPELL)
     admission = ("cds_unique_id", "nhs_number", "episode_order", "admission_date", "admission_method")
     add("episodes", spells, *_SPELL, *admission, *_DIAGNOSES)
-    add("deaths", meant["death"].join(by_number, on="nhs_number"), "source")
+    add("deaths", deaths, "source", "date_of_death")
     add("flags", meant["patient_flag"].join(numbers_of_interest, on="nhs_number"), "flag", "start_date", "end_date")
     # An objection names a number, a record at a practice, or both: it holds for whoever either of them is.
     objected = ("opt_out_type", "is_opted_out", "effective_from", "checked_at", "expires_at")
@@ -229,12 +232,15 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
 _ISSUE = ("issue_date", "dmd_code", "bnf_code", "original_code")
 
 
-def _issues(issues: pl.DataFrame, records: pl.DataFrame, index_date: date) -> pl.DataFrame:
-    """Give the issues of twelve months: of medicines that matter by their days all, of others the latest of each."""
+def _issues(issues: pl.DataFrame, records: pl.DataFrame, index_date: date, died: set[int]) -> pl.DataFrame:
+    """Give the issues of twelve months: of medicines that matter by their days all, of others the latest of each.
+
+    Of people who died all of them: the latest may be dated too long after death to count.
+    """
     first = months_back(index_date, 12).isoformat()
     lately = issues.filter((pl.col("issue_date") >= first) & (pl.col("issue_date") < index_date.isoformat()))
     mine = lately.select(*_RECORD, *_ISSUE).join(records, on=_RECORD).drop(_RECORD)
-    by_day = pl.col("dmd_code").is_in(COPD_MEDICINES).fill_null(False)
+    by_day = pl.col("dmd_code").is_in(COPD_MEDICINES).fill_null(False) | pl.col("person").is_in(list(died))
     others = mine.filter(~by_day).group_by("person", *_ISSUE[1:], maintain_order=True).agg(pl.col("issue_date").max())
     return pl.concat([mine.filter(by_day), others.select(mine.columns)])
 

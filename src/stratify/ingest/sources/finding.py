@@ -19,7 +19,7 @@ from typing import IO, cast
 
 from stratify.declarations import FORMAT_WORDS, Declaration, ExtractFile, OwnManifest
 from stratify.errors import ExtractError
-from stratify.ingest.files import MANIFEST, table_of_name
+from stratify.ingest.files import MANIFEST, shown_columns, table_of_name
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "bar": "|", "tab": "\t"}
 
@@ -163,7 +163,10 @@ def compare_header(header: tuple[str, ...], file: ExtractFile) -> HeaderFit:
     renamed = {
         name: header[place]
         for place, name in enumerate(columns)
-        if name in gone and len(header) == len(columns) and header[place] in new and _COLUMN.fullmatch(header[place])
+        if name in gone
+        and len(header) == len(columns)
+        and header[place] in new
+        and _shown((header[place],)) == (header[place],)
     }
     parts += [f"{name} is called {now}" for name, now in renamed.items()]
     lacking = [name for name in gone if name not in renamed]
@@ -180,7 +183,7 @@ def compare_header(header: tuple[str, ...], file: ExtractFile) -> HeaderFit:
 
 
 def _shown(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name if _COLUMN.fullmatch(name) else "(not shown)" for name in names)
+    return shown_columns(names, _COLUMN.pattern)
 
 
 # The source's own manifest

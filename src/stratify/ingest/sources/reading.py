@@ -83,6 +83,16 @@ def read_declared(folder: Path, scratch: Path, *, loaded: Loaded, source_name: s
     own = read_own_manifest(folder, declaration, found, faults)
     wrong: list[StratifyError] = []
     beside = read_manifest(folder / MANIFEST, wrong, is_needed=False) or {}
+    deltas = sum(each.is_delta for each in beside.values())
+    if deltas:
+        wrong.append(
+            ExtractError(
+                MANIFEST,
+                expected="whole extracts beside a supplier's files: changes of this layout are not loaded yet",
+                found=f"is_delta for {deltas} of {len(beside)} files",
+                action="Give whole extracts.",
+            )
+        )
     for kind, paths in found.declared.items():
         faults += [fault for path in paths if (fault := _header_fault(path, declaration.files[kind]))]
     if faults or wrong:

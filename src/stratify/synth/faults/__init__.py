@@ -14,11 +14,12 @@ import polars as pl
 from stratify.synth.faults import coding, dates, identities, practices, records, values
 from stratify.synth.faults.catalogue import FAULTS, REALISTIC, Fault, check_rates
 from stratify.synth.faults.ground import TOUCH_SCHEMA, Ground, Scene, Site, Tables
+from stratify.synth.faults.records import replaced_from
 from stratify.synth.faults.sets import SetScene, spoil_set
 
 __all__ = [
-    "FAULTS", "REALISTIC", "TOUCH_SCHEMA", "Fault", "Scene", "SetScene", "Tables", "check_rates", "spoil_rows",
-    "spoil_set",
+    "FAULTS", "REALISTIC", "TOUCH_SCHEMA", "Fault", "Scene", "SetScene", "Tables", "check_rates", "replaced_from",
+    "spoil_rows", "spoil_set",
 ]  # fmt: skip
 
 _SPOILERS: Mapping[str, Callable[[Site], None]] = {

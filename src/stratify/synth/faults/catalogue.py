@@ -121,7 +121,7 @@ _ALL = (
         "F10", "practice delivers far fewer rows", "reject_slice", 0.02, _GP,
         "Three in ten patients of the practice come, without a word. Nothing of its slice is meant; what is lost is "
         "not sent again.",
-        expects="refused", share_of="practices", needs_weeks=True,
+        share_of="practices", needs_weeks=True,
     ),
     _in_files(
         "F11", "whole column empty", "reject_file", "Every date of birth is gone; the manifest agrees.",
@@ -185,7 +185,7 @@ _ALL = (
     ),
     _in_rows(
         "I4", "superseded NHS number", "relink", 0.001, ("apc_episode", "op_attendance", "ed_attendance"),
-        "Hospital rows bear an older number. Meant under the one that survives; no table of the set says which.",
+        "Hospital rows bear an older number. Meant under the one that survives; nhs_number_trace says which.",
         share_of="people",
     ),
     _in_rows(
@@ -195,7 +195,8 @@ _ALL = (
     ),
     _in_rows(
         "I6", "two people under one number", "exclude_person", 0.0003, ("patient",),
-        "A record bears the number of somebody else at the practice; both people are touched.",
+        "A record bears the number of somebody else at the practice; both people are touched. Meant without a number: "
+        "nobody can say whose it is.",
         expects="not_listed", share_of="people",
     ),
     _in_rows(

@@ -7,7 +7,7 @@ modules beside this one.
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -183,7 +183,8 @@ class Site:
 
     def _hit(self, more: str, *, is_first_sure: bool = True) -> tuple[str, ...]:
         def chance(code: str) -> float:
-            return zlib.crc32(f"{self.scene.seed}|{self.fault.id}|{code}{more}".encode()) / 2**32
+            drawn = hashlib.sha256(f"{self.scene.seed}|{self.fault.id}|{code}{more}".encode()).digest()
+            return int.from_bytes(drawn[:8]) / 2**64
 
         return tuple(
             code

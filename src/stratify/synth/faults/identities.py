@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,8 @@ from stratify.synth.faults.records import days_later, is_day
 
 _NOBODY = ("0000000000", "9999999999", "1111111111", "0123456789")
 _NOT_TRACED = "03"
+_TRACE = "nhs_number_trace"
+_FIRST_TRACED = date(2022, 1, 1)
 
 
 def one_record(site: Site) -> pl.Expr:
@@ -78,7 +80,7 @@ def superseded_number(number: str) -> str:
 
 
 def _superseded(site: Site) -> None:
-    """Write an older number on all hospital rows of some people."""
+    """Write an older number on all hospital rows of some people, and say in the trace which number survives it."""
     present = [table for table in site.fault.tables if not site.frame(table).is_empty()]
     if "apc_episode" not in present:
         return
@@ -89,11 +91,30 @@ def _superseded(site: Site) -> None:
     if before is not None:  # who has an older number keeps it
         earlier = before.filter(pl.col("fault") == site.fault.id)["nhs_number"].drop_nulls()
         chosen = pl.concat([chosen, earlier]).unique().sort()
+    borne = []
     for table in present:
         picked = site.take(table, site.able(table, pl.col("nhs_number").is_in(chosen.implode())))
         site.note(picked)
         if len(picked):
             site.write(picked, nhs_number=pl.lit(_records_of_number(picked.rows["nhs_number"], superseded_number)))
+            borne.append(picked.rows["nhs_number"])
+    if borne and _TRACE in site.ground.tables:
+        site.add(_TRACE, _answers(site, pl.concat(borne).unique().sort()))
+
+
+def _answers(site: Site, survivors: pl.Series) -> pl.DataFrame:
+    """Give what the tracing service says of older numbers; the day is the number's own, the same in every extract."""
+    columns = site.frame(_TRACE).columns
+    rows = pl.DataFrame(
+        {
+            "nhs_number": _records_of_number(survivors, superseded_number),
+            "surviving_nhs_number": survivors,
+            "trace_outcome": ["90"] * len(survivors),
+            "traced_date": [str(_FIRST_TRACED + timedelta(days=int(number) % 700)) for number in survivors],
+        }
+    )
+    empty = [pl.lit(None, pl.String).alias(name) for name in columns if name not in rows.columns]
+    return rows.with_columns(empty).select(columns)
 
 
 def _two_births_or_sexes(site: Site) -> None:
@@ -108,7 +129,7 @@ def _two_births_or_sexes(site: Site) -> None:
 
 
 def _two_people(site: Site) -> None:
-    """Give somebody the number of somebody else; both are touched."""
+    """Give somebody the number of somebody else; both are touched, and no number is meant on either record."""
     able = site.able("patient", one_record(site))
     wanted = site.draw(len(able))
     wanted = wanted[: len(able) // 2]
@@ -120,6 +141,8 @@ def _two_people(site: Site) -> None:
     site.note(picked, "has the number of somebody else")
     site.note(owners, "somebody else has the number")
     site.write(picked, nhs_number=pl.lit(owners.rows["nhs_number"]))
+    for record in (picked, owners):
+        site.mean(record, nhs_number=None)
 
 
 def _test_patient(site: Site) -> None:

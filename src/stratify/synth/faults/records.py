@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -98,12 +98,19 @@ def _net_change(site: Site) -> None:
     site.add("apc_episode", replaced, {"update_type": "NETCHANGE", **_OTHER_ORDER})
 
 
+def replaced_from(rates: Mapping[str, float], week: int, cutoff: date) -> date | None:
+    """Give the first admission date that the bulk replacement of a week speaks for; None where the week has none."""
+    is_due = bool(rates.get("R7")) and week % _EVERY_WEEKS == 1
+    return cutoff - timedelta(days=_WINDOW_DAYS) if is_due else None
+
+
 def _replaced_window(site: Site) -> None:
     """Send a window again as bulk: what is left out of it is meant to be gone, which only the window says."""
     table = "apc_episode"
-    if not site.is_delta or site.scene.week % _EVERY_WEEKS != 1 or table not in site.ground.tables:
+    since = replaced_from({"R7": 1.0}, site.scene.week, site.scene.cutoff)
+    if not site.is_delta or since is None or table not in site.ground.tables:
         return
-    first = (site.scene.cutoff - timedelta(days=_WINDOW_DAYS)).isoformat()
+    first = since.isoformat()
     inside = is_day("admission_date") & (pl.col("admission_date") >= first)
     site.both(site.take(table, site.able(table, inside)), update_type="BULK")
     before = site.ground.history.get(table)

@@ -38,7 +38,7 @@ def canonical_manifest(files: Sequence[WrittenFile], facts: ExtractFacts) -> dic
         table = PurePath(file.name).stem
         if f"landing.{table}" not in contracts.names("landing"):
             continue
-        line = {
+        line: dict[str, object] = {
             "file_name": file.name,
             "table_name": table,
             "source_system": "SYNTHETIC",
@@ -49,7 +49,9 @@ def canonical_manifest(files: Sequence[WrittenFile], facts: ExtractFacts) -> dic
             "is_delta": str(facts.is_delta).lower(),
             "period_from": (facts.previous_cutoff + timedelta(days=1)).isoformat() if facts.previous_cutoff else "",
         }
-        writer.writerow([line[column] for column in columns])
+        if table == "apc_episode" and facts.replaces_from:
+            line |= {"replaces_from": facts.replaces_from.isoformat(), "replaces_to": facts.cutoff.isoformat()}
+        writer.writerow([line.get(column, "") for column in columns])
     return {MANIFEST: text.getvalue()}
 
 

@@ -29,12 +29,14 @@ class ExtractFacts:
         previous_cutoff: Last day of the extract before; None for a bulk.
         week: 0 for the first extract, then 1, 2, ...
         seed: The county's seed: it makes the id of the sharing agreement.
+        replaces_from: First admission date of a bulk replacement; None for an extract that has none.
     """
 
     cutoff: date
     previous_cutoff: date | None
     week: int
     seed: int
+    replaces_from: date | None = None
 
     @property
     def is_delta(self) -> bool:

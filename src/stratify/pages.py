@@ -1,0 +1,60 @@
+"""The look of every HTML page: one file that asks nothing of the network, runs no script, and can be printed.
+
+Belongs here: the frame and the style (``page.html.j2``) and how numbers are written. Does not belong: what a page says;
+that is a template beside the module it belongs to, which extends the frame.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from importlib.resources import files as package_files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from stratify import periods
+
+
+def render(package: str, template: str, *, title: str, subtitle: str, is_test: bool, **values: Any) -> str:  # noqa: ANN401
+    """Write a page from the template of a package.
+
+    Args:
+        package: Name of the package the template lies in.
+        template: File name of the template; it extends ``page.html.j2`` and fills the block ``main``.
+        title: Heading of the page.
+        subtitle: The line below it.
+        is_test: True for invented patients: a red banner says so, on paper too.
+        values: What the template shows. All of it is escaped.
+
+    Returns:
+        The HTML text, complete in itself; the same bytes for the same arguments.
+    """
+
+    def load(name: str) -> str:
+        return package_files(__package__ if name == "page.html.j2" else package).joinpath(name).read_text("utf-8")
+
+    environment = Environment(
+        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"whole": whole, "share": share, "day": day}
+    return environment.get_template(template).render(title=title, subtitle=subtitle, is_test=is_test, **values)
+
+
+def whole(number: int | None) -> str:
+    """Write a count with its thousands, or that there is none."""
+    return "not told" if number is None else f"{number:,}"
+
+
+def share(part: int, of: int) -> str:
+    """Write a share so that some is never shown as none, and not quite all never as all."""
+    if part == 0 or of == 0:
+        return "0 %"
+    percent = 100 * part / of
+    if percent < 0.1:
+        return "under 0.1 %"
+    return "over 99.9 %" if part < of and percent > 99.9 else f"{percent:.1f} %"
+
+
+def day(value: date) -> str:
+    """Write a date as people read it."""
+    return periods.in_words(value)

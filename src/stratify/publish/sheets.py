@@ -1,0 +1,94 @@
+"""The look of every workbook, and that it holds text and numbers and never a formula. The only place that knows
+``xlsxwriter``.
+
+Belongs here: opening a workbook, cell formats, how tall a row of text is. Does not belong: what stands on a sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+from xlsxwriter.utility import xl_pixel_width
+
+NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
+OPEN = "#FFF9DB"
+HELD = "#F4B6AE"
+POINTS = 9
+LINE_POINTS = 12.0
+
+# xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
+# cut off.
+_WIDTH_RATIO = 0.97
+_PADDING_PIXELS = 8
+
+
+@contextmanager
+def open_workbook(path: Path, *, title: str, note: str, made: date) -> Iterator[Any]:
+    """Open a workbook to write: no formula, no link, the same bytes for the same content.
+
+    Args:
+        path: The file to write; its folder is made.
+        title: Title among the properties of the file.
+        note: Comment among them.
+        made: What stands there as the date it was created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {
+        "in_memory": True,  # otherwise sheets pass through the system's temporary folder, names and all
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "default_format_properties": {"font_name": "Arial", "font_size": POINTS},
+    }
+    with xlsxwriter.Workbook(path, options) as workbook:
+        created = datetime.combine(made, datetime.min.time())
+        workbook.set_properties({"title": title, "comments": note, "author": "stratify", "created": created})
+        yield workbook
+
+
+class Styles:
+    """Cell formats of one workbook: called with properties, gives a format; each is made once."""
+
+    def __init__(self, workbook: Any) -> None:  # noqa: ANN401
+        self._workbook = workbook
+        self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
+
+    def __call__(self, **properties: Any) -> Any:  # noqa: ANN401
+        """Give a cell format."""
+        whole = {"font_name": "Arial", "font_size": POINTS, "valign": "top", **properties}
+        key = tuple(sorted(whole.items()))
+        if key not in self._formats:
+            self._formats[key] = self._workbook.add_format(whole)
+        return self._formats[key]
+
+
+def escaped(text: str) -> str:
+    """Write text for a page header, where & begins an instruction."""
+    return text.replace("&", "&&")
+
+
+def lines_of(text: str, pixels: int) -> int:
+    """Count the lines a text takes in a cell of a width, broken between words as a spreadsheet does."""
+    room = pixels - _PADDING_PIXELS
+    return sum(_lines_of_paragraph(paragraph, room) for paragraph in text.split("\n"))
+
+
+def _lines_of_paragraph(text: str, room: int) -> int:
+    count, used = 1, 0.0
+    space = xl_pixel_width(" ") * _WIDTH_RATIO
+    for word in text.split(" "):
+        width = xl_pixel_width(word) * _WIDTH_RATIO
+        if used and used + space + width <= room:
+            used += space + width
+            continue
+        if used:
+            count += 1
+        # A word wider than the cell is broken inside.
+        count += int(width // room) if width > room else 0
+        used = width % room if width > room else width
+    return count
