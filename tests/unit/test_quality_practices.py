@@ -66,7 +66,7 @@ def test_rows_and_people_are_counted_for_the_practice_that_published_them(tmp_pa
         ],
         "gp_event": [
             event(),
-            event("e2", effective_date=CANARY),
+            event("e2", effective_date="2031-01-01"),
             event("e3", source_patient_id="nobody"),
             event("e4", org_code=CANARY),
             event("e5", source_patient_id="p3", **other),

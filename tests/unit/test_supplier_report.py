@@ -59,7 +59,7 @@ def test_every_file_has_its_rows_received_loaded_and_set_aside(report):
         for name, each in files.items()
         if each.received_count and name.startswith(("gp_event", "gp_obs", "patient."))
     }
-    assert found == {"gp_event.csv": (3, 2, 1, 1), "gp_observation.csv": (3, 1, 2, 0), "patient.csv": (3, 2, 1, 0)}
+    assert found == {"gp_event.csv": (3, 1, 2, 1), "gp_observation.csv": (3, 1, 2, 0), "patient.csv": (3, 2, 1, 0)}
     assert files["gp_event.csv"].verdict == "some rows set aside" and files["practice.csv"].verdict == "all rows fit"
     assert report.verdict == "part"
     assert report.count("received") == report.count("loaded") + report.count("rejected")
@@ -67,7 +67,7 @@ def test_every_file_has_its_rows_received_loaded_and_set_aside(report):
 
 def test_every_rule_is_said_in_words_with_its_rows_and_what_is_asked(report):
     rules = {each.rule_id: each for each in report.rules}
-    assert set(rules) == {"GPE-08-type", "GPE-87-orphan", "GPO-89-duplicate", "PAT-89-repeat"}
+    assert set(rules) == {"GPE-08-type", "GPE-81-date", "GPE-87-orphan", "GPO-89-duplicate", "PAT-89-repeat"}
     broken = rules["GPE-08-type"]
     assert broken.says.startswith("effective_date is no date. Expected a date written as 2026-01-31. The column: ")
     assert (broken.severity, broken.effect) == ("error", "value not used, row kept")
@@ -85,6 +85,7 @@ def test_every_row_has_its_place_and_the_header_is_line_1(report):
     places = [(each.file_name, each.line, each.rule_id, each.column, each.effect) for each in report.places]
     assert places == [
         ("gp_event.csv", 3, "GPE-08-type", "effective_date", "value not used, row kept"),
+        ("gp_event.csv", 3, "GPE-81-date", "", "row not used"),
         ("gp_event.csv", 4, "GPE-87-orphan", "source_patient_id", "row not used"),
         ("gp_observation.csv", 3, "GPO-89-duplicate", "", "row not used"),
         ("gp_observation.csv", 4, "GPO-89-duplicate", "", "row not used"),
@@ -95,8 +96,9 @@ def test_every_row_has_its_place_and_the_header_is_line_1(report):
 def test_workbook_and_page_say_the_same_and_hold_no_value(report, tmp_path):
     sheets, page = _sheets(tmp_path, report)
     assert list(sheets) == ["Summary", "By rule", "Rows by place"]
-    assert [row[:4] for row in sheets["Rows by place"][1:3]] == [
+    assert [row[:4] for row in sheets["Rows by place"][1:4]] == [
         ["gp_event.csv", 3, "GPE-08-type", "effective_date"],
+        ["gp_event.csv", 3, "GPE-81-date", ""],
         ["gp_event.csv", 4, "GPE-87-orphan", "source_patient_id"],
     ]
     text = "\n".join(str(cell) for rows in sheets.values() for row in rows for cell in row)
@@ -134,7 +136,9 @@ def test_places_of_a_rule_are_capped_and_the_rest_is_counted(tmp_path, monkeypat
     sheets, page = _sheets(tmp_path / "report", report)
     rows = sheets["Rows by place"]
     assert [row[1] for row in rows if row[2] == "GPE-08-type"] == [2, 3, 4, 5]
-    assert rows[-1][0] == "Not listed: 1 more of GPE-08-type."
+    assert [row[0] for row in rows[-2:]] == [
+        f"Not listed: 1 more of {rule}." for rule in ("GPE-08-type", "GPE-81-date")
+    ]
     by_rule = {row[0]: row for row in sheets["By rule"]}
     heads = by_rule["Rule"]
     assert by_rule["GPE-08-type"][heads.index("Rows")] == 5
@@ -172,7 +176,7 @@ def test_a_stop_says_which_verdict_and_by_how_much(tmp_path):
     assert fault.expected.startswith("2 % of rows set aside at most, whole or in a column that matters most (")
     assert fault.found == "75.0 %: 3 of 4 rows"
     assert "Send the whole set again: nothing of this one is kept." in report.asked
-    assert [each.rule_id for each in report.rules] == ["GPE-08-type"]
+    assert [each.rule_id for each in report.rules] == ["GPE-08-type", "GPE-81-date"]
     sheets, page = _sheets(tmp_path / "report", report)
     assert sheets["Faults"][1][0] == fault.where and "Why it was stopped" in page
 

@@ -503,6 +503,7 @@ OWN_RULES: Final[dict[str, tuple[str, str, str]]] = {
         "The row belongs to a patient record that is not in the patient file of the same organisation.",
         "Send the patient record, or leave the row out.",
     ),
+    "88-superseded": ("information", "A later set has a newer version of the row.", "Nothing."),
     "88-withdrawn": ("information", "The source marks the row as withdrawn, and it was left out.", "Nothing."),
     "89-repeat": (
         "information",
