@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
-from stratify.errors import RunError, StratifyError
+from stratify.errors import HELD_EXIT_CODE, RunError, StratifyError
 
 Result = TypeVar("Result")
 RETRIES = 2
@@ -44,7 +44,7 @@ def _can_help(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, OSError):
         get_run_logger().warning("%s: %s", type(fault).__name__, fault.strerror)
-    return isinstance(fault, OSError)  # a refused file or a blocked verdict is the same on a second try
+    return isinstance(fault, OSError)  # a refused file or a verdict to stop is the same on a second try
 
 
 def in_process(work: Callable[..., object], arguments: list[str], *, usage: str) -> None:
@@ -56,8 +56,9 @@ def in_process(work: Callable[..., object], arguments: list[str], *, usage: str)
     terminal.addFilter(lambda record: Path(record.pathname).parent == Path(__file__).parent)
     logging.getLogger().handlers = [terminal]
     logging.getLogger("prefect").setLevel(logging.INFO)
+    done: object = None
     try:
-        work(*arguments)
+        done = work(*arguments)
     except OSError as fault:
         _end(
             RunError(
@@ -69,6 +70,8 @@ def in_process(work: Callable[..., object], arguments: list[str], *, usage: str)
         )
     except StratifyError as fault:
         _end(fault)
+    if isinstance(done, dict) and done.get("held"):
+        raise SystemExit(HELD_EXIT_CODE)
 
 
 def _end(fault: StratifyError) -> None:

@@ -44,7 +44,9 @@ def weekly(settings_file: str, index_date: str | None = None) -> dict[str, str]:
             get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
         done = pipeline.finish(plan)  # once only: a rename is done or not done
     get_run_logger().info(pipeline.in_words(done))
-    return {"run_id": done.run_id, "verdict": done.verdict}
+    if done.held:
+        get_run_logger().warning("Lists are HELD: %s. All others are published.", ", ".join(done.held))
+    return {"run_id": done.run_id, "verdict": done.verdict, "held": ", ".join(done.held)}
 
 
 if __name__ == "__main__":

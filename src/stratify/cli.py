@@ -82,9 +82,13 @@ def run(
     index_date: DateOption = None,
     clinical: ClinicalOption = None,
 ) -> None:
-    """Do the weekly run: extract files in; lists, offers and the commissioners' file out."""
+    """Do the weekly run: extract files in; lists, offers and the commissioners' file out.
+
+    Exit code 10 means that it finished and published, and that a failed check holds some lists.
+    """
     with _faults_in_words():
         from stratify import pipeline, runs
+        from stratify.errors import HELD_EXIT_CODE
 
         chosen = _settings(
             settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
@@ -92,6 +96,9 @@ def run(
         with _progress() as tell:
             done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
         typer.echo(pipeline.in_words(done))
+    if done.manifest["held"]:
+        typer.echo(f"Lists are HELD: {', '.join(done.held)}. All others are published.", err=True)
+        raise typer.Exit(HELD_EXIT_CODE)
 
 
 @app.command()

@@ -6,6 +6,9 @@ numbers; never an identifier, a raw value or SQL with values in it. Nothing here
 
 from __future__ import annotations
 
+HELD_EXIT_CODE = 10
+"""Of a run that finished and published, and holds some lists: no error, and nothing to overlook."""
+
 
 class StratifyError(Exception):
     """A fault with a message fit for the person on call.
@@ -39,7 +42,7 @@ class ExtractError(StratifyError):
 
 
 class QualityError(StratifyError):
-    """A data quality verdict blocks the run; the last good outputs stay."""
+    """A data quality verdict stops the run; the last good outputs stay."""
 
     exit_code = 4
 

@@ -39,6 +39,29 @@ BOUNDS = ("<", "<=", ">", ">=")
 NO_BOUND = nw.lit(None, dtype=nw.String)
 SOURCE_TABLES = ("gp_event", "gp_observation", "gp_medication", "apc_spell", "apc_diagnosis", "patient_flag")
 
+READS: dict[str, dict[str, tuple[str, ...]]] = {
+    "event": {
+        "gp_event": ("snomed_code", "effective_date"),
+        "gp_observation": ("snomed_code", "effective_date"),
+    },
+    "measurement": {
+        "gp_observation": (
+            "measurement",
+            "snomed_code",
+            "effective_date",
+            "value_canonical",
+            "value_status",
+            "comparator",
+        ),
+    },
+    "issue": {"gp_medication": ("dmd_code", "bnf_code", "issue_date")},
+    "any_issue": {"gp_medication": ("dmd_code", "bnf_code", "original_code", "issue_date")},
+    "emergency_admission": {"apc_spell": ("primary_diagnosis", "admission_date", "is_emergency")},
+    "hospital_diagnosis": {"apc_diagnosis": ("icd10_code", "icd10_category", "admission_date", "is_emergency")},
+    "flag": {"patient_flag": ("flag", "start_date", "end_date")},
+}
+"""Core tables and their columns that each kind of record is read from, beside whose record it is and its place."""
+
 _HIT = (
     "patient_key",
     "variable",

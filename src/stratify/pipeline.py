@@ -16,12 +16,11 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, engine, features, ingest, pathways, publish, quality, reasons, routing, scores
-from stratify.contracts import TableContract
-from stratify.errors import QualityError, RunError
+from stratify import contracts, engine, features, holding, ingest, pathways, publish, quality, reasons, routing, scores
+from stratify.errors import RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
-from stratify.refusals import BLOCKED, delivery_of, supplier_told
+from stratify.refusals import delivery_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
@@ -73,16 +72,15 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     """Give each landing table its verdict, make the core tables, and give those theirs.
 
     Raises:
-        QualityError: a verdict is block.
+        QualityError: a verdict is stop, or nothing would be left to publish.
     """
     book = load_rule_book(plan.settings.clinical)
     cutoff = max(plan.data_cutoffs.values())
     with _attached(plan, "landing", "identity") as store:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
-        rejected = {table.name: _rejected_percent(store, table) for table in landed}
+        rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
-        store.create("audit.quality_result", quality.results_frame(results))  # what the supplier's report reads
-        _stop_if_blocked(results)
+        results, holds = holding.settle(store, book, results + holding.old_feeds(plan))
         counts = ingest.build_core(
             store,
             index_date=plan.settings.index_date,
@@ -102,9 +100,8 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         steps += [(_UNUSABLE, f"{name}: {status}", count) for name, status, count in store.rows(_UNUSABLE_VALUES)]
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
-        results += quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
-        store.create("audit.quality_result", quality.results_frame(results))
-        _stop_if_blocked(results)
+        checked = quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
+        holding.settle(store, book, checked, before=(results, holds))
         store.create("audit.practice_count", quality.practice_counts(store, landed))
         store.execute("DROP MACRO verhoeff_ok")
         store.detach("landing")
@@ -144,46 +141,6 @@ def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
     return found
 
 
-def _rejected_percent(store: Store, table: TableContract) -> float:
-    """Give the share of a table's rows that rules set aside, whole or in a critical column: the worst set's, 0 to 100.
-
-    A set counts alone when it is large enough to tell a changed feed from a few bad rows; so do all together.
-    """
-    critical = [column.name for column in table.columns if column.is_critical]
-    by_set = [(int(lost), int(received)) for lost, received in store.rows(_REJECTED, [table.table, critical])]
-    together = (sum(lost for lost, _ in by_set), sum(received for _, received in by_set))
-    alone = [(lost, received) for lost, received in by_set if received >= _FEWEST_TO_JUDGE_A_SET]
-    return max(100.0 * lost / max(received, 1) for lost, received in (together, *alone))
-
-
-_FEWEST_TO_JUDGE_A_SET = 1_000
-_REJECTED = """
-WITH lost AS (
-    SELECT source_file_id, count(DISTINCT source_row) AS lost FROM audit.rejected_row
-    WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
-    AND NOT regexp_matches(rule_id, '-(84-slice|85-restricted|88-withdrawn|89-repeat)$') GROUP BY ALL)
-SELECT coalesce(sum(lost), 0)::BIGINT, sum(received_count)::BIGINT
-FROM audit.source_file LEFT JOIN lost USING (source_file_id) WHERE table_name = $1 GROUP BY extract ORDER BY extract
-"""
-
-
-def _stop_if_blocked(results: list[quality.RuleResult]) -> None:
-    blocked = [each for each in results if each.verdict == "block"]
-    if blocked:
-        listed = "; ".join(
-            f"{each.table} {each.rule_id}: "
-            + ("" if each.is_about_table else f"{each.failed_count} of {each.row_count} rows, ")
-            + each.description.rstrip(".")
-            for each in blocked
-        )
-        raise QualityError(
-            BLOCKED,
-            expected="no blocking verdict",
-            found=listed,
-            action="Ask the supplier for a corrected extract; the last good lists stay in place.",
-        )
-
-
 def work_features(plan: Plan) -> Receipt:
     """Match codes to codelists and reduce the records to one value per person and variable."""
     book = load_rule_book(plan.settings.clinical)
@@ -193,6 +150,7 @@ def work_features(plan: Plan) -> Receipt:
         ingest.match_codes(store, list(book.codelists.values()))
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
         _note_unused(store, set(book.codelists) - {codelist for _, _, codelist in matches})
+        holding.check_codes(store, plan, book)
         with store.loaned(features.code_table(book, matches, index_date=index_date)) as codes:
             store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
         values = features.variable_values(
@@ -269,8 +227,10 @@ def route(plan: Plan) -> Receipt:
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
             index_date=plan.settings.index_date,
+            held=holding.reasons_by_list(store),
         )
         store.create("derived.placement", placed)
+        holding.count_people(store)
         _nobody_lost(store)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
         return Receipt(stage="route", counts=counts)
@@ -333,6 +293,7 @@ def publish_outputs(plan: Plan) -> Receipt:
             code_version=plan.code_version,
             rule_digest=plan.rule_digest,
             contact=plan.settings.contact,
+            held=tuple(holding.held(store)),
         )
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
@@ -341,18 +302,18 @@ def publish_outputs(plan: Plan) -> Receipt:
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
         )
-        _stop_if_blocked(checked)
+        holding.stop_if_unfit(checked, (), book)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
-        _write_quality_page(store, plan, checked)
+        _write_quality_page(store, plan, book, checked)
         _write_practices_page(store, plan)
         publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
 
-def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResult]) -> None:
+def _write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[quality.RuleResult]) -> None:
     # A second try after a fault of the disk finds its own results of the first one here.
-    before = [each for each in _quality_results(store) if not each.table.startswith("out.")]
+    before = [each for each in holding.quality_results(store) if not each.table.startswith("out.")]
     results = [*before, *checked]
     store.create("audit.quality_result", quality.results_frame(results))
     page = quality.results_page(
@@ -365,6 +326,7 @@ def _write_quality_page(store: Store, plan: Plan, checked: list[quality.RuleResu
         files=store.frame("SELECT * FROM audit.source_file ORDER BY table_name, file_name, source_file_id").to_dicts(),
         unmatched=store.rows(_UNMATCHED),
         counts={row.pop("name"): row for row in store.frame(_TABLE_COUNTS).to_dicts()},
+        touched=holding.touched_in_words(store, book, results),
     )
     folder = plan.published / "data_quality"
     folder.mkdir(parents=True)
@@ -438,7 +400,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
             "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
         },
         **counted,
-        "verdicts": quality.verdicts(_quality_results(store)),
+        "verdicts": quality.verdicts(holding.quality_results(store)),
         "outputs": _outputs(plan),
     }
 
@@ -458,6 +420,9 @@ _COUNTED = {
     "placements": """
         SELECT pathway, decision, placement, count(*) AS people
         FROM derived.placement GROUP BY ALL ORDER BY ALL""",
+    "held": """
+        SELECT table_name, rule_id, pathway, practice_code, scores, clinics, reason, people_count AS people
+        FROM audit.held_list ORDER BY ALL""",
     "rejected_rows": """
         SELECT table_name, rule_id, scope, count(*) AS rows
         FROM audit.rejected_row GROUP BY ALL ORDER BY ALL""",
@@ -466,10 +431,6 @@ _COUNTED = {
         SELECT table_name, code_system, count(*) AS codes, sum(row_count)::BIGINT AS rows
         FROM audit.unmatched_code GROUP BY ALL ORDER BY ALL""",
 }
-
-
-def _quality_results(store: Store) -> list[quality.RuleResult]:
-    return quality.results_from(store.frame("SELECT * FROM audit.quality_result"))
 
 
 def _outputs(plan: Plan) -> list[dict[str, str]]:
@@ -552,16 +513,18 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
         progress(words)
         stage(plan)
     with _opened(plan) as store:
-        results = _quality_results(store)
+        results = holding.quality_results(store)
         lines = [
             f"Fit to run: {len(plan.files)} files, verdict {quality.overall_verdict(each.verdict for each in results)}"
         ]
         for table, received, loaded in store.rows(_CHECKED):
             lines.append(f"  {table}: {received:,} rows received, {loaded:,} loaded, {received - loaded:,} set aside")
+        held = holding.held(store)
         failed = [each for each in results if each.failed_count]
         lines += [
             f"  {each.verdict}: {each.rule_id}, {each.failed_count:,} rows: {each.description}" for each in failed
         ]
+        lines += [f"  would hold the lists of {name}" for name in sorted({each.pathway for each in held})]
     return "\n".join(lines)
 
 
@@ -587,6 +550,7 @@ def in_words(done: Summary) -> str:
         f"  {people:,} people"
         + "".join(f", {each['people']:,} {each['person_status']}" for each in manifest["people"]),
     ]
+    lines += holding.in_words(done.manifest)
     for pathway in manifest["rules"]["pathways"]:
         mine = [each for each in manifest["decisions"] if each["pathway"] == pathway]
         lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people")

@@ -21,13 +21,13 @@ from stratify.runs import Plan, chosen_source, without_values
 from stratify.settings import Settings
 from stratify.store import open_store
 
-BLOCKED = "data quality"
+UNFIT = "data quality"
 """Where a fault is said to be that a verdict on the data raised; other QualityErrors are about our own rules."""
 
 
 @contextmanager
 def supplier_told(settings: Settings, *, out: Path | None = None) -> Iterator[None]:
-    """Write the supplier's report when extract files are refused or their rows block the run, and add where it is.
+    """Write the supplier's report when extract files are refused or their rows stop the run, and add where it is.
 
     Args:
         settings: Of the run; ``out`` is the folder it is built in.
@@ -42,7 +42,7 @@ def supplier_told(settings: Settings, *, out: Path | None = None) -> Iterator[No
     except ExtractError as fault:
         refused = fault
     except QualityError as fault:
-        if fault.where != BLOCKED:
+        if fault.where != UNFIT:
             raise
         refused = fault
     if refused is not None:  # outside, so that what is raised has nothing chained to it

@@ -3,7 +3,7 @@
 One action a person: a place at a clinic comes before an assessment visit, that before a clinician's look at the record,
 that before an offer of self-management. Within a clinic the order is tier, then the pathway's own ranking, then
 deprivation (most deprived first), then the pseudonym, so that it never depends on the alphabet or on chance. Sees only
-people with a decision; keeps no memory of earlier weeks.
+people with a decision; keeps no memory of earlier weeks. Which lists are held is for ``fitness``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import polars as pl
 
@@ -77,8 +78,12 @@ def place(
     book: RuleBook,
     *,
     index_date: date,
+    held: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
 ) -> pl.DataFrame:
     """Give each decision its place this week.
+
+    A held list takes no place from anybody: its people are set aside before any is given out, and keep what the other
+    pathways they are on have for them.
 
     Args:
         decisions: Contract ``derived.pathway_decision``; ``not_eligible`` ones are left out.
@@ -87,12 +92,14 @@ def place(
         capacity: Contract ``core.clinic_capacity``.
         book: The rule book.
         index_date: The day the run describes.
+        held: Why lists are held, by pathway and practice; None for every practice.
 
     Returns:
         Contract ``derived.placement``: every person at most once ``listed`` or ``offered``; no session above its
         places; everybody else waiting, held or not listed, with the reason.
     """
-    candidates = _candidates(decisions, persons, values, book)
+    everybody = _candidates(decisions, persons, values, book)
+    candidates = [each for each in everybody if not _is_list_held(each, held)]
     free: dict[tuple[str, str], list[Session]] = {}
     for session in sessions(capacity, index_date=index_date):
         free.setdefault((session.clinic_id, session.practice_code), []).append(session)
@@ -100,7 +107,17 @@ def place(
     _fill_clinics(candidates, free, busy)
     _fill_worklists(candidates, busy)
     _make_offers(candidates, busy)
-    return _frame(candidates)
+    return _frame(everybody)
+
+
+def _is_list_held(each: _Candidate, held: Mapping[tuple[str, str | None], str]) -> bool:
+    """Set somebody aside whose list is held; whoever is excluded is so by the person's own record, and stays it."""
+    why = [held[key] for key in ((each.pathway.id, None), (each.pathway.id, each.practice)) if key in held]
+    if not why or each.decision == "excluded":
+        return False
+    each.placement = "list_held"
+    each.reason = f"The {each.pathway.label} list is held this week: {'; '.join(dict.fromkeys(why))}"
+    return True
 
 
 def _candidates(
@@ -220,11 +237,15 @@ def _make_offers(candidates: Sequence[_Candidate], busy: dict[str, str]) -> None
             each.reason = "No practice to send the list to"
 
 
+def _need(each: _Candidate) -> str:
+    return each.pathway.label + (" (list held this week)" if each.placement == "list_held" else "")
+
+
 def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
-    on: dict[str, list[str]] = {}
+    on: dict[str, list[tuple[str, str]]] = {}
     for each in candidates:
         if each.decision not in ("excluded", "not_eligible"):
-            on.setdefault(each.key, []).append(each.pathway.label)
+            on.setdefault(each.key, []).append((each.pathway.id, _need(each)))
     rows = [
         {
             "patient_key": each.key,
@@ -236,7 +257,7 @@ def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
             "placement_reason": each.reason,
             "clinic_date": each.clinic_date,
             "priority_rank": each.rank,
-            "other_needs": ";".join(label for label in on.get(each.key, []) if label != each.pathway.label) or None,
+            "other_needs": ";".join(need for name, need in on.get(each.key, []) if name != each.pathway.id) or None,
         }
         for each in candidates
     ]

@@ -99,6 +99,11 @@ class Summary:
     verdict: str
     manifest: dict[str, Any]
 
+    @property
+    def held(self) -> list[str]:
+        """Pathways of which some list is held."""
+        return sorted({each["pathway"] for each in self.manifest["held"]})
+
 
 @contextmanager
 def one_at_a_time(out: Path) -> Iterator[None]:

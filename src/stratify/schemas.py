@@ -97,7 +97,7 @@ class DecisionCount(_Strict):
 
 
 class PlacementCount(_Strict):
-    """How many people have a place, wait, are held, offered or not listed."""
+    """How many people have a place, wait, are offered, not listed, or held for another need or with their list."""
 
     pathway: str
     decision: str
@@ -129,6 +129,19 @@ class UnmatchedCount(_Strict):
     code_system: str
     codes: int
     rows: int
+
+
+class HeldCount(_Strict):
+    """A pathway whose lists, offers and counts are held this week, and how many people that touches."""
+
+    table_name: str
+    rule_id: str
+    pathway: str
+    practice_code: str = Field(description="The practice; all for every practice")
+    scores: str | None
+    clinics: str
+    reason: str
+    people: int
 
 
 class OutputFile(_Strict):
@@ -167,10 +180,13 @@ class RunManifest(_Strict):
     scores_given: tuple[ScoreCount, ...]
     decisions: tuple[DecisionCount, ...]
     placements: tuple[PlacementCount, ...]
+    held: tuple[HeldCount, ...] = Field(description="Lists held for a failed data quality check; none when empty")
     rejected_rows: tuple[RejectedCount, ...]
     steps: tuple[StepCount, ...]
     unmatched_codes: tuple[UnmatchedCount, ...]
-    verdicts: dict[str, Literal["pass", "warn", "block"]] = Field(description="Data quality verdict of each table")
+    verdicts: dict[str, Literal["pass", "warn", "hold", "stop"]] = Field(
+        description="Data quality verdict of each table"
+    )
     outputs: tuple[OutputFile, ...]
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stratify import strict_yaml
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
+
+Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "patient_flag"]
+"""Extract tables that only some lists read: those lists can be held when the feed is old."""
 
 _FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
 
@@ -38,6 +41,8 @@ class Settings(BaseModel):
         contact: How to report a concern about somebody's list entry; printed on every cover.
         score_inferred_units: Score values whose unit nobody wrote and only their size tells; not unless you ask.
         clinical: Folder of clinical definitions; those that come with stratify when absent.
+        most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
+            read it are held. A feed that is not named may be of any age.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -55,6 +60,7 @@ class Settings(BaseModel):
     contact: str = "Tell the team that runs stratify in your organisation"
     score_inferred_units: bool = False
     clinical: Path | None = None
+    most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
 

@@ -1,7 +1,7 @@
 """Bad rows, objections and planted canaries through whole runs: what happens to each person, and where each is named.
 
 Everybody here has COPD; what a person's row is about is in the name. Around them live healthy people, so that bad rows
-stay under the share that blocks a run, and counts above the numbers that are hidden.
+stay under the share that holds a list or stops a run, and counts above the numbers that are hidden.
 """
 
 import logging

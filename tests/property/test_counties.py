@@ -179,8 +179,8 @@ def _hold_accounts(store: Store, files: Extracts, out: Path) -> None:
         name: counts
         for name, *counts in store.rows(
             "SELECT file_name, received_count, loaded_count, rejected_count, restricted_count, "
-            "(SELECT count(DISTINCT source_row) FROM audit.rejected_row AS r WHERE r.source_file_id = f.source_file_id AND scope = 'row') "
-            "FROM audit.source_file AS f"
+            "(SELECT count(DISTINCT source_row) FROM audit.rejected_row AS r "
+            "WHERE r.source_file_id = f.source_file_id AND scope = 'row') FROM audit.source_file AS f"
         )
     }
     assert sorted(accounts) == sorted(files.tables), "the accounts are not of the files of the manifest"

@@ -201,7 +201,7 @@ def test_landing_rows_that_fail_warn_because_they_are_set_aside(store: Store) ->
     assert verdicts(results) == {"landing.reading": "warn"}
 
 
-def test_the_same_faults_block_in_a_typed_table_except_those_that_only_warn(store: Store) -> None:
+def test_the_same_faults_stop_in_a_typed_table_except_those_that_only_warn(store: Store) -> None:
     table = contract("core")
     store.define(table)
     store.execute(
@@ -212,25 +212,25 @@ def test_the_same_faults_block_in_a_typed_table_except_those_that_only_warn(stor
     results = check(store, table, stage="core")
 
     assert {result.rule_id: result.verdict for result in results if result.failed_count} == {
-        "RDG-01-missing": "block",
-        "RDG-03-future": "block",
-        "RDG-04-range": "block",
+        "RDG-01-missing": "stop",
+        "RDG-03-future": "stop",
+        "RDG-04-range": "stop",
         "RDG-05-values": "warn",
     }
     assert {result.failed_count for result in results if result.failed_count} == {1}
-    assert verdicts(results) == {"core.reading": "block"}
+    assert verdicts(results) == {"core.reading": "stop"}
 
 
 def test_an_empty_table_breaks_only_the_rule_about_its_rows(store: Store) -> None:
     results = check(store, land(store, []))
 
     assert [result.rule_id for result in results if result.failed_count] == ["RDG-90-rows"]
-    assert verdicts(results) == {"landing.reading": "block"}
+    assert verdicts(results) == {"landing.reading": "stop"}
 
 
 def test_a_row_count_rule_asks_for_more_than_its_limit(store: Store) -> None:
     table = only(land(store, RAW_ROWS[:2]), "RDG-90-rows")
-    assert [result.verdict for result in check(store, table)] == ["block"]  # 2 rows, more than 2 asked for
+    assert [result.verdict for result in check(store, table)] == ["stop"]  # 2 rows, more than 2 asked for
 
     store.execute("INSERT INTO landing.reading SELECT * FROM landing.reading LIMIT 1")
     assert [result.verdict for result in check(store, table)] == ["pass"]  # 3 rows
@@ -241,11 +241,11 @@ def test_a_row_count_rule_asks_for_more_than_its_limit(store: Store) -> None:
     [
         pytest.param(1.9, "pass", id="just_below"),
         pytest.param(2.0, "pass", id="exactly"),
-        pytest.param(2.1, "block", id="just_above"),
-        pytest.param(float("nan"), "block", id="not_a_number"),
+        pytest.param(2.1, "stop", id="just_above"),
+        pytest.param(float("nan"), "stop", id="not_a_number"),
     ],
 )
-def test_the_share_of_rows_set_aside_blocks_above_its_limit(store: Store, percent: float, expected: str) -> None:
+def test_the_share_of_rows_set_aside_stops_above_its_limit(store: Store, percent: float, expected: str) -> None:
     table = only(land(store, RAW_ROWS[:3]), "RDG-91-rejected")
     assert [result.verdict for result in check(store, table, percent=percent)] == [expected]
 
@@ -262,11 +262,11 @@ def test_a_share_nobody_told_stops_the_run(store: Store) -> None:
         ("pattern", "error", 0, "core", "pass"),
         ("pattern", "error", 1, "landing", "warn"),
         ("duplicate", "error", 1, "landing", "warn"),
-        ("row_count", "error", 1, "landing", "block"),
-        ("rejected_percent", "error", 1, "landing", "block"),
+        ("row_count", "error", 1, "landing", "stop"),
+        ("rejected_percent", "error", 1, "landing", "stop"),
         ("row_count", "warning", 1, "landing", "warn"),
-        ("pattern", "error", 1, "core", "block"),
-        ("pattern", "error", 1, "out", "block"),
+        ("pattern", "error", 1, "core", "stop"),
+        ("pattern", "error", 1, "out", "stop"),
         ("pattern", "warning", 9, "out", "warn"),
     ],
 )
@@ -280,11 +280,11 @@ def result(table: str, verdict: str, *, rule_id: str = "R-1", failed_count: int 
 
 def test_a_table_has_the_worst_verdict_of_its_rules_and_the_run_that_of_its_tables() -> None:
     found = verdicts(
-        [result("core.b", "warn"), result("core.b", "pass"), result("core.a", "block"), result("core.a", "warn")]
+        [result("core.b", "warn"), result("core.b", "pass"), result("core.a", "stop"), result("core.a", "warn")]
     )
 
-    assert list(found.items()) == [("core.a", "block"), ("core.b", "warn")]
-    assert overall_verdict(found.values()) == "block"
+    assert list(found.items()) == [("core.a", "stop"), ("core.b", "warn")]
+    assert overall_verdict(found.values()) == "stop"
     assert overall_verdict([]) == "pass"
 
 
@@ -411,9 +411,7 @@ def test_loggers_are_as_before_and_the_store_still_works_after_a_check(store: St
 
 
 def test_results_frame_keeps_its_contract_and_its_order() -> None:
-    frame = results_frame(
-        [result("core.b", "warn"), result("core.a", "pass", rule_id="R-2"), result("core.a", "block")]
-    )
+    frame = results_frame([result("core.b", "warn"), result("core.a", "pass", rule_id="R-2"), result("core.a", "stop")])
 
     table = contracts.load("audit.quality_result")
     assert tuple(frame.columns) == table.column_names
@@ -507,7 +505,7 @@ def test_page_shows_the_fifty_codes_met_most_often_and_counts_the_others() -> No
 
 
 def test_page_asks_nothing_of_the_network_and_is_the_same_each_time() -> None:
-    results = [result("landing.reading", "block"), result("core.a", "warn")]
+    results = [result("landing.reading", "stop"), result("core.a", "warn")]
     html = page(results)
     assert html == page(list(reversed(results)))
     assert all(word not in html for word in ("http://", "https://", "src=", "url(", "@import", "<link", "<script"))

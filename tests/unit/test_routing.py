@@ -298,3 +298,27 @@ def test_the_order_of_rows_does_not_matter():
     capacity = [slots(2), slots(1, clinic="frailty_clinic"), slots(1, role="pharmacist")]
     one, other = placed(decisions, capacity), placed(decisions[::-1], capacity[::-1])
     assert pl.DataFrame(list(one.values())).equals(pl.DataFrame(list(other.values())))
+
+
+def test_a_held_list_takes_no_place_and_its_people_keep_what_other_pathways_have_for_them():
+    decisions = [
+        wants("both", "home_visit", on="frailty"), wants("both", "home_visit"),
+        wants("lungs_only", "home_visit"), decided("dead", "excluded"),
+    ]  # fmt: skip
+    found = place(
+        invented.frame("derived.pathway_decision", decisions),
+        invented.frame("core.person", [{"patient_key": key} for key in ("both", "dead", "lungs_only")]),
+        invented.value_rows({}, date(2026, 5, 1)),
+        invented.frame("core.clinic_capacity", [slots(1, clinic="home_visit")]),
+        BOOK,
+        index_date=INDEX,
+        held={("frailty", "Y99001"): "Codes lost", ("lungs", "Y99002"): "Not this practice"},
+    )
+    rows = {(row["patient_key"], row["pathway"]): row for row in found.to_dicts()}
+    # Frailty comes first and would have had the one place; held, it leaves it to the first on the lung list.
+    assert rows["both", "frailty"]["placement"] == "list_held"
+    assert rows["both", "frailty"]["placement_reason"] == "The Frailty list is held this week: Codes lost"
+    assert rows["both", "lungs"]["placement"] == "listed"
+    assert rows["both", "lungs"]["other_needs"] == "Frailty (list held this week)"
+    assert rows["lungs_only", "lungs"]["placement"] == "waiting"
+    assert rows["dead", "lungs"]["placement"] == "not_listed"

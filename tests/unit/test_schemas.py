@@ -46,6 +46,7 @@ MANIFEST = {
     "scores_given": [{"score": "efi", "tier": None, "is_complete": False, "people": 1}],
     "decisions": [{"pathway": "copd", "decision": "clinic", "rule_id": "highest_groups", "reason": "r", "people": 1}],
     "placements": [{"pathway": "copd", "decision": "clinic", "placement": "listed", "people": 1}],
+    "held": [],
     "rejected_rows": [{"table_name": "death", "rule_id": "DTH-01-missing", "scope": "row", "rows": 1}],
     "steps": [{"step": "core", "measure": "people", "count": 2}],
     "unmatched_codes": [],

@@ -7,19 +7,22 @@ nothing here decides about a person, and no file is put in its final place here.
 """
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
-from stratify.publish.context import PublishContext, row_reference
+from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
+from stratify.publish.words import source_in_words
 
 __all__ = [
     "Delivery",
+    "HeldList",
     "PublishContext",
     "build_counts",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
+    "source_in_words",
     "write_commissioner_file",
     "write_direct_care",
     "write_manifest",

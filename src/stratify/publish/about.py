@@ -29,7 +29,13 @@ def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]
         context: The run.
         not_counted: Why people are not counted, and how many.
     """
-    topics = [*_the_run(context), *_the_counts(not_counted), *_the_rules(context), *_the_small_print(context)]
+    topics = [
+        *_the_run(context),
+        *_held(context),
+        *_the_counts(not_counted),
+        *_the_rules(context),
+        *_the_small_print(context),
+    ]
     return [(f"{number:02} {topic}", detail) for number, (topic, detail) in enumerate(topics, 1)]
 
 
@@ -58,6 +64,22 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
     ]
 
 
+def _held(context: PublishContext) -> list[tuple[str, str]]:
+    """Say what is not counted this week for a failed check of the data; no topic when nothing is held."""
+    found = []
+    for name in sorted({each.pathway for each in context.held}):
+        mine = [each for each in context.held if each.pathway == name]
+        places = sorted({each.practice_code for each in mine if each.practice_code})
+        where = "everywhere" if any(each.practice_code is None for each in mine) else f"at {', '.join(places)}"
+        why = "; ".join(dict.fromkeys(each.reason for each in mine))
+        text = (
+            f"{context.pathways[name].label} is held {where}: {why}. It is not counted there, which is not the same as "
+            "nobody: see the column held. Counts marked 'part' leave those practices out; make no rate of them."
+        )
+        found.append((f"Held this week: {name}", text))
+    return found
+
+
 def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
     left_out = [f"{_suppressed(number)}: {reason}" for reason, number in not_counted]
     return [
@@ -70,7 +92,8 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
         ("Who is not counted", "; ".join(left_out) + "." if left_out else "Nobody was left out."),
         (
             "Reading the tables",
-            "A row is there only when there is at least one person: a row that is absent is a nought. 'all' stands for "
+            "A row is there only when there is at least one person: a row that is absent is a nought, unless the "
+            "column held says 'all' of that pathway and place: it is not counted this week. 'all' elsewhere stands for "
             "everybody in that column, so never add rows with 'all' to rows without. Tier "
             f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
             "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "

@@ -88,9 +88,12 @@ def build_counts(store: Store, context: PublishContext) -> None:
         "SELECT patient_key, pathway, pathway_version, decision, "
         f"coalesce(tier, '{NOT_GRADED}') AS tier FROM derived.pathway_decision"
     ).join(people, on="patient_key", how="inner")
-    _publish(store, context, "out.population", _cube(people), _SUMS_OF_PLACES, places)
-    counted = _cube(decisions, by=("pathway", "pathway_version"), alls=("decision", "tier"))
-    _publish(store, context, "out.pathway_count", counted, _SUMS_OF_PATHWAYS, places)
+    population = _protected(context, "out.population", _cube(people), _SUMS_OF_PLACES, places)
+    store.create("out.population", population)
+    published = decisions.filter(~_is_held(context))
+    counted = _cube(published, by=("pathway", "pathway_version"), alls=("decision", "tier"))
+    safe = _protected(context, "out.pathway_count", counted, _SUMS_OF_PATHWAYS, places)
+    store.create("out.pathway_count", _marked(safe, context, places))
     rows = about_rows(context, not_counted=_not_counted(store))
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 
@@ -123,15 +126,75 @@ def _cube(people: pl.DataFrame, *, by: tuple[str, ...] = (), alls: tuple[str, ..
     return pl.concat(frames).group_by(keys).agg(pl.col("people").sum().alias("people_count")).sort(keys)
 
 
-def _publish(
-    store: Store,
+def _is_held(context: PublishContext) -> pl.Expr:
+    """Say whether a decision is of a list that is held."""
+    held = pl.lit(False)
+    for each in context.held:
+        here = pl.lit(True) if each.practice_code is None else pl.col("practice_code") == each.practice_code
+        held = held | ((pl.col("pathway") == each.pathway) & here)
+    return held
+
+
+def _marked(counts: pl.DataFrame, context: PublishContext, places: pl.DataFrame) -> pl.DataFrame:
+    """Mark what is held: a row for every place that is not counted at all, and a word on counts that lack practices.
+
+    Without it, a held pathway would read as one with nobody on it.
+    """
+    kinds = {"practice": "practice_code", "pcn": "pcn_code", "icb": "icb_code"}
+    marks = []
+    for name in sorted({each.pathway for each in context.held}):
+        where = {each.practice_code for each in context.held if each.pathway == name}
+        lacking = pl.lit(True) if None in where else pl.col("practice_code").is_in(sorted(where - {None}))
+        for kind, code in kinds.items():
+            label = pl.lit(None, pl.String) if kind == "icb" else pl.col(code.replace("_code", "_name")).first()
+            marks.append(
+                places.with_columns(lacking.alias("is_held"))
+                .group_by(pl.col(code).alias("geography_code"))
+                .agg(pl.col("is_held").all().alias("is_all"), pl.col("is_held").any().alias("is_any"), label.alias("n"))
+                .filter("is_any")
+                .select(
+                    pl.lit(name).alias("pathway"),
+                    pl.lit(kind).alias("geography_type"),
+                    "geography_code",
+                    pl.col("n").alias("name"),
+                    pl.when("is_all").then(pl.lit("all")).otherwise(pl.lit("part")).alias("mark"),
+                )
+            )
+    if not marks:
+        return counts.with_columns(pl.lit("no").alias("held")).select(contracts.load("out.pathway_count").column_names)
+    place = ["pathway", "geography_type", "geography_code"]
+    marked = pl.concat(marks)
+    known = counts.join(marked.select(*place, "mark"), on=place, how="left", maintain_order="left")
+    known = known.with_columns(pl.col("mark").fill_null("no").alias("held"))
+    rows = marked.join(counts, on=place, how="anti").with_columns(
+        pl.col("pathway").replace_strict({each.id: each.version for each in context.pathways.values()}).alias("version")
+    )
+    absent = rows.select(
+        "pathway",
+        pl.col("version").alias("pathway_version"),
+        *(pl.lit("all").alias(name) for name in ("decision", "tier", "breakdown", "breakdown_value")),
+        "geography_type",
+        "geography_code",
+        pl.col("name").alias("geography_name"),
+        pl.when(pl.col("mark") == "part").then(pl.lit(0, pl.Int64)).alias("people_count"),
+        pl.lit(False).alias("is_suppressed"),
+        pl.lit(context.index_date).alias("index_date"),
+        pl.lit(context.run_id).alias("run_id"),
+        pl.col("mark").alias("held"),
+    )
+    contract = contracts.load("out.pathway_count")
+    whole = pl.concat([known.select(contract.column_names), absent.select(contract.column_names)])
+    return whole.sort(contract.key)
+
+
+def _protected(
     context: PublishContext,
     name: str,
     cube: pl.DataFrame,
     sums: tuple[Sum, ...],
     places: pl.DataFrame,
-) -> None:
-    """Put a cube under disclosure control, give places their names, and store it."""
+) -> pl.DataFrame:
+    """Put a cube under disclosure control and give places their names; what is held is marked later."""
     contract = contracts.load(name)
     practices = places.select(
         pl.lit("practice").alias("geography_type"),
@@ -167,7 +230,7 @@ def _publish(
             found=f"{left} rows with one",
             action="Nothing was published; correct disclosure control.",
         )
-    store.create(name, safe.select(contract.column_names))
+    return safe.select(column for column in contract.column_names if column in safe.columns)
 
 
 def _not_counted(store: Store) -> list[tuple[str, int]]:

@@ -17,6 +17,31 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
+class HeldList:
+    """A pathway whose lists, offers and counts a failed check holds this week.
+
+    Attributes:
+        table: Table the check is about, with its layer.
+        rule_id: The check.
+        pathway: Pathway id.
+        practice_code: The practice; None for every practice.
+        scores: Scores the check touches.
+        clinics: Clinics and worklists of the pathway.
+        reason: What is wrong, in words that anybody may read.
+        people: People whose place, visit, review or offer is held.
+    """
+
+    table: str
+    rule_id: str
+    pathway: str
+    practice_code: str | None
+    scores: tuple[str, ...]
+    clinics: tuple[str, ...]
+    reason: str
+    people: int
+
+
+@dataclass(frozen=True)
 class PublishContext:
     """The run as its readers need to know it.
 
@@ -32,6 +57,7 @@ class PublishContext:
         code_version: Version of the program.
         rule_digest: Digest of all clinical definitions.
         contact: How to report a concern.
+        held: What is held this week.
     """
 
     run_id: str
@@ -45,6 +71,15 @@ class PublishContext:
     code_version: str
     rule_digest: str
     contact: str
+    held: tuple[HeldList, ...] = ()
+
+    def held_at(self, practice_code: str) -> dict[str, str]:
+        """Give why lists are held at a practice, by pathway; several reasons one after another."""
+        reasons: dict[str, list[str]] = {}
+        for each in self.held:
+            if each.practice_code in (None, practice_code):
+                reasons.setdefault(each.pathway, []).append(each.reason)
+        return {pathway: "; ".join(dict.fromkeys(texts)) for pathway, texts in reasons.items()}
 
     def file_name(self, stem: str, suffix: str) -> str:
         """Name a dated file, with TEST in it for a run on invented patients."""

@@ -19,6 +19,7 @@ import polars as pl
 from stratify import contracts
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
+from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
 from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
 from stratify.rules import Clinic, Pathway
@@ -61,6 +62,11 @@ _PRACTICES = """
 SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROUP BY practice_code ORDER BY ALL
 """
 
+_SERVED = """
+SELECT practice_code FROM core.person WHERE person_status = 'registered' AND practice_code IS NOT NULL
+UNION SELECT practice_code FROM core.clinic_capacity ORDER BY ALL
+"""
+
 Row = dict[str, Any]
 
 
@@ -68,7 +74,8 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
     """Write a workbook for each practice and clinic or worklist, and a file of offers for each practice that has any.
 
     A workbook is written where somebody of the practice is listed or waiting, and where the clinic has a session for
-    the practice in the coming week: an empty list says that it is empty.
+    the practice in the coming week: an empty list says that it is empty. Where a pathway is held there is a notice in
+    the place of its lists and offers, or on the cover of a list that others share; none of its people is on any.
 
     Args:
         store: The run's store, with ``identity`` attached.
@@ -81,19 +88,25 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
     Raises:
         ContractError: rows do not keep ``out.clinic_list``, ``out.not_listed`` or ``out.self_management_offer``.
     """
-    clinics = _clinics(context.pathways.values())
     names = dict(store.rows(_PRACTICES))
     sessions = _sessions(store, context)
     by_practice: dict[str, list[Row]] = {}
     for row in store.frame(_PEOPLE).iter_rows(named=True):
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
+    every = _clinics(context.pathways.values())
     for practice, clinic_id in sessions:
-        if clinic_id in clinics:
+        if clinic_id in every:
             by_practice.setdefault(practice, [])
+    if context.held:
+        for (practice,) in store.rows(_SERVED):
+            if context.held_at(practice):
+                by_practice.setdefault(practice, [])
     written: list[Path] = []
     for practice in sorted(by_practice):
-        rows = by_practice[practice]
         home = folder / folder_name(practice)
+        held = _held(by_practice[practice], context, practice)
+        rows = [row for row in by_practice[practice] if row["pathway"] not in held]
+        clinics = _clinics(each for each in context.pathways.values() if each.id not in held)
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
         wanted |= {clinic_id for code, clinic_id in sessions if code == practice}
         for clinic_id in sorted(wanted & set(clinics)):
@@ -104,6 +117,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
                 practice_code=practice,
                 practice_name=names.get(practice, practice),
                 sessions=sessions.get((practice, clinic_id), ()),
+                notices=tuple(notice_line(*held[each.id]) for each in every[clinic_id].pathways if each.id in held),
             )
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
@@ -113,7 +127,39 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             path = home / OFFERS_PLACE / context.file_name("offers", "csv")
             write_offers(path, offered, context)
             written.append(path)
+        written += _notices(
+            home, held, context, set(wanted & set(clinics)), f"{names.get(practice, practice)} ({practice})"
+        )
     return sorted(written)
+
+
+_Held = tuple[Pathway, str, int]
+"""A pathway held at a practice, why, and how many people of the practice that touches."""
+
+
+def _held(rows: Sequence[Row], context: PublishContext, practice: str) -> dict[str, _Held]:
+    people = Counter(row["pathway"] for row in rows if row["placement"] == "list_held")
+    reasons = context.held_at(practice)
+    return {name: (context.pathways[name], reasons[name], people[name]) for name in sorted(reasons)}
+
+
+def _notices(
+    home: Path, held: Mapping[str, _Held], context: PublishContext, listed: set[str], practice: str
+) -> list[Path]:
+    """Write a notice wherever a held list would have been, and no list of others says on its cover that it is held."""
+    places: dict[str, tuple[str, list[_Held]]] = {}
+    for each in held.values():
+        pathway = each[0]
+        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+            if clinic.id not in listed:
+                places.setdefault(clinic.id, (clinic.label, []))[1].append(each)
+        places.setdefault(OFFERS_PLACE, ("Self-management offers", []))[1].append(each)
+    paths = []
+    for name, (label, mine) in sorted(places.items()):
+        path = home / folder_name(name) / context.file_name("held", "txt")
+        write_notice(path, context, place=label, practice=practice, held=mine)
+        paths.append(path)
+    return paths
 
 
 @dataclass(frozen=True)
@@ -178,6 +224,7 @@ def _workbook(
     practice_code: str,
     practice_name: str,
     sessions: Sequence[Session],
+    notices: tuple[str, ...],
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
@@ -203,6 +250,7 @@ def _workbook(
         waiting=_waiting_frame(waiting),
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
+        notices=notices,
     )
 
 

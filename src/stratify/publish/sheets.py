@@ -17,6 +17,7 @@ from xlsxwriter.utility import xl_pixel_width
 
 NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 OPEN = "#FFF9DB"
+HELD = "#F4B6AE"
 POINTS = 9
 LINE_POINTS = 12.0
 

@@ -232,11 +232,15 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
         _rule_line(table, rule_id, column, scope, count, received.get(table, 0))
         for table, rule_id, column, scope, count in store.rows(_BY_RULE)
     ]
-    for table, rule_id, row_count, failed_count in store.rows(_WARNED):
-        rule = next(each for each in contracts.load(table).rules if each.id == rule_id)
+    stopping = str(store.scalar(_STOPPING)) if is_stopped else ""
+    for table, rule_id, row_count, failed_count, verdict_of_rule, description in store.rows(_WARNED, [stopping]):
+        contract, asked = contracts.load(table), _HELD if verdict_of_rule == "hold" else _LOOK
+        rule = _rule(contract, rule_id)
+        if rule is None:
+            rules.append(_table_line(contract, rule_id, description, row_count, asked))
         # Errors about rows are there already, from the rows themselves.
-        if rule.scope == "table" or rule.severity == "warning":
-            rules.append(_warning_line(contracts.load(table), rule, failed_count, row_count))
+        elif rule.scope == "table" or rule.severity == "warning":
+            rules.append(_warning_line(contract, rule, failed_count, row_count, asked))
     files = tuple(
         FileLine(
             name, words.source_in_words(table), size, declared, got, loaded, rejected, lost, _of_file(rejected, lost)
@@ -251,7 +255,7 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
         asked=_asked(ordered, verdict),
         files=files,
         unlisted_file_count=0,
-        faults=tuple(_stopping_faults(store)) if is_stopped else (),
+        faults=tuple(_stopping_faults(store, stopping)) if is_stopped else (),
         rules=ordered,
         places=tuple(
             Place(name, line, rule_id, column or "", _EFFECTS[scope])
@@ -260,11 +264,22 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
     )
 
 
-def _stopping_faults(store: Store) -> Iterator[Fault]:
-    """Give what stopped the run: a fault for each blocking verdict, with the count it is about."""
-    for name, rule_id, row_count, failed_count in store.rows(_BLOCKING):
+def _rule(contract: TableContract, rule_id: str) -> Rule | None:
+    """Give a rule of a contract; None for a check that no contract of one table can hold."""
+    return next((each for each in contract.rules if each.id == rule_id), None)
+
+
+def _stopping_faults(store: Store, stopping: str) -> Iterator[Fault]:
+    """Give what stopped the run: a fault for each verdict that did, with the count it is about."""
+    for name, rule_id, row_count, failed_count, description in store.rows(_STOPPED, [stopping]):
         contract = contracts.load(name)
-        rule = next(each for each in contract.rules if each.id == rule_id)
+        rule = _rule(contract, rule_id)
+        if rule is None:
+            where = f"{words.source_in_words(contract.table)}, {rule_id}"
+            yield Fault(
+                where, "records that the lists can be made from", description, "Correct it, and send the set again."
+            )
+            continue
         expected, found = "none that breaks the rule", f"{pages.whole(failed_count)} of {pages.whole(row_count)} rows"
         if rule.kind == "row_count":
             expected, found = f"more than {rule.limit:g} rows", pages.whole(row_count)
@@ -300,8 +315,13 @@ FROM audit.rejected_row JOIN audit.source_file USING (source_file_id)
 QUALIFY row_number() OVER (PARTITION BY rule_id ORDER BY file_name, source_row, source_file_id) <= $1
 ORDER BY file_name, source_row, rule_id, column_name
 """
-_BLOCKING = """
-SELECT table_name, rule_id, row_count, failed_count FROM audit.quality_result WHERE verdict = 'block' ORDER BY ALL
+# A run stops on a stop; without one because what is held would leave no list.
+_STOPPING = """
+SELECT CASE WHEN bool_or(verdict = 'stop') THEN 'stop' ELSE 'hold' END FROM audit.quality_result
+"""
+_STOPPED = """
+SELECT table_name, rule_id, row_count, failed_count, description FROM audit.quality_result
+WHERE verdict = $1 ORDER BY ALL
 """
 _LOST = """
 SELECT
@@ -310,8 +330,8 @@ SELECT
     (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $1)
 """
 _WARNED = """
-SELECT table_name, rule_id, row_count, failed_count FROM audit.quality_result
-WHERE table_name LIKE 'landing.%' AND failed_count > 0 AND verdict <> 'block' ORDER BY ALL
+SELECT table_name, rule_id, row_count, failed_count, verdict, description FROM audit.quality_result
+WHERE table_name LIKE 'landing.%' AND failed_count > 0 AND verdict <> $1 ORDER BY ALL
 """
 
 
@@ -339,7 +359,27 @@ def _rule_line(table: str, rule_id: str, column: str | None, scope: str, count: 
     )
 
 
-def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_count: int) -> RuleLine:
+_LOOK = "Look at it, and tell us when it is meant to be so."
+_HELD = "Lists that read it are held: correct it, and send the whole set again."
+
+
+def _table_line(contract: TableContract, rule_id: str, description: str, row_count: int, asked: str) -> RuleLine:
+    """Give a check of a whole table that its contract cannot hold, such as how old it may be."""
+    return RuleLine(
+        rule_id=rule_id,
+        holds=words.source_in_words(contract.table),
+        column="",
+        severity="error",
+        says=description,
+        effect="about the whole table",
+        row_count=row_count,
+        of_count=row_count,
+        listed_count=0,
+        asked=asked,
+    )
+
+
+def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_count: int, asked: str) -> RuleLine:
     """Give a rule that sets nothing aside: a warning, or one about a whole table."""
     is_about_table = rule.scope == "table"
     return RuleLine(
@@ -352,12 +392,12 @@ def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_co
         row_count=row_count if is_about_table else failed_count,
         of_count=row_count,
         listed_count=0,
-        asked="Look at it, and tell us when it is meant to be so.",
+        asked=asked,
     )
 
 
 def _asked(rules: Sequence[RuleLine], verdict: Verdict) -> tuple[str, ...]:
-    errors = [each for each in rules if each.severity == "error" and each.listed_count]
+    errors = [each for each in rules if each.severity == "error" and (each.listed_count or each.asked == _HELD)]
     if verdict == "whole" and rules:
         return (f"Look at the rules listed: {', '.join(each.rule_id for each in rules)}.", _ANSWER)
     if verdict == "whole":

@@ -115,7 +115,7 @@ def report_page(report: SupplierReport) -> str:
         is_test=report.delivery.is_test,
         report=report,
         words=VERDICTS[report.verdict],
-        tone={"refused": "block", "stopped": "block", "part": "warn", "whole": "pass"}[report.verdict],
+        tone={"refused": "stop", "stopped": "stop", "part": "warn", "whole": "pass"}[report.verdict],
         places=places,
         unlisted=_unlisted(report.rules, MOST_PLACES_ON_PAGE),
         meanings=MEANINGS,

@@ -19,6 +19,7 @@ from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.publish.sheets import (
     GREY,
+    HELD,
     LINE,
     LINE_POINTS,
     NAVY,
@@ -71,6 +72,7 @@ class ClinicWorkbook:
         waiting: People who wait for this clinic, in order.
         waiting_ranks: As ``tier_ranks``.
         not_listed: Contract ``out.not_listed``.
+        notices: What the Cover must say of lists that are held.
     """
 
     clinic: Clinic
@@ -84,6 +86,7 @@ class ClinicWorkbook:
     waiting: pl.DataFrame
     waiting_ranks: tuple[int | None, ...]
     not_listed: pl.DataFrame
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,8 @@ class _Writer:
         line(f"{book.practice_name} ({book.practice_code})", 20, font_size=12, bold=True)
         line(f"Week of {words.week_in_words(context.index_date)}", 18, font_size=11)
         line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=OPEN, border=1, border_color=LINE, indent=1)
+        for notice in book.notices:
+            line(notice, 24, bold=True, bg_color=HELD, border=1, border_color=LINE, indent=1)
         row += 1
 
         def heading(text: str) -> None:

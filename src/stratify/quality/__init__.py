@@ -8,6 +8,7 @@ page, and each practice's counts over the runs. Does not belong: setting rows as
 from __future__ import annotations
 
 from stratify.quality.checks import check_tables
+from stratify.quality.codelists import people_by_practice, people_with_entries, products_not_in_use
 from stratify.quality.page import results_page
 from stratify.quality.practices import (
     HISTORY_FILE,
@@ -19,18 +20,22 @@ from stratify.quality.practices import (
     with_run,
 )
 from stratify.quality.practices_page import practices_page
-from stratify.quality.results import RuleResult, overall_verdict, results_frame, results_from, verdicts
+from stratify.quality.results import FITNESS, RuleResult, overall_verdict, results_frame, results_from, verdicts
 
 __all__ = [
+    "FITNESS",
     "HISTORY_FILE",
     "RuleResult",
     "check_tables",
     "earlier",
     "history_digest",
     "overall_verdict",
+    "people_by_practice",
+    "people_with_entries",
     "practice_counts",
     "practices_over_time",
     "practices_page",
+    "products_not_in_use",
     "read_history",
     "results_frame",
     "results_from",

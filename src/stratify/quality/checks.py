@@ -64,7 +64,7 @@ def check_tables(
         store: The run's working store, holding the tables.
         tables: Contracts of the tables to check.
         stage: ``landing`` tables hold text as read, and rows that fail are set aside elsewhere; ``core`` (also
-            derived) and ``out`` tables are typed, and an error in them blocks.
+            derived) and ``out`` tables are typed, and an error in them stops.
         rejected_percent: Share of rows set aside per table, 0 to 100; asked for where the contract limits it.
         data_cutoff: The day the extract describes.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 
 from stratify import pages
@@ -17,10 +18,11 @@ MOST_CODES: Final = 50
 
 _VERDICT_WORDS: Final[dict[Verdict, tuple[str, str]]] = {
     "pass": ("Passed", "Every check passed. The lists may be used."),
-    "warn": ("Passed with warnings", "Some checks failed, none so badly that the run had to stop. Read what failed."),
-    "block": ("Blocked", "At least one check failed so badly that no lists may be made from these data."),
+    "warn": ("Passed with warnings", "Some checks failed, none so badly that a list had to be held. Read what failed."),
+    "hold": ("Lists held", "At least one check failed so badly that the lists it touches are held. All others stand."),
+    "stop": ("Stopped", "At least one check failed so badly that no lists may be made from these data."),
 }
-_WORST_FIRST: Final[dict[Verdict, int]] = {"block": 0, "warn": 1, "pass": 2}
+_WORST_FIRST: Final[dict[Verdict, int]] = {"stop": 0, "hold": 1, "warn": 2, "pass": 3}
 
 
 def results_page(
@@ -34,6 +36,7 @@ def results_page(
     files: Iterable[Mapping[str, Any]],
     unmatched: Iterable[tuple[str, str, str, str | None, int]],
     counts: Mapping[str, Mapping[str, int]],
+    touched: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """Write the data quality page.
 
@@ -51,6 +54,7 @@ def results_page(
             rows. The 50 met most often are shown; the others are counted.
         counts: Per table ``received_count``, ``loaded_count`` and ``rejected_count``; tables that are not read from
             files may be absent.
+        touched: What each failed check touches, by table and rule: sentences naming lists and numbers of people.
 
     Returns:
         The HTML text, complete in itself; the same bytes for the same arguments.
@@ -70,6 +74,7 @@ def results_page(
             (result for result in results if result.failed_count),
             key=lambda result: (_WORST_FIRST[result.verdict], result.table, result.rule_id),
         ),
+        touched=touched,
         checked_count=len(results),
         files=sorted(files, key=lambda file: (file["table_name"], file["file_name"])),
         codes=codes[:MOST_CODES],

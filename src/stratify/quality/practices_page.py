@@ -24,7 +24,7 @@ _GRADE_WORDS: Final[dict[Grade, str]] = {
     "new": "New",
     "gone": "No longer sends",
 }
-_TONES: Final[dict[Grade, str]] = {"red": "block", "amber": "warn", "steady": "pass", "new": "none", "gone": "none"}
+_TONES: Final[dict[Grade, str]] = {"red": "stop", "amber": "warn", "steady": "pass", "new": "none", "gone": "none"}
 _INKS: Final[dict[Grade, str]] = {
     "red": "#b0160b",
     "amber": "#8a6d00",
@@ -77,7 +77,7 @@ def _headline(grades: Sequence[Grade], run_count: int) -> tuple[str, str]:
     red, amber = grades.count("red"), grades.count("amber")
     if red or amber:
         parts = [f"{count} {word}" for count, word in ((red, "red"), (amber, "amber")) if count]
-        return "block" if red else "warn", f"{' and '.join(parts)} of {len(grades)} practices"
+        return "stop" if red else "warn", f"{' and '.join(parts)} of {len(grades)} practices"
     if run_count == 1:
         return "pass", "The first run: nothing to compare with yet"
     return "pass", "Nothing fell by a fifth or more"

@@ -16,13 +16,16 @@ from stratify import contracts
 
 Stage = Literal["landing", "core", "out"]
 Severity = Literal["error", "warning"]
-Verdict = Literal["pass", "warn", "block"]
+Verdict = Literal["pass", "warn", "hold", "stop"]
 
-_GRAVITY: Final[dict[Verdict, int]] = {"pass": 0, "warn": 1, "block": 2}
+_GRAVITY: Final[dict[Verdict, int]] = {"pass": 0, "warn": 1, "hold": 2, "stop": 3}
 
 # Rows that break any other landing rule are set aside by ingest before anyone reads them; what is left to decide
 # for the table is whether too many went, or nothing came.
 ABOUT_TABLE: Final = frozenset({"row_count", "rejected_percent"})
+
+FITNESS: Final = "FIT-"
+"""What ids of checks begin with that no contract of one table can hold: age of a feed, codes against codelists."""
 
 _FRAME_SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "table_name": pl.String,
@@ -47,7 +50,7 @@ class RuleResult:
         severity: ``error`` or ``warning``, as the contract says.
         row_count: Rows looked at.
         failed_count: Rows that failed; for a rule over the whole table (row count, share set aside) 0 or 1.
-        verdict: ``pass``, ``warn`` or ``block``.
+        verdict: ``pass``, ``warn``, ``hold`` (the lists it touches) or ``stop``.
         description: The rule in words.
         is_about_table: True for a rule over the whole table; not kept in the frame.
     """
@@ -64,16 +67,16 @@ class RuleResult:
 
 
 def rule_verdict(*, kind: str, severity: str, failed_count: int, stage: Stage) -> Verdict:
-    """Say what a rule's failures mean for the run.
+    """Say what a rule's failures mean as long as nobody has looked at what reads the table.
 
-    Nothing failed: pass. A warning never blocks. An error blocks, except on a landing table for rules about rows,
-    because those rows were set aside.
+    Nothing failed: pass. A warning never stops. An error stops, except on a landing table for rules about rows,
+    because those rows were set aside. What only some lists read is softened to a hold by whoever knows what reads it.
     """
     if failed_count == 0:
         return "pass"
     if severity == "warning" or (stage == "landing" and kind not in ABOUT_TABLE):
         return "warn"
-    return "block"
+    return "stop"
 
 
 def verdicts(results: Iterable[RuleResult]) -> dict[str, Verdict]:
@@ -123,7 +126,9 @@ def results_from(frame: pl.DataFrame) -> list[RuleResult]:
     """
     found = []
     for row in frame.sort("table_name", "rule_id").to_dicts():
-        about = {rule.id for rule in contracts.load(row["table_name"]).rules if rule.kind in ABOUT_TABLE}
+        rules = contracts.load(row["table_name"]).rules
+        about = {rule.id for rule in rules if rule.kind in ABOUT_TABLE}
         fields = {{"table_name": "table", "column_name": "column"}.get(name, name): each for name, each in row.items()}
-        found.append(RuleResult(**fields, is_about_table=row["rule_id"] in about))
+        is_about = row["rule_id"] in about or row["rule_id"].startswith(FITNESS)
+        found.append(RuleResult(**fields, is_about_table=is_about))
     return found

@@ -1,0 +1,332 @@
+"""Which lists a run holds: where the counts of data quality meet what the definitions read.
+
+Softens the verdicts of ``quality`` to holds of the lists that ``fitness`` says they touch, notes them in
+``audit.held_list`` for the stages to come, counts the people they touch, and says them in words. Does not belong:
+counting rows (``quality``), what depends on what (``fitness``), who gets a place (``routing``), notices (``publish``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import polars as pl
+
+from stratify import contracts, fitness, publish, quality
+from stratify.contracts import TableContract
+from stratify.errors import QualityError
+from stratify.fitness import Doubt, Hold
+from stratify.publish import HeldList
+from stratify.quality import RuleResult
+from stratify.refusals import UNFIT
+from stratify.rulebook import RuleBook
+from stratify.runs import Plan
+from stratify.store import Store
+
+Settled = tuple[list[RuleResult], list[Hold]]
+
+
+def rejected_percent(store: Store, table: TableContract) -> float:
+    """Give the share of a table's rows that rules set aside, whole or in a critical column: the worst set's, 0 to 100.
+
+    A set counts alone when it is large enough to tell a changed feed from a few bad rows; so do all together.
+    """
+    return _percent(store, table, [column.name for column in table.columns if column.is_critical])
+
+
+def _percent(store: Store, table: TableContract, columns: list[str]) -> float:
+    by_set = [(int(lost), int(received)) for lost, received in store.rows(_REJECTED, [table.table, columns])]
+    together = (sum(lost for lost, _ in by_set), sum(received for _, received in by_set))
+    alone = [(lost, received) for lost, received in by_set if received >= _FEWEST_TO_JUDGE_A_SET]
+    return max(100.0 * lost / max(received, 1) for lost, received in (together, *alone))
+
+
+_FEWEST_TO_JUDGE_A_SET = 1_000
+_REJECTED = """
+WITH lost AS (
+    SELECT source_file_id, count(DISTINCT source_row) AS lost FROM audit.rejected_row
+    WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
+    AND NOT regexp_matches(rule_id, '-(84-slice|85-restricted|88-withdrawn|89-repeat)$') GROUP BY ALL)
+SELECT coalesce(sum(lost), 0)::BIGINT, sum(received_count)::BIGINT
+FROM audit.source_file LEFT JOIN lost USING (source_file_id) WHERE table_name = $1 GROUP BY extract ORDER BY extract
+"""
+
+
+def _lost_columns(store: Store, table: TableContract) -> tuple[str, ...]:
+    """Give the critical columns in which more was lost than may be; none where too many whole rows were, too.
+
+    When no column alone is above the limit, but all together are, every column that lost something is given.
+    """
+    limit = next((rule.limit for rule in table.rules if rule.kind == "rejected_percent"), None)
+    critical = [column.name for column in table.columns if column.is_critical]
+    whole = _percent(store, table, [])
+    if limit is None or whole > limit:
+        return ()
+    shares = {name: _percent(store, table, [name]) for name in critical}
+    above = tuple(name for name, percent in shares.items() if percent > limit)
+    return above or tuple(name for name, percent in shares.items() if percent > whole)
+
+
+def old_feeds(plan: Plan) -> list[RuleResult]:
+    """Give a result for each feed that is older than the settings allow."""
+    most_days: dict[str, int] = {str(table): days for table, days in plan.settings.most_days_old.items()}
+    old = fitness.old_feeds(plan.data_cutoffs, most_days, index_date=plan.settings.index_date)
+    return [
+        RuleResult(
+            table=f"landing.{table}",
+            rule_id=f"{quality.FITNESS}01-age",
+            column=None,
+            severity="error",
+            row_count=sum(each.row_count for each in plan.files if each.table == table),
+            failed_count=1,
+            verdict="stop",
+            description=f"Ends {days} days before the index date; {most_days[table]} are allowed.",
+            is_about_table=True,
+        )
+        for table, days in old.items()
+    ]
+
+
+def settle(store: Store, book: RuleBook, results: Sequence[RuleResult], *, before: Settled = ([], [])) -> Settled:
+    """Soften a stop to a hold of the lists it touches, or to a warning where it touches none, and note both.
+
+    Args:
+        store: The run's store; for results of extract tables with what was set aside in them.
+        book: The rule book.
+        results: Results as counted.
+        before: What was settled before in this run.
+
+    Returns:
+        All results and holds so far.
+
+    Raises:
+        QualityError: a verdict is stop, or nothing would be left to publish.
+    """
+    settled, holds = list(before[0]), list(before[1])
+    for each in results:
+        result = each
+        if each.verdict == "stop" and not fitness.is_structural(each.table):
+            mine = _holds_of(store, each, book)
+            result = replace(each, verdict="hold" if mine else "warn")
+            holds += mine
+        settled.append(result)
+    _note(store, settled, holds)
+    stop_if_unfit(settled, holds, book)
+    return settled, holds
+
+
+def _holds_of(store: Store, result: RuleResult, book: RuleBook) -> list[Hold]:
+    layer, table = result.table.split(".")
+    columns: tuple[str, ...] = (result.column,) if result.column else ()
+    if layer == "landing" and any(
+        rule.id == result.rule_id and rule.kind == "rejected_percent" for rule in contracts.load(result.table).rules
+    ):
+        columns = _lost_columns(store, contracts.load(result.table))
+    reason = f"{publish.source_in_words(result.table)}: {result.description.split('. ')[0].rstrip('.')}"
+    return fitness.holds(book, Doubt(table, columns), table=result.table, rule_id=result.rule_id, reason=reason)
+
+
+def _note(store: Store, results: Sequence[RuleResult], holds: Sequence[Hold]) -> None:
+    store.create("audit.quality_result", quality.results_frame(results))
+    rows = [
+        (
+            each.table,
+            each.rule_id,
+            each.pathway,
+            each.practice_code or _EVERYWHERE,
+            ";".join(each.scores) or None,
+            ";".join(each.clinics),
+            each.reason,
+            None,
+        )
+        for each in holds
+    ]
+    schema = dict.fromkeys(contracts.load("audit.held_list").column_names, pl.String) | {"people_count": pl.Int64}
+    store.create("audit.held_list", pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+_EVERYWHERE = "all"
+
+
+def held(store: Store) -> list[HeldList]:
+    """Give what is held, from what the stages before noted."""
+    return [
+        HeldList(
+            table=row["table_name"],
+            rule_id=row["rule_id"],
+            pathway=row["pathway"],
+            practice_code=None if row["practice_code"] == _EVERYWHERE else row["practice_code"],
+            scores=tuple(row["scores"].split(";")) if row["scores"] else (),
+            clinics=tuple(row["clinics"].split(";")),
+            reason=row["reason"],
+            people=row["people_count"] or 0,
+        )
+        for row in store.frame("SELECT * FROM audit.held_list ORDER BY ALL").to_dicts()
+    ]
+
+
+def stop_if_unfit(results: Sequence[RuleResult], holds: Sequence[Hold | HeldList], book: RuleBook) -> None:
+    """Stop on a stop; and when every list would be held, since the last good ones are better than none."""
+    stops = [each for each in results if each.verdict == "stop"]
+    expected = "no check that makes everything doubtful"
+    if not stops and set(book.pathways) <= {each.pathway for each in holds if each.practice_code is None}:
+        stops = [each for each in results if each.verdict == "hold"]
+        expected = "something left to publish"
+    if stops:
+        listed = "; ".join(
+            f"{each.table} {each.rule_id}: "
+            + ("" if each.is_about_table else f"{each.failed_count} of {each.row_count} rows, ")
+            + each.description.rstrip(".")
+            for each in stops
+        )
+        raise QualityError(
+            UNFIT,
+            expected=expected,
+            found=listed,
+            action="Ask the supplier for a corrected extract; the last good lists stay in place.",
+        )
+
+
+def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
+    """Check codes against codelists: one that finds nobody at a practice, and medicines without a product in use.
+
+    Raises:
+        QualityError: nothing would be left to publish.
+    """
+    mine = (f"{quality.FITNESS}02", f"{quality.FITNESS}03")
+    results = [each for each in quality_results(store) if not each.rule_id.startswith(mine)]
+    holds = [each for each in held(store) if not each.rule_id.startswith(mine)]
+    groups = fitness.code_groups(book)
+    wanted = [(each.variable, each.kind, codelist) for each in groups for codelist in each.codelists]
+    silences = fitness.silent_codelists(
+        groups,
+        quality.people_by_practice(store, index_date=plan.settings.index_date),
+        quality.people_with_entries(store, wanted, index_date=plan.settings.index_date),
+    )
+    found: list[RuleResult] = []
+    more: list[Hold] = []
+    for each in silences:
+        table = _TABLES[each.group.kind]
+        rule_id = f"{quality.FITNESS}02-{each.group.variable}-{each.practice_code}"
+        doubt = Doubt(table, codelists=each.group.codelists, practice_code=each.practice_code)
+        reason = (
+            f"{publish.source_in_words(table)}: nothing of the practice's records means "
+            f"'{each.group.label}', which the other practices' records lead one to expect"
+        )
+        more += fitness.holds(book, doubt, table=f"core.{table}", rule_id=rule_id, reason=reason)
+        found.append(
+            _coding_result(
+                f"core.{table}",
+                rule_id,
+                each.people,
+                f"At practice {each.practice_code} nobody of {each.people:,} has an entry of "
+                f"{', '.join(each.group.codelists)}; about {each.expected:,} expected by age and the other practices.",
+            )
+        )
+    result, products = _products(store, book)
+    found += [result] if result else []
+    more += products
+    _note(store, results + found, [*(_as_hold(each) for each in holds), *more])
+    stop_if_unfit(results + found, held(store), book)
+
+
+def _products(store: Store, book: RuleBook) -> tuple[RuleResult | None, list[Hold]]:
+    """Check that medicine issues name a product in use.
+
+    A feed in which none does is coded in another system, and nothing was lost of late: that is a warning.
+    """
+    without, coded, issues = quality.products_not_in_use(store)
+    percent = 100 * without / max(issues, 1)
+    if percent <= fitness.MOST_UNKNOWN_PRODUCTS:
+        return None, []
+    table, rule_id = "core.gp_medication", f"{quality.FITNESS}03-products"
+    text = f"More than {fitness.MOST_UNKNOWN_PRODUCTS:g} % of issues have no product in use: unmapped or withdrawn"
+    result = _coding_result(table, rule_id, issues, f"{text} ({percent:.1f} %).")
+    if not coded:
+        return replace(result, verdict="warn", description="No issue has a dm+d id or a place in the BNF."), []
+    reason = f"{publish.source_in_words('gp_medication')}: {text}"
+    doubt = Doubt("gp_medication", ("dmd_code",))
+    return result, fitness.holds(book, doubt, table=table, rule_id=rule_id, reason=reason)
+
+
+_TABLES = {"event": "gp_event", "measurement": "gp_observation", "issue": "gp_medication"}
+"""Where the entries of a kind stand first of all."""
+
+
+def _coding_result(table: str, rule_id: str, row_count: int, description: str) -> RuleResult:
+    return RuleResult(
+        table=table,
+        rule_id=rule_id,
+        column="dmd_code" if table == "core.gp_medication" else "snomed_code",
+        severity="error",
+        row_count=row_count,
+        failed_count=1,
+        verdict="hold",
+        description=description,
+        is_about_table=True,
+    )
+
+
+def _as_hold(each: HeldList) -> Hold:
+    return Hold(**{field.name: getattr(each, field.name) for field in fields(Hold)})
+
+
+def reasons_by_list(store: Store) -> dict[tuple[str, str | None], str]:
+    """Give why each list is held, by pathway and practice; None for every practice."""
+    return fitness.reasons_by_list(_as_hold(each) for each in held(store))
+
+
+def count_people(store: Store) -> None:
+    """Count the people each hold touches, once everybody has a place or none."""
+    store.execute(_COUNT_HELD)
+
+
+_COUNT_HELD = """
+UPDATE audit.held_list SET people_count = (
+    SELECT count(*) FROM derived.placement AS p WHERE p.placement = 'list_held' AND p.pathway = held_list.pathway
+    AND held_list.practice_code IN ('all', p.practice_code)
+)
+"""
+
+
+def touched_in_words(store: Store, book: RuleBook, results: Sequence[RuleResult]) -> dict[tuple[str, str], list[str]]:
+    """Say beside each failed check which lists it holds and how many people that touches, or who reads what failed."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for each in held(store):
+        pathway = book.pathways[each.pathway]
+        where = f" at {each.practice_code}" if each.practice_code else ""
+        clinics = ", ".join(pathway.clinic(name).label for name in each.clinics)
+        scores = ", ".join(book.scores[name].label for name in each.scores)
+        found.setdefault((each.table, each.rule_id), []).append(
+            f"Holds {pathway.label}{where}: {each.people:,} people. Clinics: {clinics}."
+            + (f" Scores: {scores}." if scores else "")
+        )
+    for result in results:
+        layer, table = result.table.split(".")
+        if result.failed_count and (result.table, result.rule_id) not in found and layer != "out":
+            found[result.table, result.rule_id] = [_reads_in_words(book, table, result.column)]
+    return found
+
+
+def _reads_in_words(book: RuleBook, table: str, column: str | None) -> str:
+    if fitness.is_structural(table):
+        return "Read for every list."
+    read = fitness.touched(book, Doubt(table, (column,) if column else ()))
+    names = [book.pathways[name].label for name in read.pathways]
+    names += [f"{book.pathways[name].label} (shown only)" for name in read.shown_on]
+    return f"Holds nothing. Read for {', '.join(names)}." if names else "Holds nothing. No list reads it."
+
+
+def quality_results(store: Store) -> list[RuleResult]:
+    """Give the results of the run so far."""
+    return quality.results_from(store.frame("SELECT * FROM audit.quality_result"))
+
+
+def in_words(manifest: Mapping[str, Any]) -> list[str]:
+    """Say which lists a finished run holds, a line each; no line when it holds none."""
+    lines = []
+    for each in manifest["held"]:
+        where = "everywhere" if each["practice_code"] == _EVERYWHERE else f"at {each['practice_code']}"
+        lines.append(f"  HELD: {each['pathway']} {where}, {each['people']:,} people: {each['reason']}")
+    return lines
