@@ -395,8 +395,8 @@ def _older_after_newer(held: _Set, rng: np.random.Generator, form: int) -> None:
         return
     path, line = found
     column, older = _OLDER[line["table_name"]]
-    period_to = (date.fromisoformat(line["period_to"]) - timedelta(days=7)).isoformat()
-    name = _other_name(line, "late", period_to)
+    period = {end: _days_before(line.get(end, "")) or "" for end in ("period_from", "period_to") if end in line}
+    name = _other_name(line, "late", period["period_to"])
     target = held.folder / name
     count = 0
     with path.open("rb") as source, target.open("wb") as opened:
@@ -413,7 +413,7 @@ def _older_after_newer(held: _Set, rng: np.random.Generator, form: int) -> None:
             count += 1
             if count == _OLDER_ROWS:
                 break
-    held.lines[name] = {**line, "file_name": name, "period_to": period_to}
+    held.lines[name] = {**line, "file_name": name, **period}
     held.declare(target, count)
     held.note(name, "older rows after newer")
 
