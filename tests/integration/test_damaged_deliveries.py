@@ -8,6 +8,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from stratify import quality
+from stratify.publish import source_in_words
 from whole_runs import KEY, all_text, counted_plainly, extract_set, files, refusal, settings_file, stratify
 
 PEOPLE = 240
@@ -182,18 +183,18 @@ def test_running_the_week_again_gives_the_same_run_and_the_same_bytes_and_double
 
 
 def test_a_delivery_that_is_stopped_leaves_its_report_beside_the_last_good_outputs(damaged, out, folder):
-    """Six of 240 measurements cannot be read: 2.5 %, where 2 % may."""
+    """Six of 240 dates of birth cannot be read: 2.5 %, where 2 % may, of what every list needs."""
     before = files(out / "published")
     tables = _tables("2026-01-16")
     for number in range(6):
-        tables["gp_observation"][number]["value_num"] = "CANARYTEXT"
+        tables["patient"][number]["date_of_birth"] = "CANARYTEXT"
     message = refusal(_run(folder, tables, "2026-01-19"), 4)
     place = out / "refused" / "2026-01-19"
     assert f"For the supplier: {place / 'supplier_report_TEST_2026-01-19.xlsx'}" in message
     sheets, page = _report(place)
-    assert sheets["Faults"][1][0] == "GP record: measurements, GPO-91-rejected"
+    assert sheets["Faults"][1][0] == f"{source_in_words('patient')}, PAT-91-rejected"
     assert sheets["Faults"][1][2] == "2.5 %: 6 of 240 rows"
-    assert [int(row[1]) for row in sheets["Rows by place"] if row[2] == "GPO-11-type"] == [2, 3, 4, 5, 6, 7]
+    assert [int(row[1]) for row in sheets["Rows by place"] if row[2] == "PAT-12-type"] == [2, 3, 4, 5, 6, 7]
     assert "Stopped" in page
     _no_canary(place)
     assert files(out / "published") == before
