@@ -49,7 +49,10 @@ def planted(people: int = PEOPLE) -> dict[str, list[dict[str, str]]]:
             extract_set.observation(f"o{n}-{k}", source_patient_id=f"p{n}") for n in numbers for k in range(4)
         ],
         "gp_medication": [
-            extract_set.medication(f"m{n}-{k}", source_patient_id=f"p{n}") for n in numbers for k in range(4)
+            # With a product of its own, or the share of issues without one would stop the run.
+            extract_set.medication(f"m{n}-{k}", source_patient_id=f"p{n}", bnf_code="0301011R0AAAAAA")
+            for n in numbers
+            for k in range(4)
         ],
         "apc_episode": [
             extract_set.episode(f"c{n}", nhs_number=extract_set.nhs(n), spell_id=f"s{n}") for n in numbers for _ in "1"

@@ -3,7 +3,7 @@
 import pytest
 from extract_set import COPD, built, episode, event, landed, medication, observation
 
-from stratify import contracts, ingest, pipeline
+from stratify import contracts, holding, ingest
 from stratify.errors import SettingsError
 from stratify.privacy import EntryPolicy
 
@@ -157,4 +157,4 @@ def test_a_hospital_row_stripped_of_its_number_by_law_is_no_fault_of_the_file(tm
     ]
     with landed(tmp_path, apc_episode=[episode(), *stripped]) as store:
         assert account(store, "apc_episode") == (4, 1, 1, 2)
-        assert pipeline._rejected_percent(store, contracts.load("landing.apc_episode")) == 25.0
+        assert holding.rejected_percent(store, contracts.load("landing.apc_episode")) == 25.0
