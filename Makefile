@@ -41,7 +41,7 @@ county: setup
 
 # What a run does about each of the 56 faults, planted alone: docs/faults.md.
 faults: setup
-	$(BIN)/stratify synth trial --out docs/faults.md --people 3000
+	$(BIN)/stratify synth trial --out docs/faults.md --people 1000
 
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"

@@ -395,7 +395,8 @@ def _older_after_newer(held: _Set, rng: np.random.Generator, form: int) -> None:
         return
     path, line = found
     column, older = _OLDER[line["table_name"]]
-    period = {end: _days_before(line.get(end, "")) or "" for end in ("period_from", "period_to") if end in line}
+    ends: tuple[str, ...] = ("period_from", "period_to")
+    period = {end: _days_before(line[end]) or "" for end in ends if end in line}
     name = _other_name(line, "late", period["period_to"])
     target = held.folder / name
     count = 0
