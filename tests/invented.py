@@ -12,9 +12,11 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, engine
-from stratify.features import SOURCE_TABLES, code_table, person_rows, variable_values
+from stratify.features import variable_values
+from stratify.hits import SOURCE_TABLES, code_table
 from stratify.rulebook import RuleBook
 from stratify.rules import Codelist, CodelistEntry, Pathway, Score, Variable
+from stratify.wide import person_rows
 
 TYPES = {
     "VARCHAR": pl.String(),

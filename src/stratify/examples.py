@@ -93,11 +93,14 @@ def _wide(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
             "is_hospital_linked": person.is_hospital_linked,
             "x_age_years": person.age_years,
             "x_months_registered": person.months_registered,
+            "x_is_female": None if person.sex is None else float(person.sex == "female"),
+            "x_is_male": None if person.sex is None else float(person.sex == "male"),
+            "x_imd_decile": person.imd_decile,
         }
         row |= {f"{letter}_{name}": False for name in PERSON_FIELDS for letter in "ousc"}
         for variable in book.variables.values():
             given, bound = _bounded(example.values.get(variable.id))
-            is_filled = not variable.is_latest and variable.take != "weight"
+            is_filled = not variable.is_value and variable.take != "weight"
             value = given if isinstance(given, int | float) else None
             row[f"x_{variable.id}"] = 0.0 if value is None and is_filled and given is None else value
             is_unlinked = variable.reads_hospital and not person.is_hospital_linked

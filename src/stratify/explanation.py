@@ -16,7 +16,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from stratify import engine, features, key_rotation, privacy, publish
+from stratify import engine, hits, key_rotation, privacy, publish
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
 from stratify.periods import in_words
 from stratify.pipeline import core_tables
@@ -206,7 +206,7 @@ def _score(store: Store, book: RuleBook, person: str, name: str) -> Iterator[str
         yield f"  {score.label} (version {score.version}): {row['withheld_reason']}"
         return
     labels = {each.tier: each.label for each in score.tiers}
-    tier = labels.get(row["tier"], "not settled")
+    tier = labels.get(row["tier"], "not settled" if score.tiers else "(a value without tiers)")
     value = f" {in_figures(row['value'])}" if row["value"] is not None else ""
     yield f"  {score.label} (version {score.version}):{value} {tier}. Source: {score.source}"
     held = next((each for each in score.tiers if each.tier == row["tier"]), None)
@@ -223,7 +223,7 @@ def _value(
 ) -> Iterator[str]:
     variable = book.variables[name]
     if row is None:
-        if variable.is_latest:
+        if variable.is_value:
             yield f"    {variable.label}: no record"
         return
     unit = f" {variable.unit}" if variable.unit else ""
@@ -234,7 +234,7 @@ def _value(
     else:
         yield f"    {variable.label}: {in_figures(row['value'], row['bound'])}{unit}"
     for each in records[:MOST_RECORDS]:
-        is_shown = variable.is_latest and each["value"] is not None
+        is_shown = variable.is_value and each["value"] is not None
         figure = f" {in_figures(each['value'], each['bound'])}{unit}" if is_shown else ""
         day = in_words(each["day"]) if each["day"] else "no date"
         yield f"      {day}{figure}, code {each['code']}: {_source(store, each['source_file_id'], each['source_row'])}"
@@ -244,12 +244,16 @@ def _value(
 
 def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dict[str, list[dict[str, Any]]]:
     """Give the records behind every value of one person, newest first, by the same reckoning as the run."""
-    mine = {name: frame.filter(nw.col("patient_key") == person) for name, frame in core_tables(store).items()}
-    hits = features.records_behind(mine, engine.table(store, "work.variable_code"), book, index_date=index_date)
+    mine = {
+        name: engine.from_polars(engine.rows(store, frame.filter(nw.col("patient_key") == person)))
+        for name, frame in core_tables(store).items()
+    }
+    codes = engine.from_polars(engine.rows(store, engine.table(store, "work.variable_code")))
+    behind = hits.records_behind(mine, codes, book, index_date=index_date).collect("polars").to_native()
     found: dict[str, list[dict[str, Any]]] = {}
     order = ("variable", "day", "source_file_id", "source_row", "code")
     newest_first = [False, True, False, False, False]
-    for row in engine.rows(store, hits).unique().sort(order, descending=newest_first, nulls_last=True).to_dicts():
+    for row in behind.unique().sort(order, descending=newest_first, nulls_last=True).to_dicts():
         found.setdefault(row["variable"], []).append(row)
     return found
 

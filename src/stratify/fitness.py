@@ -16,9 +16,9 @@ from datetime import date
 
 import polars as pl
 
-from stratify.features import READS
+from stratify.hits import READS
 from stratify.rulebook import RuleBook
-from stratify.rules import Clinic, Pathway, Variable
+from stratify.rules import ANY, CODED, Clinic, Pathway, Variable
 
 STRUCTURAL = frozenset({"patient", "person", "registration", "practice", "opt_out", "death", "clinic_capacity"})
 """Tables that say who people are, where they belong, whether they may be looked at, and who can be seen: a failed check
@@ -35,6 +35,7 @@ _MADE_OF: Mapping[str, Mapping[str, Sequence[tuple[str, str]]]] = {
     "apc_spell": {
         "primary_diagnosis": [("apc_episode", "diag_01")],
         "admission_date": [("apc_episode", "admission_date")],
+        "discharge_date": [("apc_episode", "discharge_date")],
         "is_emergency": [("apc_episode", "admission_method")],
     },
     "apc_diagnosis": {
@@ -144,7 +145,9 @@ def codelists_of(book: RuleBook, variable: Variable) -> tuple[str, ...]:
 
 def columns_of(book: RuleBook, variable: Variable) -> frozenset[tuple[str, str]]:
     """Give every (table, column) that a variable reads, in core tables and in the extract tables they are made of."""
-    kinds = {(each.kind, each.what) for each in variable.records} | ({("event", "")} if variable.ended_by else set())
+    kinds = {(each.kind, each.what) for each in (*variable.leaves, *variable.not_on_days_with)}
+    kinds |= {("event", "")} if variable.ended_by else set()
+    kinds |= {("stay", "")} if variable.before else set()
     core = {(table, column) for kind, _ in kinds for table, columns in READS[kind].items() for column in columns}
     # A grade may stand as a code alone, among the events.
     graded = (book.measurements[what].grade_codelists for kind, what in kinds if kind == "measurement")
@@ -177,17 +180,23 @@ class CodeGroup:
 def _groups(book: RuleBook, variable: Variable) -> list[tuple[str, tuple[str, ...]]]:
     """Give the codelists of a variable by kind of record; what ends it is a kind of its own."""
     found: dict[str, list[str]] = {}
-    for records in variable.records:
+    for records in variable.leaves:
         if records.kind == "measurement":
             each = book.measurements[records.what]
             names = [*each.codelists, *each.grade_codelists, *each.offset_codelists]
-        elif records.kind in ("flag", "any_issue"):
+        elif records.kind not in CODED or records.what == ANY:
             continue
         else:
             names = [records.what]
         found.setdefault(records.kind, []).extend(names)
     if variable.ended_by:
         found["ends"] = [variable.ended_by]
+    for kind, names in (
+        ("rules out", [each.what for each in variable.not_on_days_with]),
+        ("leaves out", [each.excluding for each in variable.leaves if each.excluding]),
+    ):
+        if names:
+            found[kind] = names
     return [(kind, tuple(sorted(set(names)))) for kind, names in found.items()]
 
 

@@ -13,7 +13,7 @@ from functools import reduce
 
 import narwhals.stable.v2 as nw
 
-from stratify.features import Frame
+from stratify.hits import Frame
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Pathway, Route
 from stratify.scores import is_unknown, joined, truth
@@ -28,14 +28,20 @@ STATUS_REASONS = {
 }
 NOT_LINKED = "Hospital data not linked"
 SHORT_REGISTRATION_MONTHS = 12
-PERSON_GAPS = {"age_years": "Age not known", "months_registered": "Date of registration not known"}
+PERSON_GAPS = {
+    "age_years": "Age not known",
+    "months_registered": "Date of registration not known",
+    "is_female": "Sex not known",
+    "is_male": "Sex not known",
+    "imd_decile": "Deprivation of the area not known",
+}
 
 
 def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
     """Propose what happens to each person on a pathway.
 
     Args:
-        wide: Rows of ``features.person_rows`` with the columns of ``scores.add_scores``.
+        wide: Rows of ``wide.person_rows`` with the columns of ``scores.add_scores``.
         pathway: The pathway.
         book: The rule book it belongs to.
 
@@ -59,7 +65,7 @@ def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         if name not in PERSON_FIELDS:
             asked = _any([pending[each.id] for each in pathway.routes if name in depends[each.id]])
             missing[name] = (asked | cohort_unknown if name in in_cohort else asked) & is_unknown(name)
-    measured = [name for name in missing if book.variables[name].is_latest]
+    measured = [name for name in missing if book.variables[name].is_value]
     rows = rows.with_columns(
         is_out=~nw.col("person_status").is_in(list(REGISTERED)),
         is_doubtful=~nw.col("identity_doubt").is_null(),

@@ -16,7 +16,21 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, engine, features, holding, ingest, pathways, publish, quality, reasons, routing, scores
+from stratify import (
+    contracts,
+    engine,
+    features,
+    hits,
+    holding,
+    ingest,
+    pathways,
+    publish,
+    quality,
+    reasons,
+    routing,
+    scores,
+    wide,
+)
 from stratify.errors import RunError
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -151,19 +165,25 @@ def work_features(plan: Plan) -> Receipt:
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
         _note_unused(store, set(book.codelists) - {codelist for _, _, codelist in matches})
         holding.check_codes(store, plan, book)
-        with store.loaned(features.code_table(book, matches, index_date=index_date)) as codes:
+        with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
             store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
         values = features.variable_values(
-            core_tables(store), engine.table(store, "work.variable_code"), book, index_date=index_date
+            core_tables(store),
+            engine.table(store, "work.variable_code"),
+            book,
+            index_date=index_date,
+            settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
         )
         kept = engine.keep(store, "derived.variable_value", values)
-        wide = features.person_rows(
+        for name in hits.SETTLED:
+            store.execute(f"DROP TABLE work.{name}")
+        rows = wide.person_rows(
             engine.table(store, "core.person"),
             engine.table(store, "derived.variable_value"),
             book,
             index_date=index_date,
         )
-        engine.settle(store, "work.person_row", wide)
+        engine.settle(store, "work.person_row", rows)
         return Receipt(stage="features", counts={"variable values": kept})
 
 
@@ -179,7 +199,7 @@ _UNUSED = "codelist that matches nothing"
 
 def core_tables(store: Store) -> dict[str, engine.Frame]:
     """Give the core tables that variables read."""
-    return {name: engine.table(store, f"core.{name}") for name in features.SOURCE_TABLES}
+    return {name: engine.table(store, f"core.{name}") for name in hits.SOURCE_TABLES}
 
 
 def score(plan: Plan) -> Receipt:

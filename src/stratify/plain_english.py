@@ -15,42 +15,41 @@ from typing import TypeVar
 from stratify.pathways import SHORT_REGISTRATION_MONTHS, STATUS_REASONS
 from stratify.periods import in_words
 from stratify.routing import DAYS_AHEAD
+from stratify.rule_words import STATUS_WORDS, anchor, edges_in_words, figure, items, label_of, plus, table, unit_of
 from stratify.rulebook import RuleBook
 from stratify.rules import (
-    PERSON_FIELDS,
     Clinic,
     Codelist,
     Condition,
     Measurement,
     Pathway,
+    Points,
     RankBy,
     Route,
     Score,
-    Size,
     Tier,
-    UnitWords,
     Variable,
 )
+from stratify.variable_words import (
+    MEASUREMENTS,
+    codelist_table,
+    measurement_section,
+    person_fields,
+    variable_in_words,
+    variable_section,
+)
+
+__all__ = [
+    "STATUS_WORDS",
+    "condition_in_words",
+    "describe",
+    "route_in_words",
+    "tier_in_words",
+    "variable_in_words",
+]
 
 _T = TypeVar("_T", Variable, Score, Measurement, Codelist)
 
-STATUS_WORDS = {
-    "two_sources": "two sources agree",
-    "one_source": "one source only",
-    "inferred": "worked out in part: to be confirmed by a clinician",
-}
-"""How well a definition or codelist is supported."""
-
-_EDGES = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
-_PERSON_LABELS = {"age_years": "Age", "months_registered": "Time registered with the practice"}
-_PERSON_UNITS = {"age_years": "year", "months_registered": "month"}
-_UNSPOKEN_UNITS = ("grade", "score", "ratio")
-_SYSTEMS = {"snomed_ct": "SNOMED CT", "icd10": "ICD-10", "dmd": "dm+d", "bnf": "BNF"}
-_MATCHES = {
-    "exact": "the code itself",
-    "prefix": "codes that begin with it",
-    "category": "codes with its first three characters",
-}
 _DECISIONS = {
     "self_management": "self-management",
     "assessment": "an assessment visit",
@@ -99,30 +98,17 @@ A list proposes; the clinician decides.
 def condition_in_words(condition: Condition, book: RuleBook) -> str:
     """Say a condition on one line, for example ``MRC dyspnoea grade: at least 4; or Cor pulmonale in 5 years: yes``."""
     if condition.variable:
-        return f"{_label(condition.variable, book)}: {_edges_in_words(condition, _unit(condition.variable, book))}"
+        return f"{label_of(condition.variable, book)}: {edges_in_words(condition, unit_of(condition.variable, book))}"
     if condition.score:
         score = book.scores[condition.score]
         wanted = [_tier_name(each) for each in score.tiers if each.tier in (condition.tier_in or ())]
         return f"{score.label}: {' or '.join(wanted)}"
     parts = _parts(condition, book)
+    if condition.at_least_of:
+        return f"at least {condition.at_least_of.count} of ({'; '.join(parts)})"
     if condition.none_of:
         return f"not {parts[0]}" if len(parts) == 1 else f"none of ({'; '.join(parts)})"
     return ("; and " if condition.all_of else "; or ").join(parts)
-
-
-def variable_in_words(variable: Variable | str, book: RuleBook) -> str:
-    """Say what a variable asks of the record: which entries, which window, and what happens without any.
-
-    Args:
-        variable: A variable, or the id of one or of a person field such as ``age_years``.
-        book: The rule book it belongs to.
-    """
-    if isinstance(variable, str):
-        if variable in _PERSON_LABELS:
-            whole = f"{_PERSON_LABELS[variable]}, in whole {_PERSON_UNITS[variable]}s on the index date."
-            return f"{whole} Not known when its date is not known."
-        variable = book.variables[variable]
-    return f"{_question(variable, book)} {_without(variable, book)}"
 
 
 def tier_in_words(score: Score | str, tier: Tier | str, book: RuleBook) -> str:
@@ -165,60 +151,18 @@ def describe(book: RuleBook) -> str:
     blocks += [_pathway_section(each, book) for each in pathways]
     blocks += ["## Scores\n", *(_score_section(each, book) for each in scores)]
     blocks += ["## Variables\n", "What is asked about a person. A variable by itself decides nothing.\n"]
-    blocks += [
-        _person_fields(book) + "".join(_variable_section(each, book) for each in _sorted(book.variables.values()))
-    ]
-    blocks += ["## Measurements\n", f"{_MEASUREMENTS}\n"]
-    blocks += [_measurement_section(each, book) for each in _sorted(book.measurements.values())]
-    blocks += ["## Codelists\n", _codelist_table(_sorted(book.codelists.values()))]
+    blocks += [person_fields(book) + "".join(variable_section(each, book) for each in _sorted(book.variables.values()))]
+    blocks += ["## Measurements\n", f"{MEASUREMENTS}\n"]
+    blocks += [measurement_section(each, book) for each in _sorted(book.measurements.values())]
+    blocks += ["## Codelists\n", codelist_table(_sorted(book.codelists.values()))]
     return "\n".join(blocks)
 
-
-_MEASUREMENTS = (
-    "Values in the GP record, brought to one unit before anything uses them. A comparator stays with its value: `<30` "
-    "is below 30 and not known against 25, `>90` is above 90; about 30 (`~30`) is never scored. Two values of one day "
-    "that differ, or of which one has a comparator, contradict each other: not known. A date known to the month or the "
-    "year only counts as its first day. A value dated before birth is never scored; what is dated more than 30 days "
-    "after death is left out."
-)
 
 # ---------------------------------------------------------------------------------------------------- words and figures
 
 
 def _sorted(things: Iterable[_T]) -> list[_T]:
     return sorted(things, key=lambda each: each.id)
-
-
-def _figure(value: float) -> str:
-    """Write a number of a rule in full: no rounding, no trailing noughts."""
-    return f"{value:.10g}"
-
-
-def _plus(value: float) -> str:
-    return f"plus {_figure(value)}" if value >= 0 else f"less {_figure(-value)}"
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def _label(name: str, book: RuleBook) -> str:
-    return _PERSON_LABELS.get(name) or book.variables[name].label
-
-
-def _unit(name: str, book: RuleBook) -> str:
-    if name in _PERSON_UNITS:
-        return _PERSON_UNITS[name] + "s"
-    unit = book.variables[name].unit or ("points" if book.variables[name].take == "weight" else "")
-    return "" if unit in _UNSPOKEN_UNITS else unit
-
-
-def _edges_in_words(edged: Condition | Tier, unit: str) -> str:
-    if isinstance(edged, Condition) and edged.is_true:
-        return "yes"
-    found = [(words, getattr(edged, name)) for name, words in _EDGES.items() if getattr(edged, name) is not None]
-    text = " and ".join(f"{words} {_figure(value)}" for words, value in found)
-    return f"{text} {unit}" if unit else text
 
 
 def _tier_name(tier: Tier) -> str:
@@ -231,12 +175,17 @@ def _tier_when(score: Score, tier: Tier, book: RuleBook) -> str:
         return otherwise + condition_in_words(tier.when, book)
     if score.is_decision_list:
         return "everybody whom none of the rules above takes"
-    if not score.proportion_of:
-        return _edges_in_words(tier, score.unit or "")
-    total = len(score.proportion_of)
+    if not _is_proportion(score):
+        return edges_in_words(tier, score.unit or "")
+    total = len(score.points or ())
     counts = [count for count in range(total + 1) if _is_within(round(count / total, 6), tier)]
     whole = f"{counts[0]} to {counts[-1]} of {total}" if counts else f"no whole number of {total}"
-    return f"{_edges_in_words(tier, '')} ({whole})"
+    return f"{edges_in_words(tier, '')} ({whole})"
+
+
+def _is_proportion(score: Score) -> bool:
+    """Say whether the score is how many of some things are present, over how many there are."""
+    return score.is_count and score.divide_by == len(score.points or ()) > 1
 
 
 def _is_within(value: float, tier: Tier) -> bool:
@@ -258,27 +207,9 @@ def _parts(condition: Condition, book: RuleBook) -> list[str]:
 
 def _stacked(condition: Condition, book: RuleBook) -> str:
     """Say a condition with one part a line, for the cell of a table."""
-    if len(condition.parts) < 2 or condition.none_of:
+    if len(condition.parts) < 2 or condition.none_of or condition.at_least_of:
         return condition_in_words(condition, book)
     return ("<br>and " if condition.all_of else "<br>or ").join(_parts(condition, book))
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cell(each) for each in row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _anchor(kind: str, name: str) -> str:
-    return f'<a id="{kind}-{name}"></a>\n'
-
-
-def _items(pairs: Iterable[tuple[str, str | None]]) -> str:
-    return "".join(f"- **{title}**: {' '.join(text.split())}\n" for title, text in pairs if text)
 
 
 def _contents(pathways: Sequence[Pathway], scores: Sequence[Score]) -> str:
@@ -327,7 +258,7 @@ fewest slots.
 
 def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
     score = book.scores[pathway.tier_from]
-    facts = _items(
+    facts = items(
         (
             ("Version", f"{pathway.version}, {pathway.status}"),
             ("Clinical lead", pathway.clinical_lead),
@@ -337,7 +268,7 @@ def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
             ("Tier", f"that of [{score.label}](#score-{score.id})"),
         )
     )
-    routes = _table(
+    routes = table(
         ("", "Route", "When", "What is proposed", "Reason given", "When that is not known"),
         (
             (
@@ -351,9 +282,9 @@ def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
             for number, each in enumerate(pathway.routes, 1)
         ),
     )
-    shown = "; ".join(_label(name, book) for name in pathway.show)
+    shown = "; ".join(label_of(name, book) for name in pathway.show)
     return (
-        f"{_anchor('pathway', pathway.id)}\n### Pathway: {pathway.label}\n\n{facts}\n"
+        f"{anchor('pathway', pathway.id)}\n### Pathway: {pathway.label}\n\n{facts}\n"
         f"Routes, the first that holds decides:\n\n{routes}\n"
         f"**Order in which a clinic sees people**: {_ranking(pathway, score, book)}\n\n"
         f"{_clinic_table(pathway)}\n"
@@ -386,7 +317,7 @@ def _ranking(pathway: Pathway, score: Score, book: RuleBook) -> str:
 
 
 def _rank_step(step: RankBy, book: RuleBook) -> str:
-    return f"{_label(step.variable, book)}, {'highest' if step.first == 'most' else 'lowest'} first"
+    return f"{label_of(step.variable, book)}, {'highest' if step.first == 'most' else 'lowest'} first"
 
 
 def _clinic_table(pathway: Pathway) -> str:
@@ -395,7 +326,7 @@ def _clinic_table(pathway: Pathway) -> str:
         return f"{each.label} (`{each.id}`)", ", ".join(_role(role) for role in each.roles), places
 
     worklists = (pathway.assessment, pathway.clinician_review)
-    return _table(("Clinic or worklist", "Roles", "Places"), (row(each) for each in (*pathway.clinics, *worklists)))
+    return table(("Clinic or worklist", "Roles", "Places"), (row(each) for each in (*pathway.clinics, *worklists)))
 
 
 # --------------------------------------------------------------------------------------------------------------- scores
@@ -404,7 +335,7 @@ def _clinic_table(pathway: Pathway) -> str:
 def _score_section(score: Score, book: RuleBook) -> str:
     nature = ["recorded by somebody else" if score.kind == "recorded" else "computed here"]
     nature += ["a prediction" if score.is_prediction else "no prediction"]
-    facts = _items(
+    facts = items(
         (
             ("Version", f"{score.version}; {', '.join(nature)}"),
             ("Status", STATUS_WORDS[score.status]),
@@ -420,10 +351,43 @@ def _score_section(score: Score, book: RuleBook) -> str:
     for number, each in enumerate(score.tiers, 1):
         when = _stacked(each.when, book) if each.when else _tier_when(score, each, book)
         rows.append((str(number), _tier_name(each), when))
-    items = "; ".join(condition_in_words(each, book).removesuffix(": yes") for each in score.proportion_of or ())
-    counted = f"\n**What is counted**: {items}.\n" if items else ""
-    tiers = _table(("", "Tier", "When"), rows)
-    return f"{_anchor('score', score.id)}\n### Score: {score.label}\n\n{facts}\n{tiers}{counted}"
+    tiers = table(("", "Tier", "When"), rows) if rows else "No tiers: only the value is given.\n"
+    return f"{anchor('score', score.id)}\n### Score: {score.label}\n\n{facts}\n{tiers}{_counted(score, book)}"
+
+
+def _counted(score: Score, book: RuleBook) -> str:
+    """Say what a score of points is made of: a list where each thing counts once, otherwise a table."""
+    if not score.points:
+        return ""
+    if _is_proportion(score):
+        counted = "; ".join(
+            condition_in_words(each.when, book).removesuffix(": yes") for each in score.points if each.when
+        )
+        return f"\n**What is counted**: {counted}.\n"
+    rows = [
+        (what, added, "" if item.when_unknown is None else f"{figure(item.when_unknown)} when not known")
+        for item in score.points
+        for what, added in _item_in_words(item, book)
+    ]
+    return f"\nWhat adds to it:\n\n{table(('What', 'Points', ''), rows)}"
+
+
+def _item_in_words(item: Points, book: RuleBook) -> list[tuple[str, str]]:
+    if item.when:
+        return [(item.label or condition_in_words(item.when, book).removesuffix(": yes"), figure(item.given))]
+    name = item.variable or ""
+    what = item.label or label_of(name, book)
+    unit = unit_of(name, book)
+    if item.bands:
+        return [(f"{what}: {edges_in_words(band, unit)}", figure(band.points)) for band in item.bands]
+    value = f"the value{f' in {unit}' if unit else ''}"
+    if item.divide_by != 1:
+        value += f" divided by {figure(item.divide_by)}"
+    if item.power:
+        value = f"the square of {value}"
+    if item.log:
+        value = f"the natural logarithm of {value}"
+    return [(what, f"{figure(item.times or 0)} times ({value}{f', {plus(-item.minus)}' if item.minus else ''})")]
 
 
 def _eligibility(score: Score, book: RuleBook) -> str:
@@ -437,12 +401,27 @@ def _eligibility(score: Score, book: RuleBook) -> str:
 
 def _method(score: Score, book: RuleBook) -> str:
     if score.value_of:
-        text = f"the value of {_label(score.value_of, book)} (`{score.value_of}`)"
+        text = f"the value of {label_of(score.value_of, book)} (`{score.value_of}`)"
         return f"{text}, in {score.unit}" if score.unit else text
-    if score.proportion_of:
-        total = len(score.proportion_of)
+    if not score.points:
+        return "the first tier whose rule holds, from the top"
+    total = len(score.points)
+    if _is_proportion(score):
         return f"how many of {total} things are present, divided by {total}; each counts once"
-    return "the first tier whose rule holds, from the top"
+    text = "what is listed below, added up"
+    if score.add:
+        text += f", {plus(score.add)}"
+    if score.divide_by != 1:
+        text += f", divided by {figure(score.divide_by)}"
+    if score.no_less_than is not None:
+        text += f", no less than {figure(score.no_less_than)}"
+    if score.no_more_than is not None:
+        text += f", no more than {figure(score.no_more_than)}"
+    if score.link:
+        text += "; that is turned into a probability by the logistic function, 1 ÷ (1 + e^−sum)"
+    if score.baseline_survival:
+        text += f"; that is turned into a risk, 1 − {figure(score.baseline_survival)}^(e^sum)"
+    return text
 
 
 def _score_unknown(score: Score, book: RuleBook) -> str:
@@ -451,8 +430,13 @@ def _score_unknown(score: Score, book: RuleBook) -> str:
             "a tier nearer the top stays possible until it is ruled out, so a lower tier is settled only when every one"
             " above it is known not to hold"
         )
-    elif score.proportion_of:
-        text = "what has no record counts as absent"
+    elif score.is_count and score.points:
+        text = "what has no record counts as absent; what is not known leaves higher tiers possible"
+    elif score.points:
+        text = (
+            "no value is given while something that adds to it is not known, and every tier stays possible that what is"
+            " known leaves open"
+        )
     else:
         text = "without a value every tier stays possible and none is given"
     if score.withheld_when_absent:
@@ -463,167 +447,3 @@ def _score_unknown(score: Score, book: RuleBook) -> str:
             " higher tiers stay possible"
         )
     return text
-
-
-# ------------------------------------------------------------------------------------------------------------ variables
-
-
-def _person_fields(book: RuleBook) -> str:
-    return "".join(
-        f"- **{_PERSON_LABELS[name]}** (`{name}`): {variable_in_words(name, book)}\n" for name in PERSON_FIELDS
-    )
-
-
-def _variable_section(variable: Variable, book: RuleBook) -> str:
-    return (
-        f"- **{variable.label}** (`{variable.id}`): {variable_in_words(variable, book)}\n"
-        f"  Shown as “{variable.text}”. Source: {' '.join(variable.source.split())}.\n"
-    )
-
-
-def _question(variable: Variable, book: RuleBook) -> str:
-    kinds = dict.fromkeys(each.kind for each in variable.records)
-    entries = " or ".join(_records(kind, [r.what for r in variable.records if r.kind == kind], book) for kind in kinds)
-    when = f" in {_plural(variable.lookback_months, 'month')}" if variable.lookback_months else ""
-    ever = "" if when or variable.records[0].kind == "flag" else ", at any time"
-    if variable.take == "has":
-        ended = ""
-        if variable.ended_by:
-            ended = f"; a later entry of {_codes(variable.ended_by, book)} ends it"
-        return f"Yes with {entries}{when}{ever}{ended}."
-    if variable.take == "count":
-        return f"The number of days with {entries}{when}{ever}."
-    if variable.take == "episodes":
-        days = _plural(variable.merge_days or 0, "day")
-        return (
-            f"The number of episodes made by {entries}{when}{ever}. A record no more than {days} after the one before"
-            " belongs to the same episode."
-        )
-    if variable.take == "distinct_codes":
-        return f"The number of different codes among {entries}{when}{ever}{_by_substance(variable)}."
-    if variable.take == "weight":
-        return f"The points of {entries}{when}{ever}, added up; each counts once however often it is recorded."
-    age = _plural(variable.maximum_age_months or 0, "month")
-    unit = f", in {variable.unit}" if variable.unit and variable.unit not in _UNSPOKEN_UNITS else ""
-    return f"The latest of {entries}{unit}. It is used up to an age of {age}."
-
-
-def _by_substance(variable: Variable) -> str:
-    if any(each.kind == "any_issue" for each in variable.records):
-        return ", one code for each substance where the BNF code is known"
-    return ""
-
-
-def _records(kind: str, named: Sequence[str], book: RuleBook) -> str:
-    if kind == "any_issue":
-        return "medicines issued"
-    if kind == "flag":
-        return f"a status period {' or '.join(named)} that holds on the index date"
-    if kind == "measurement":
-        labels = " or ".join(f'"{book.measurements[name].label}"' for name in named)
-        return f"the values measured as {labels}"
-    texts = {
-        "event": "an entry in the GP record of {codes}",
-        "issue": "an issue of {codes}",
-        "emergency_admission": "an emergency hospital admission with a primary diagnosis of {codes}",
-        "hospital_diagnosis": "the diagnoses, in any position, of emergency hospital stays that are in {codes}",
-    }
-    return texts[kind].format(codes=" or ".join(_codes(name, book) for name in named))
-
-
-def _codes(name: str, book: RuleBook) -> str:
-    return f'"{book.codelists[name].entry.label}" (`{name}`)'
-
-
-def _without(variable: Variable, book: RuleBook) -> str:
-    shown = f' Shown then: "{variable.text_when_missing}".' if variable.text_when_missing else ""
-    if variable.is_latest:
-        return (
-            "Not known when there is none, when the latest is older, when the latest day holds two different values, or"
-            f" when the latest cannot be used.{shown}"
-        )
-    if variable.take == "weight":
-        return f"No such stay means no value at all, not nought. Not known when hospital data are not linked.{shown}"
-    text = "No record means no." if variable.take == "has" else "No record means 0."
-    if variable.ended_by:
-        text += " Begun and ended on one day: not known."
-    if variable.reads_hospital:
-        text += f" May be higher when hospital data are not linked.{shown}"
-    return text
-
-
-# ------------------------------------------------------------------------------------------- measurements and codelists
-
-
-def _measurement_section(each: Measurement, book: RuleBook) -> str:
-    codes = [_codes(name, book) for name in each.codelists]
-    codes += [f"{_codes(name, book)}: always in {unit}" for name, unit in each.unit_of_codelists.items()]
-    codes += [f"{_codes(name, book)}: value {_plus(add)}" for name, add in each.offset_codelists.items()]
-    grades = [f"{_codes(name, book)} is {_figure(grade)}" for name, grade in each.grade_codelists.items()]
-    units = [_unit_words(unit) for unit in each.units]
-    without = (
-        "the value is kept and never scored" if each.is_unit_required else "the value is taken to be in the unit above"
-    )
-    if each.sizes:
-        without = "; ".join([*(_size_in_words(size) for size in each.sizes), "otherwise it is kept and never scored"])
-    not_done = ", ".join(_figure(value) for value in each.not_done_values)
-    facts = _items(
-        (
-            ("Unit", each.unit),
-            ("Codes that carry a value", "; ".join(codes)),
-            ("Codes that are the value", "; ".join(grades)),
-            ("Plausible", f"at least {_figure(each.plausible.at_least)} and at most {_figure(each.plausible.at_most)}"),
-            ("Units it may be written in", "; ".join(units)),
-            ("Without a unit", without),
-            ("Values that mean it was not done", not_done),
-            ("The other half of a pair", _pair_in_words(each, book)),
-            ("Otherwise", "a value that is not plausible, or in another unit, is kept and never scored"),
-            ("Source", each.source),
-        )
-    )
-    return f"{_anchor('measurement', each.id)}\n### Measurement: {each.label} (`{each.id}`)\n\n{facts}"
-
-
-def _size_in_words(size: Size) -> str:
-    edges = {"below": size.below, "at most": size.at_most, "at least": size.at_least, "above": size.above}
-    words = " and ".join(f"{edge} {_figure(value)}" for edge, value in edges.items() if value is not None)
-    known = "is" if size.is_certain else "can only be"
-    unasked = "" if size.is_certain else ", and is not scored unless the site asks for it"
-    return f"{words} {known} in {size.unit}{unasked}"
-
-
-def _pair_in_words(each: Measurement, book: RuleBook) -> str:
-    if each.must_exceed is None:
-        return ""
-    lower = book.measurements[each.must_exceed].label
-    return f"{lower}: where it is missing, or above this one, neither value is scored"
-
-
-def _unit_words(unit: UnitWords) -> str:
-    text = ", ".join(f"`{word}`" for word in unit.words)
-    steps = [f"multiplied by {_figure(unit.multiply_by)}"] if unit.multiply_by != 1 else []
-    steps += [_plus(unit.add)] if unit.add else []
-    if unit.plausible:
-        steps += [f"plausible from {_figure(unit.plausible.at_least)} to {_figure(unit.plausible.at_most)} as written"]
-    return f"{text} ({', then '.join(steps)})" if steps else text
-
-
-def _codelist_table(codelists: Sequence[Codelist]) -> str:
-    head = ("Codelist", "System", "A code matches", "Codes", "Version", "Source", "Licence", "Status", "Note")
-    return _table(
-        head,
-        (
-            (
-                f"{each.entry.label} (`{each.id}`)",
-                _SYSTEMS[each.system],
-                _MATCHES[each.match],
-                f"{len(each.codes):,}",
-                each.entry.version,
-                each.entry.source,
-                each.entry.licence,
-                STATUS_WORDS[each.entry.status],
-                each.entry.note or "",
-            )
-            for each in codelists
-        ),
-    )

@@ -69,6 +69,8 @@ def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame,
         (key, score): (value, tier)
         for key, score, value, tier in scores.select("patient_key", "score", "value", "tier").iter_rows()
     }
+    for (key, score), (value, _) in scored.items():
+        found.setdefault(key, {})[score] = _Value(value, "known", None, None)
     rows: list[tuple[str, str, int, str, str]] = []
     columns = ("patient_key", "pathway", "decision", "rule_id", "reason", "tier")
     for key, pathway_id, decision, rule_id, reason, tier in decisions.select(columns).iter_rows():
@@ -115,6 +117,10 @@ def _holding(condition: Condition, mine: Found, book: RuleBook) -> tuple[str, ..
     """Give the variables that make a condition hold; none when it does not hold or rests on nothing found."""
     if condition.variable:
         return (condition.variable,) if _compares(condition, mine) else ()
+    if condition.at_least_of:
+        held = [each for each in (_holding(part, mine, book) for part in condition.parts) if each]
+        enough = len(held) >= condition.at_least_of.count
+        return tuple(name for part in held for name in part) if enough else ()
     if condition.score:
         score = book.scores[condition.score]
         return tuple(name for tier in condition.tier_in or () for name in _behind_tier(score, tier, mine, book))
@@ -133,13 +139,16 @@ def _behind_tier(score: Score, tier: str | None, mine: Found, book: RuleBook) ->
         yield from _holding(held.when, mine, book)
     elif score.value_of:
         yield score.value_of
-    for item in score.proportion_of or ():
-        yield from _holding(item, mine, book)
+    for item in score.points or ():
+        if item.when:
+            yield from _holding(item.when, mine, book)
+        elif item.variable:
+            yield item.variable
 
 
 def _compares(condition: Condition, mine: Found) -> bool:
     found = mine.get(condition.variable or "")
-    if found is None or found.value is None or found.state != "known":
+    if condition.is_missing or found is None or found.value is None or found.state != "known":
         return False
     value, bound = found.value, found.bound or ""
     # ">30" is above 30 and "<30" below it; what may lie further up proves no upper edge, and the other way round.
@@ -159,9 +168,9 @@ def _is_below(value: float, edge: float, or_equal: bool) -> bool:
 
 def _score_in_words(score: Score, value: float, tier: str) -> str:
     label = next(each.label for each in score.tiers if each.tier == tier)
-    if score.proportion_of:
-        total = len(score.proportion_of)
-        return f"{score.label} {in_figures(value)}, {round(value * total)} of {total}: {label}"
+    if score.is_count and score.points and score.divide_by != 1:
+        total = len(score.points)
+        return f"{score.label} {in_figures(value)}, {round(value * score.divide_by)} of {total}: {label}"
     unit = f" {score.unit}" if score.unit else ""
     return f"{score.label} {in_figures(value)}{unit}: {label}"
 
@@ -169,11 +178,15 @@ def _score_in_words(score: Score, value: float, tier: str) -> str:
 def _fact(name: str, mine: Found, book: RuleBook, *, tells_unusable: bool) -> str | None:
     if name in PERSON_FIELDS or name not in mine:
         return None
+    if name in book.scores:
+        of_score, known = book.scores[name], mine[name].value
+        unit = f" {of_score.unit}" if of_score.unit else ""
+        return f"{of_score.label} {in_figures(known)}{unit}" if known is not None else None
     found, variable = mine[name], book.variables[name]
     words = in_words(found.day) if found.day else "an unknown date"
     if found.state != "known" or found.value is None:
         return _STATE_TEXTS[found.state].format(label=variable.label, date=words) if tells_unusable else None
-    if found.value == 0 and not variable.is_latest:
+    if found.value == 0 and not variable.is_value:
         return None
     return variable.text.format(value=in_figures(found.value, found.bound), date=words)
 

@@ -148,7 +148,7 @@ def _candidates(
 
 
 def _is_nought_without_records(name: str, book: RuleBook) -> bool:
-    return not book.variables[name].is_latest and book.variables[name].take != "weight"
+    return not book.variables[name].is_value and book.variables[name].take != "weight"
 
 
 def _last_if_none(number: float | None) -> tuple[bool, float]:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from stratify import strict_yaml
 from stratify.errors import RuleError, combine
 from stratify.rules import (
+    ANY,
     PERSON_FIELDS,
     Codelist,
     CodelistManifest,
@@ -45,6 +46,7 @@ SYSTEMS = {
     "issue": ("bnf", "dmd"),
     "emergency_admission": ("icd10",),
     "hospital_diagnosis": ("icd10",),
+    "inpatient_diagnosis": ("icd10",),
 }
 """Code systems each kind of record is coded in."""
 
@@ -63,26 +65,32 @@ class RuleBook:
 
     def variables_of(self, condition: Condition) -> tuple[str, ...]:
         """Give every variable a condition depends on, also through the scores it names."""
-        own = list(condition.variables)
-        for name in condition.scores:
-            own += self.variables_of_score(name)
+        own = [leaf for name in condition.variables for leaf in self._leaves(name)]
+        own += [leaf for name in condition.scores for leaf in self.variables_of_score(name)]
         return tuple(dict.fromkeys(own))
 
     def variables_of_score(self, name: str) -> tuple[str, ...]:
         """Give every variable a score depends on, also through other scores."""
         score = self.scores[name]
-        own = list(score.variables)
-        for each in score.conditions:
-            for other in each.scores:
-                own += self.variables_of_score(other)
+        own = [leaf for each in score.variables for leaf in self._leaves(each)]
+        own += [leaf for each in score.conditions for other in each.scores for leaf in self.variables_of_score(other)]
         return tuple(dict.fromkeys(own))
 
-    @cached_property
-    def score_order(self) -> tuple[str, ...]:
-        """Scores in an order in which each comes after those it names."""
-        done: dict[str, None] = {}
+    def _leaves(self, name: str) -> tuple[str, ...]:
+        return self.variables_of_score(name) if name in self.scores else (name,)
 
-        def visit(name: str, path: tuple[str, ...]) -> None:
+    def scores_behind(self, name: str) -> tuple[str, ...]:
+        """Give the scores whose tier or value a score uses itself, sorted."""
+        score = self.scores[name]
+        named = {other for each in score.conditions for other in each.scores}
+        return tuple(sorted(named | {other for other in score.variables if other in self.scores}))
+
+    @cached_property
+    def score_levels(self) -> tuple[tuple[str, ...], ...]:
+        """Scores in rounds, each sorted, in which each comes after those it uses."""
+        level: dict[str, int] = {}
+
+        def visit(name: str, path: tuple[str, ...]) -> int:
             if name in path:
                 raise RuleError(
                     f"score {name}",
@@ -90,15 +98,19 @@ class RuleBook:
                     found=" → ".join((*path, name)),
                     action="Break the circle.",
                 )
-            if name in done:
-                return
-            for other in sorted({other for each in self.scores[name].conditions for other in each.scores}):
-                visit(other, (*path, name))
-            done[name] = None
+            if name not in level:
+                level[name] = max((visit(other, (*path, name)) + 1 for other in self.scores_behind(name)), default=0)
+            return level[name]
 
         for name in sorted(self.scores):
             visit(name, ())
-        return tuple(done)
+        rounds = range(max(level.values(), default=-1) + 1)
+        return tuple(tuple(sorted(name for name in level if level[name] == each)) for each in rounds)
+
+    @property
+    def score_order(self) -> tuple[str, ...]:
+        """Scores in an order in which each comes after those it uses."""
+        return tuple(name for each in self.score_levels for name in each)
 
     def resolved_measurements(self, *, score_inferred_units: bool = False) -> list[ResolvedMeasurement]:
         """Give the measurements with the codes of their codelists, in order of id.
@@ -395,21 +407,42 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
         if measurement.must_exceed and measurement.must_exceed not in book.measurements:
             missing(f"measurement {measurement.id}", "measurement", measurement.must_exceed)
     for variable in book.variables.values():
-        for each in variable.records:
+        for each in (*variable.leaves, *variable.not_on_days_with):
             if each.kind == "measurement" and each.what not in book.measurements:
                 missing(f"variable {variable.id}", "measurement", each.what)
-            if each.kind in SYSTEMS:
+            if each.kind in SYSTEMS and each.what != ANY:
                 check_codelist(f"variable {variable.id}", each.what, each.kind)
                 if variable.take == "weight" and each.what in book.codelists and not book.codelists[each.what].weights:
                     missing(f"variable {variable.id}", "codelist with weights", each.what)
+            if each.excluding:
+                check_codelist(f"variable {variable.id}", each.excluding, each.kind)
         if variable.ended_by:
             check_codelist(f"variable {variable.id}", variable.ended_by, "event")
-    variables = {*book.variables, *PERSON_FIELDS}
+    with_value = {score.id for score in book.scores.values() if not score.is_decision_list}
+    variables = {*book.variables, *PERSON_FIELDS, *with_value}
+    for name in sorted({*book.variables, *PERSON_FIELDS} & set(book.scores)):
+        faults.append(
+            RuleError(
+                f"score {name}",
+                expected="an id that no variable has",
+                found="a variable of that name",
+                action="Rename one: a score's value is asked for by its id.",
+            )
+        )
 
     def check(where: str, condition: Condition) -> None:
         for each in condition.walk():
             if each.variable and each.variable not in variables:
                 missing(where, "variable", each.variable)
+            if each.is_missing and each.variable in book.variables and not book.variables[each.variable].is_value:
+                faults.append(
+                    RuleError(
+                        where,
+                        expected="is_missing of a value, which may be missing",
+                        found=f"{each.variable}, a {book.variables[each.variable].take} that is nought without records",
+                        action="Ask whether it is below 1, or name a value.",
+                    )
+                )
             if each.score and each.score not in book.scores:
                 missing(where, "score", each.score)
             elif each.score:
@@ -420,8 +453,10 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
     for score in book.scores.values():
         for condition in score.conditions:
             check(f"score {score.id}", condition)
-        if score.value_of and score.value_of not in variables:
-            missing(f"score {score.id}", "variable", score.value_of)
+        alone = [each.variable for each in score.points or () if each.times is not None]
+        for own in dict.fromkeys([score.value_of, *alone]):
+            if own and own not in variables:
+                missing(f"score {score.id}", "variable", own)
     precedence: dict[int, str] = {}
     for pathway in book.pathways.values():
         for condition in pathway.conditions:
@@ -429,7 +464,7 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
         if pathway.tier_from not in book.scores:
             missing(f"pathway {pathway.id}", "score", pathway.tier_from)
         for name in (*pathway.show, *(step.variable for step in pathway.rank_by)):
-            if name not in variables:
+            if name not in {*book.variables, *PERSON_FIELDS}:
                 missing(f"pathway {pathway.id}", "variable", name)
         if pathway.precedence in precedence:
             faults.append(

@@ -1,21 +1,24 @@
 """What conditions and scores mean: yes, no or not known for each person, and the tier that follows.
 
-Works on the wide rows of ``features.person_rows``. Not-known is null and travels by Kleene's rules, which every engine
+Works on the wide rows of ``wide.person_rows``. Not-known is null and travels by Kleene's rules, which every engine
 shares. A score says three things: the tier the records prove, every tier that what is missing leaves open, and whether
 that is one and the same. While more than one is open, the lowest is proved by nothing and so never given.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from stratify.features import Frame
+from stratify.hits import Frame
 from stratify.rulebook import RuleBook
-from stratify.rules import Condition, Score
+from stratify.rules import Condition, Points, Score, Tier
+from stratify.rules.scoring import edges_of
 
 UNKNOWN = nw.lit(None, dtype=nw.Boolean)
 
@@ -27,15 +30,33 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     and refutes ``below`` when it has passed it; one that may be lower (``u_``) the other way round. Where the edge lies
     between, nothing is known.
     """
+    if condition.variable and condition.is_missing:
+        return _is_missing(condition.variable)
     if condition.variable:
         return _compare(condition, condition.variable)
     if condition.score:
         return _tier_in(book.scores[condition.score], condition.tier_in or ())
     parts = [truth(part, book) for part in condition.parts]
+    if condition.at_least_of:
+        least = reduce(lambda left, right: left + right, [_one_if(each) for each in parts])
+        most = reduce(lambda left, right: left + right, [_one_if(~_is_false(each)) for each in parts])
+        count = condition.at_least_of.count
+        return (
+            nw.when(least >= count)
+            .then(nw.lit(True))
+            .otherwise(nw.when(most < count).then(nw.lit(False)).otherwise(UNKNOWN))
+        )
     if condition.all_of:
         return reduce(lambda left, right: left & right, parts)
     either = reduce(lambda left, right: left | right, parts)
     return ~either if condition.none_of else either
+
+
+def _is_missing(name: str) -> nw.Expr:
+    """Tell whether there is no value fit to use; not known where nobody can know (hospital data not linked)."""
+    is_bound = nw.col(f"o_{name}") | nw.col(f"u_{name}")
+    absent = nw.col(f"x_{name}").is_null()
+    return nw.when(absent & is_bound).then(UNKNOWN).otherwise(absent)
 
 
 def is_unknown(name: str) -> nw.Expr:
@@ -100,96 +121,187 @@ def add_scores(wide: Frame, book: RuleBook) -> Frame:
     """Add the columns of every score to wide rows.
 
     Per score: ``v_<id>`` value, ``t_<id>`` tier proved, ``p_<id>__<tier>`` whether a tier is open, ``w_<id>`` why there
-    is no score, ``e_<id>`` whether the person is one the score is for (null: not known).
+    is no score, ``e_<id>`` whether the person is one the score is for (null: not known), ``n_<id>`` whether everything
+    is known. A score that has a value has the five columns of a variable too, so that others may use it.
     """
-    for name in book.score_order:
-        wide = _add_score(wide, book.scores[name], book)
+    for names in book.score_levels:
+        mine = [book.scores[name] for name in names]
+        kept = wide.collect_schema().names()
+        wide = wide.with_columns(*(each for score in mine for each in _parts_of(score, book)))
+        bounds = [each for score in mine for each in _bounds_of(score)]
+        wide = wide.with_columns(*bounds) if bounds else wide
+        wide = wide.with_columns(*(each for score in mine for each in _tiers_of(score)))
+        made = [name for score in mine for name in _columns_of(score)]
+        wide = wide.select(*kept, *made)
     return wide
 
 
-def _add_score(wide: Frame, score: Score, book: RuleBook) -> Frame:
-    eligible = reduce(
-        lambda left, right: left & right, [truth(each.when, book) for each in score.eligibility], nw.lit(True)
-    )
-    wide = wide.with_columns(eligible.alias(f"e_{score.id}"))
-    may_be_eligible = ~_is_false(nw.col(f"e_{score.id}"))
-    open_tiers: list[nw.Expr] = []
-    absent: nw.Expr = nw.lit(False)
+def _columns_of(score: Score) -> list[str]:
+    name = score.id
+    own = [f"{letter}_{name}" for letter in ("vtwen" if score.is_decision_list else "vtwenxousc")]
+    return [*own, *(f"p_{name}__{each.tier}" for each in score.tiers)]
+
+
+def _parts_of(score: Score, book: RuleBook) -> list[nw.Expr]:
+    """Write what a score is made of: who it is for, whether each rule or thing counted holds, the value it takes."""
+    name = score.id
+    holds = [truth(each.when, book) for each in score.eligibility]
+    withheld: nw.Expr = nw.lit(None, dtype=nw.String)
+    for rule, is_for in reversed(list(zip(score.eligibility, holds, strict=True))):
+        withheld = nw.when(_is_false(is_for)).then(nw.lit(rule.otherwise)).otherwise(withheld)
+    parts = [reduce(lambda left, right: left & right, holds, nw.lit(True)).alias(f"e_{name}")]
+    parts.append(withheld.alias(f"f_{name}"))
+    if score.understated_when:
+        parts.append((~_is_false(truth(score.understated_when, book))).alias(f"k_{name}"))
     if score.is_decision_list:
-        wide = wide.with_columns(
-            *(
-                (truth(each.when, book) if each.when else nw.lit(True)).alias(f"h_{score.id}__{each.tier}")
-                for each in score.tiers
-            )
-        )
-        value: nw.Expr = nw.lit(None, dtype=nw.Float64)
-        settled: nw.Expr = nw.lit(False)
-        for each in score.tiers:
-            holds = nw.col(f"h_{score.id}__{each.tier}")
-            open_tiers.append(~_is_false(holds) & ~settled)
-            settled = settled | _is_true(holds)
-        proved = [_is_true(nw.col(f"h_{score.id}__{each.tier}")) for each in score.tiers]
-    else:
-        wide, value, understated, absent = _valued(wide, score, book)
-        inside = [
-            _within(each.below, each.at_most, each.at_least, each.above, nw.col(f"v_{score.id}"))
+        parts += [
+            (truth(each.when, book) if each.when else nw.lit(True)).alias(f"h_{name}__{each.tier}")
             for each in score.tiers
         ]
-        unknown = nw.col(f"v_{score.id}").is_null() & ~absent
-        for position, holds in enumerate(inside):
-            lower = reduce(lambda left, right: left | right, [_is_true(each) for each in inside[position:]])
-            open_tiers.append(unknown | _is_true(holds) | (understated & lower))
-        proved = [_is_true(each) for each in inside]
+    for number, item in enumerate(score.points or ()):
+        low, high = _least_and_most(item, book)
+        parts += [low.alias(f"i_{name}__{number}"), high.alias(f"j_{name}__{number}")]
+    return parts
+
+
+def _least_and_most(item: Points, book: RuleBook) -> tuple[nw.Expr, nw.Expr]:
+    """Write the least and the most that one thing adds; null where it could be anything."""
+    if item.times is not None:
+        value: nw.Expr = nw.when(~is_unknown(item.variable or "")).then(nw.col(f"x_{item.variable}")) / nw.lit(
+            item.divide_by
+        )
+        if item.power:
+            value = value * value
+        if item.log:
+            value = nw.when(value > 0).then(nw.when(value > 0).then(value).otherwise(nw.lit(1.0)).log())
+        added = (value - nw.lit(item.minus)) * nw.lit(item.times)
+        if item.when_unknown is not None:
+            added = nw.when(~added.is_null()).then(added).otherwise(nw.lit(item.when_unknown))
+        return added, added
+    given = [(item.when, item.given)] if item.when else []
+    given += [
+        (condition, band.points)
+        for condition, band in zip(item.conditions, item.bands or (), strict=False)
+        if item.bands
+    ]
+    holds = [truth(condition, book) for condition, _ in given]
+    points = [nw.lit(float(value)) for _, value in given]
+    if item.when:
+        holds, points = [holds[0], ~holds[0]], [points[0], nw.lit(0.0)]
+    # Whatever is not ruled out is possible; where all is known just one thing is.
+    possible = [nw.when(~_is_false(each)).then(value) for each, value in zip(holds, points, strict=True)]
+    low, high = nw.min_horizontal(*possible), nw.max_horizontal(*possible)
+    if item.when_unknown is not None:
+        is_open = reduce(lambda left, right: left | right, [each.is_null() for each in holds])
+        low, high = (nw.when(is_open).then(nw.lit(item.when_unknown)).otherwise(each) for each in (low, high))
+    return low, high
+
+
+def _bounds_of(score: Score) -> list[nw.Expr]:
+    """Write the least and the most the value can be, rounded; null where it could be anything."""
+    name = score.id
+    if score.is_decision_list:
+        return []
+    if score.value_of:
+        is_bound = nw.col(f"o_{score.value_of}") | nw.col(f"u_{score.value_of}")
+        value: nw.Expr = nw.when(~is_bound).then(nw.col(f"x_{score.value_of}")).round(6)
+        absent = nw.col(f"x_{score.value_of}").is_null() & ~is_bound if score.withheld_when_absent else nw.lit(False)
+        return [value.alias(f"l_{name}"), value.alias(f"g_{name}"), absent.alias(f"a_{name}")]
+    ends = []
+    for letter, end in (("i", "l"), ("j", "g")):
+        items = [nw.col(f"{letter}_{name}__{number}") for number in range(len(score.points or ()))]
+        value = (reduce(lambda left, right: left + right, items) + nw.lit(score.add)) / nw.lit(score.divide_by)
+        if score.no_less_than is not None:
+            value = nw.when(value < score.no_less_than).then(nw.lit(score.no_less_than)).otherwise(value)
+        if score.no_more_than is not None:
+            value = nw.when(value > score.no_more_than).then(nw.lit(score.no_more_than)).otherwise(value)
+        if score.link:
+            value = nw.lit(1.0) / (nw.lit(1.0) + (nw.lit(0.0) - value).exp())
+        if score.baseline_survival:
+            value = nw.lit(1.0) - (value.exp() * nw.lit(math.log(score.baseline_survival))).exp()
+        ends.append(value.round(6).alias(f"{end}_{name}"))
+    return [*ends, nw.lit(False).alias(f"a_{name}")]
+
+
+def _tiers_of(score: Score) -> list[nw.Expr]:
+    """Write the value, the tier proved, every tier that is open, and why there is no score."""
+    name = score.id
+    may_be_for = ~_is_false(nw.col(f"e_{name}"))
+    withheld = nw.col(f"f_{name}")
+    if score.is_decision_list:
+        value: nw.Expr = nw.lit(None, dtype=nw.Float64)
+        holds = [nw.col(f"h_{name}__{each.tier}") for each in score.tiers]
+        open_tiers, settled = [], nw.lit(False)
+        for rule in holds:
+            open_tiers.append(~_is_false(rule) & ~settled)
+            settled = settled | _is_true(rule)
+        proved = [_is_true(each) for each in holds]
+        is_known = reduce(lambda left, right: left + right, [_one_if(each) for each in open_tiers]) == 1
+    else:
+        low, high, absent = nw.col(f"l_{name}"), nw.col(f"g_{name}"), nw.col(f"a_{name}")
+        is_exact = _is_true(low == high)
+        at_least = nw.when(~nw.col(f"e_{name}").is_null()).then(low)
+        value = at_least if score.is_count and score.points else nw.when(is_exact).then(low)
+        understated = nw.col(f"k_{name}") if score.understated_when else nw.lit(False)
+        nothing_known = (low.is_null() | high.is_null()) & ~absent
+        is_known = is_exact & ~understated
+        proved = [_is_true(_within(each, low)) for each in score.tiers]
+        open_tiers = []
+        for position, each in enumerate(score.tiers):
+            reached = [_is_true(_within(lower, low)) for lower in score.tiers[position:]]
+            at_or_under = reduce(lambda left, right: left | right, reached)
+            reaches = _is_true(_reaches(each, high)) if score.points else nw.lit(False)
+            between = at_or_under & (reaches | understated)
+            open_tiers.append(nothing_known | _is_true(_within(each, low)) | between)
+        if score.withheld_when_absent:
+            withheld = nw.when(withheld.is_null() & absent).then(nw.lit(score.withheld_when_absent)).otherwise(withheld)
     tier: nw.Expr = nw.lit(None, dtype=nw.String)
-    for each, holds in reversed(list(zip(score.tiers, proved, strict=True))):
-        tier = nw.when(holds & may_be_eligible).then(nw.lit(each.tier)).otherwise(tier)
-    # The lowest tier is never given while a higher one is open: missing is not low.
-    may_be_more = reduce(lambda left, right: left | right, open_tiers[:-1], nw.lit(False))
-    tier = nw.when(~((tier == score.tiers[-1].tier) & may_be_more)).then(tier)
-    withheld: nw.Expr = nw.lit(None, dtype=nw.String)
-    if score.withheld_when_absent:
-        withheld = nw.when(absent).then(nw.lit(score.withheld_when_absent)).otherwise(withheld)
-    for rule in reversed(score.eligibility):
-        withheld = nw.when(_is_false(truth(rule.when, book))).then(nw.lit(rule.otherwise)).otherwise(withheld)
-    return wide.with_columns(
-        *([value.alias(f"v_{score.id}")] if score.is_decision_list else []),
-        tier.alias(f"t_{score.id}"),
+    for each_tier, is_proved in reversed(list(zip(score.tiers, proved, strict=True))):
+        tier = nw.when(is_proved & may_be_for).then(nw.lit(each_tier.tier)).otherwise(tier)
+    if score.tiers:
+        # The lowest tier is never given while a higher one is open: missing is not low.
+        may_be_more = reduce(lambda left, right: left | right, open_tiers[:-1], nw.lit(False))
+        tier = nw.when(~((tier == score.tiers[-1].tier) & may_be_more)).then(tier)
+    columns = [
+        value.alias(f"v_{name}"),
+        tier.alias(f"t_{name}"),
+        withheld.alias(f"w_{name}"),
+        is_known.alias(f"n_{name}"),
         *(
-            (is_open & may_be_eligible).alias(f"p_{score.id}__{each.tier}")
+            (is_open & may_be_for).alias(f"p_{name}__{each.tier}")
             for each, is_open in zip(score.tiers, open_tiers, strict=True)
         ),
-        withheld.alias(f"w_{score.id}"),
-    )
+    ]
+    return columns if score.is_decision_list else [*columns, *_as_variable(name)]
 
 
-def _valued(wide: Frame, score: Score, book: RuleBook) -> tuple[Frame, nw.Expr, nw.Expr, nw.Expr]:
-    """Add ``v_``; give it, whether it is too low for what is not known, and whether there is nothing to score."""
-    absent: nw.Expr = nw.lit(False)
-    understated: nw.Expr = nw.lit(False)
-    if score.value_of:
-        value = nw.col(f"x_{score.value_of}")
-        is_bound = nw.col(f"o_{score.value_of}") | nw.col(f"u_{score.value_of}")
-        if score.withheld_when_absent:
-            absent = value.is_null() & ~is_bound
-        value = nw.when(~is_bound).then(value)
-    else:
-        items = [truth(each, book) for each in score.proportion_of or ()]
-        present = [nw.when(_is_true(each)).then(nw.lit(1.0)).otherwise(nw.lit(0.0)) for each in items]
-        value = reduce(lambda left, right: left + right, present) / nw.lit(float(len(items)))
-        understated = reduce(lambda left, right: left | right, [each.is_null() for each in items])
-    if score.understated_when:
-        understated = understated | ~_is_false(truth(score.understated_when, book))
-    wide = wide.with_columns(value.round(6).alias(f"v_{score.id}"))
-    return wide, nw.col(f"v_{score.id}"), understated, absent
+def _as_variable(name: str) -> list[nw.Expr]:
+    """Write the value as that of a variable: the least it is, and whether it may be more; nothing if not for them."""
+    is_for, is_doubtful = _is_true(nw.col(f"e_{name}")), nw.col(f"e_{name}").is_null()
+    low, high = nw.col(f"l_{name}"), nw.col(f"g_{name}")
+    return [
+        nw.when(is_for).then(low).alias(f"x_{name}"),
+        (is_doubtful | _is_true(is_for & (high > low))).alias(f"o_{name}"),
+        is_doubtful.alias(f"u_{name}"),
+        nw.lit(False).alias(f"s_{name}"),
+        nw.lit(False).alias(f"c_{name}"),
+    ]
 
 
-def _within(
-    below: float | None, at_most: float | None, at_least: float | None, above: float | None, value: nw.Expr
-) -> nw.Expr:
-    parts = [] if below is None else [value < below]
-    parts += [] if at_most is None else [value <= at_most]
-    parts += [] if at_least is None else [value >= at_least]
-    parts += [] if above is None else [value > above]
+def _one_if(expression: nw.Expr) -> nw.Expr:
+    return nw.when(expression).then(nw.lit(1)).otherwise(nw.lit(0))
+
+
+def _reaches(tier: Tier, most: nw.Expr) -> nw.Expr:
+    """Tell whether the most a value can be reaches the lower edge of a tier."""
+    if tier.at_least is not None:
+        return most >= tier.at_least
+    return most > tier.above if tier.above is not None else ~most.is_null()
+
+
+def _within(tier: Tier, value: nw.Expr) -> nw.Expr:
+    tests = {"below": operator.lt, "at_most": operator.le, "at_least": operator.ge, "above": operator.gt}
+    parts = [test(value, edges_of(tier)[name]) for name, test in tests.items() if name in edges_of(tier)]
     return reduce(lambda left, right: left & right, parts, ~value.is_null())
 
 
@@ -230,11 +342,10 @@ def score_rows(wide: Frame, book: RuleBook) -> Frame:
     for name in book.score_order:
         score = book.scores[name]
         open_tiers = [nw.col(f"p_{name}__{each.tier}") for each in score.tiers]
-        count = reduce(
-            lambda left, right: left + right,
-            [nw.when(each).then(nw.lit(1)).otherwise(nw.lit(0)) for each in open_tiers],
-        )
-        is_complete = (count == 1) & ~nw.col(f"t_{name}").is_null() & _is_true(nw.col(f"e_{name}"))
+        is_complete = _is_true(nw.col(f"e_{name}")) & nw.col(f"n_{name}")
+        if score.tiers:
+            count = reduce(lambda left, right: left + right, [_one_if(each) for each in open_tiers])
+            is_complete = _is_true(nw.col(f"e_{name}")) & (count == 1) & ~nw.col(f"t_{name}").is_null()
         rows = wide.filter(~_is_false(nw.col(f"e_{name}")))
         parts.append(
             rows.select(

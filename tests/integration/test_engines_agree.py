@@ -12,7 +12,7 @@ import pytest
 import invented
 import little_county
 from little_county import INDEX
-from stratify import engine, features, pathways, scores
+from stratify import engine, features, hits, pathways, scores, wide
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 
@@ -45,16 +45,22 @@ def by_duckdb(county, store) -> dict[str, pl.DataFrame]:
     for name, table in tables.items():
         store.create(f"core.{name}", table)
     store.execute("CREATE SCHEMA work")
-    codes = features.code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
+    codes = hits.code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
     with store.loaned(codes) as lent:
         store.execute(f"CREATE TABLE work.variable_code AS SELECT * FROM {lent}")
     core = {name: engine.table(store, f"core.{name}") for name in tables}
-    values = features.variable_values(core, engine.table(store, "work.variable_code"), BOOK, index_date=INDEX)
+    values = features.variable_values(
+        core,
+        engine.table(store, "work.variable_code"),
+        BOOK,
+        index_date=INDEX,
+        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
+    )
     engine.keep(store, "derived.variable_value", values)
-    wide = features.person_rows(
+    rows = wide.person_rows(
         engine.table(store, "core.person"), engine.table(store, "derived.variable_value"), BOOK, index_date=INDEX
     )
-    engine.settle(store, "work.person_row", wide)
+    engine.settle(store, "work.person_row", rows)
     scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), BOOK))
     engine.keep(store, "derived.patient_score", scores.score_rows(scored, BOOK))
     parts = [pathways.decide(scored, BOOK.pathways[name], BOOK) for name in sorted(BOOK.pathways)]
@@ -73,9 +79,15 @@ def test_both_engines_give_the_same_rows(by_duckdb, by_polars, name):
 def test_records_behind_the_values_are_the_same(by_duckdb, county, store):
     tables = county[1]
     core = {name: engine.table(store, f"core.{name}") for name in tables}
-    codes = features.code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
-    behind = features.records_behind(core, engine.table(store, "work.variable_code"), BOOK, index_date=INDEX)
-    here = features.records_behind(invented.lazy(tables), engine.from_polars(codes), BOOK, index_date=INDEX)
+    codes = hits.code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
+    behind = hits.records_behind(
+        core,
+        engine.table(store, "work.variable_code"),
+        BOOK,
+        index_date=INDEX,
+        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
+    )
+    here = hits.records_behind(invented.lazy(tables), engine.from_polars(codes), BOOK, index_date=INDEX)
     one, other = engine.rows(store, behind), invented.collected(here)
     assert one.height > 1000
     polars.testing.assert_frame_equal(one.sort(one.columns), other.sort(one.columns), check_exact=True)

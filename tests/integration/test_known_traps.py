@@ -14,7 +14,8 @@ import pytest
 import invented
 from stratify import engine, ingest
 from stratify.examples import run_examples
-from stratify.features import SOURCE_TABLES, code_table, variable_values
+from stratify.features import variable_values
+from stratify.hits import SOURCE_TABLES, code_table
 from stratify.rulebook import load_rule_book
 from whole_runs import extract_set
 
@@ -66,7 +67,7 @@ def test_3_a_value_too_old_sets_no_tier_of_today_and_its_date_is_kept(tmp_path):
 
 
 def test_3_every_latest_value_has_a_maximum_age():
-    latest = [each for each in BOOK.variables.values() if each.is_latest]
+    latest = [each for each in BOOK.variables.values() if each.is_value]
     assert latest and all(each.maximum_age_months for each in latest)
 
 

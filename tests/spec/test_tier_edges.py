@@ -84,7 +84,7 @@ def test_hospital_frailty_risk_score(scores, codes, points, tier, request):
 
 def test_the_index_has_36_deficits_35_of_them_coded():
     assert len(DEFICITS) == 35
-    assert len(BOOK.scores["efi"].proportion_of) == 36
+    assert len(BOOK.scores["efi"].points) == 36
 
 
 @pytest.mark.parametrize(

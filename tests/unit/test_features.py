@@ -17,7 +17,7 @@ import invented
 from invented import Record, codelist, diagnosis, event, flagged, issue, measured, spell, variable
 from stratify import engine
 from stratify.errors import RuleError
-from stratify.features import code_table, records_behind
+from stratify.hits import code_table, records_behind
 
 INDEX = date(2026, 6, 15)
 YEAR_AGO = date(2025, 6, 15)

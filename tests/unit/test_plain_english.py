@@ -101,11 +101,12 @@ SHARE = Score.model_validate(
         "status": "one_source",
         "source": "A test",
         "licence": "Facts",
-        "proportion_of": [
-            {"variable": "has_copd", "is_true": True},
-            {"variable": "at_home", "is_true": True},
-            {"variable": "medicines", "at_least": 5},
-            {"variable": "steroid_days", "at_least": 1},
+        "divide_by": 4,
+        "points": [
+            {"when": {"variable": "has_copd", "is_true": True}},
+            {"when": {"variable": "at_home", "is_true": True}},
+            {"when": {"variable": "medicines", "at_least": 5}},
+            {"when": {"variable": "steroid_days", "at_least": 1}},
         ],
         "understated_when": {"variable": "months_registered", "below": 12},
         "tiers": [{"tier": "frail", "label": "Frail", "above": 0.25}, {"tier": "fit", "label": "Fit", "at_most": 0.25}],

@@ -41,7 +41,8 @@ BOOK = invented.rule_book(
         score(
             "share",
             label="Share",
-            proportion_of=[{"variable": f"deficit_{number}", "is_true": True} for number in range(1, 5)],
+            divide_by=4,
+            points=[{"when": {"variable": f"deficit_{number}", "is_true": True}} for number in range(1, 5)],
             tiers=[
                 {"tier": "high", "label": "High share", "above": 0.25},
                 {"tier": "low", "label": "Low share", "at_most": 0.25},

@@ -79,7 +79,7 @@ def test_example_names_are_used_once_per_definition(book):
 
 
 def test_the_efi_has_thirty_six_deficits_each_once(book):
-    items = [each.variable for each in book.scores["efi"].proportion_of]
+    items = [each.when.variable for each in book.scores["efi"].points]
     assert len(items) == len(set(items)) == 36
     assert sum(name.startswith("efi_") for name in items) == 35
     assert "medicines_count" in items
@@ -104,7 +104,7 @@ def test_an_mmrc_grade_is_the_mrc_grade_one_higher(book):
 
 
 def test_a_latest_value_says_what_to_do_when_it_is_missing(book):
-    latest = [each for each in book.variables.values() if each.is_latest]
+    latest = [each for each in book.variables.values() if each.is_value]
     assert {each.id for each in latest} >= {"fev1_percent_predicted", "mrc_grade", "cat_score"}
     assert all(each.text_when_missing and "{value}" in each.text and "{date}" in each.text for each in latest)
 
@@ -167,13 +167,13 @@ def test_a_file_that_is_not_utf8_is_told(clinical):
 def test_a_gap_between_tiers_does_not_load(clinical):
     edit(clinical / "scores" / "hospital_frailty.yaml", "at_least: 5, at_most: 15}", "at_least: 5, at_most: 14}")
     message = fault_of(clinical)
-    assert "tiers high and intermediate leave a gap or overlap" in message
+    assert "tier high and tier intermediate leave a gap or overlap" in message
     assert "{'above': 15.0}" in message
 
 
 def test_an_edge_in_both_tiers_does_not_load(clinical):
     edit(clinical / "scores" / "gold_grade.yaml", "at_least: 50, below: 80", "at_least: 50, at_most: 80")
-    assert "tiers gold_1 and gold_2 leave a gap or overlap" in fault_of(clinical)
+    assert "tier gold_1 and tier gold_2 leave a gap or overlap" in fault_of(clinical)
 
 
 def test_tiers_that_do_not_reach_the_lowest_value_do_not_load(clinical):
@@ -182,7 +182,7 @@ def test_tiers_that_do_not_reach_the_lowest_value_do_not_load(clinical):
         "low, label: Low hospital frailty risk, below: 5",
         "low, label: Low hospital frailty risk, at_least: 0, below: 5",
     )
-    assert "tiers high and low must have no upper edge, the other no lower edge" in fault_of(clinical)
+    assert "tier high and tier low must have no upper edge, the other no lower edge" in fault_of(clinical)
 
 
 def test_a_tier_that_holds_no_number_does_not_load(clinical):

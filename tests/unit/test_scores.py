@@ -60,7 +60,8 @@ BOOK = invented.rule_book(
         ),
         score(
             "share",
-            proportion_of=[{"variable": f"deficit_{number}", "is_true": True} for number in range(1, 5)],
+            divide_by=4,
+            points=[{"when": {"variable": f"deficit_{number}", "is_true": True}} for number in range(1, 5)],
             understated_when={"variable": "months_registered", "below": 12},
             tiers=[
                 {"tier": "high", "label": "High", "above": 0.5},

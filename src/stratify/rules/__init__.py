@@ -1,0 +1,72 @@
+"""The closed vocabulary clinicians write in: codelists, measurements, variables, scores, pathways, worked examples.
+
+Strict, frozen models of the files in ``clinical/``; a definition that leaves a gap between tiers or mixes shapes does
+not load. This package knows what may be *said*; ``rulebook`` reads the files, and what they *mean* is in ``features``,
+``scores`` and ``pathways``. No expression language, no SQL, no templates beyond ``{value}`` and ``{date}``.
+"""
+
+from __future__ import annotations
+
+from stratify.rules.codes import (
+    Bounds,
+    Codelist,
+    CodelistEntry,
+    CodelistManifest,
+    Measurement,
+    ResolvedMeasurement,
+    Size,
+    UnitWords,
+)
+from stratify.rules.conditions import EDGES, AtLeast, Condition
+from stratify.rules.pathway import Clinic, Decision, Offer, Pathway, RankBy, Route
+from stratify.rules.scoring import Band, Eligibility, Points, Score, Tier
+from stratify.rules.variables import (
+    ANY,
+    CODED,
+    HOSPITAL_RECORDS,
+    PERSON_FIELDS,
+    DayPart,
+    Records,
+    Take,
+    Variable,
+    VariablesFile,
+)
+from stratify.rules.worked import Bounded, Example, ExamplePerson, ExamplesFile
+
+__all__ = [
+    "ANY",
+    "CODED",
+    "EDGES",
+    "HOSPITAL_RECORDS",
+    "PERSON_FIELDS",
+    "AtLeast",
+    "Band",
+    "Bounded",
+    "Bounds",
+    "Clinic",
+    "Codelist",
+    "CodelistEntry",
+    "CodelistManifest",
+    "Condition",
+    "DayPart",
+    "Decision",
+    "Eligibility",
+    "Example",
+    "ExamplePerson",
+    "ExamplesFile",
+    "Measurement",
+    "Offer",
+    "Pathway",
+    "Points",
+    "RankBy",
+    "Records",
+    "ResolvedMeasurement",
+    "Route",
+    "Score",
+    "Size",
+    "Take",
+    "Tier",
+    "UnitWords",
+    "Variable",
+    "VariablesFile",
+]

@@ -1,0 +1,108 @@
+"""One wide row per person: what is known of each variable, and how far it is known.
+
+Frames in, frames out: no files, no clock, any engine Narwhals knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import narwhals.stable.v2 as nw
+
+from stratify.hits import Frame
+from stratify.rulebook import RuleBook
+from stratify.rules import PERSON_FIELDS, Variable
+
+
+def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: date) -> Frame:
+    """Bring persons and their variable values to one wide row per person.
+
+    For each variable there are five columns: ``x_<id>`` the value (null when not known), ``o_<id>`` true when it may
+    be higher (hospital records of a person who is not linked; a value with ``>``), ``u_<id>`` true when it may be lower
+    (a value with ``<``), ``s_<id>`` true when it is one of those and not ``x`` itself (``<`` and ``>``, not ``<=``),
+    and ``c_<id>`` true when the records contradict each other. A count or flag without a row is nought. Of a value from
+    hospital records of a person who is not linked, nothing is known: ``o_`` and ``u_`` are true and ``x_`` is null.
+
+    Args:
+        persons: Contract ``core.person``.
+        values: Contract ``derived.variable_value``.
+        book: The rule book.
+        index_date: The day the run describes.
+    """
+    variables = sorted(book.variables.values(), key=lambda each: each.id)
+    columns: list[nw.Expr] = []
+    for variable in variables:
+        mine = nw.col("variable") == variable.id
+        columns.append(
+            nw.when(mine & (nw.col("state") == "known")).then(nw.col("value")).max().alias(f"r_{variable.id}")
+        )
+        if variable.is_value:
+            columns.append(nw.when(mine).then(nw.col("bound")).max().alias(f"b_{variable.id}"))
+        columns.append(
+            nw.when(mine & (nw.col("state") == "conflict"))
+            .then(nw.lit(1))
+            .otherwise(nw.lit(0))
+            .max()
+            .alias(f"k_{variable.id}")
+        )
+    pivoted = values.group_by("patient_key").agg(*columns)
+    wide = persons.join(pivoted, on="patient_key", how="left")
+    months = (
+        nw.lit(index_date.year * 12 + index_date.month)
+        - (nw.col("registered_date").dt.year() * 12 + nw.col("registered_date").dt.month())
+    ).cast(nw.Float64) - nw.when(nw.col("registered_date").dt.day() > index_date.day).then(nw.lit(1.0)).otherwise(
+        nw.lit(0.0)
+    )
+    own = {
+        "age_years": nw.col("age_years").cast(nw.Float64),
+        "months_registered": months,
+        "is_female": _is_sex("F"),
+        "is_male": _is_sex("M"),
+        "imd_decile": nw.col("imd_decile").cast(nw.Float64),
+    }
+    return wide.select(
+        "patient_key",
+        "person_status",
+        "identity_doubt",
+        "is_hospital_linked",
+        *(_expr.alias(f"x_{name}") for name, _expr in own.items()),
+        *(nw.lit(False).alias(f"{letter}_{name}") for name in PERSON_FIELDS for letter in "ousc"),
+        *(each for variable in variables for each in _wide_columns(variable)),
+    )
+
+
+def _is_sex(code: str) -> nw.Expr:
+    """Write 1 for this sex, 0 for the other, null for what is neither or not known."""
+    is_known = nw.col("sex").is_in(["F", "M"])
+    return nw.when(is_known & (nw.col("sex") == code)).then(nw.lit(1.0)).otherwise(nw.when(is_known).then(nw.lit(0.0)))
+
+
+def _wide_columns(variable: Variable) -> tuple[nw.Expr, ...]:
+    found = nw.col(f"r_{variable.id}")
+    contradicts = nw.col(f"k_{variable.id}") == 1
+    contradicts = nw.when(contradicts.is_null()).then(nw.lit(False)).otherwise(contradicts)
+    value = found
+    if not variable.is_value and variable.take != "weight":
+        nought = nw.when(found.is_null()).then(nw.lit(0.0)).otherwise(found)
+        value = nw.when(~contradicts).then(nought)
+    may_be_higher = ~nw.col("is_hospital_linked") if variable.reads_hospital else nw.lit(False)
+    may_be_lower, is_strict = nw.lit(False), nw.lit(False)
+    if variable.is_value:
+        bound = nw.col(f"b_{variable.id}")
+        higher, lower, is_strict = (_is_one_of(bound, signs) for signs in ((">", ">="), ("<", "<="), ("<", ">")))
+        may_be_higher = higher if not variable.reads_hospital else higher | (may_be_higher & found.is_null())
+        may_be_lower = (
+            lower if not variable.reads_hospital else lower | (~nw.col("is_hospital_linked") & found.is_null())
+        )
+    return (
+        value.alias(f"x_{variable.id}"),
+        may_be_higher.alias(f"o_{variable.id}"),
+        may_be_lower.alias(f"u_{variable.id}"),
+        is_strict.alias(f"s_{variable.id}"),
+        contradicts.alias(f"c_{variable.id}"),
+    )
+
+
+def _is_one_of(bound: nw.Expr, signs: Sequence[str]) -> nw.Expr:
+    return nw.when(bound.is_in(signs)).then(nw.lit(True)).otherwise(nw.lit(False))
