@@ -246,7 +246,9 @@ def lent(request, tmp_path_factory):
                 store.execute(f"CREATE TABLE {made[-1]} AS FROM {name}")
             return engine.table(store, made[-1])
 
-        settle = lambda name, frame: engine.settle(store, f"work.{name}", frame)
+        def settle(name: str, frame: engine.Frame) -> engine.Frame:
+            return engine.settle(store, f"work.{name}", frame)
+
         yield lend, lambda frame: engine.rows(store, frame), settle
 
 
