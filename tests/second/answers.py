@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 Number = int | float | str | Fraction
@@ -86,4 +87,9 @@ def icd10(codes: Iterable[str | None]) -> set[str]:
 def conditions(codes: Iterable[str | None], prefixes: Mapping[str, str]) -> set[str]:
     """Give the conditions of which any code begins with any prefix. A code may set two."""
     found = icd10(codes)
-    return {name for name, given in prefixes.items() if any(code.startswith(tuple(given.split())) for code in found)}
+    return {name for name, given in prefixes.items() if any(code.startswith(_split(given)) for code in found)}
+
+
+@cache
+def _split(prefixes: str) -> tuple[str, ...]:
+    return tuple(prefixes.split())
