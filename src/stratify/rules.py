@@ -41,6 +41,7 @@ class CodelistEntry(_Strict):
     source: str
     licence: str
     status: Literal["two_sources", "one_source", "inferred"]
+    review_by: date | None = None
     rows: int
     sha256: str
     note: str | None = None
