@@ -346,10 +346,12 @@ def _codelists(folder: Path, faults: list[RuleError]) -> dict[str, Codelist]:
                 "Bump version, rows and sha256 in the manifest if the change is meant.",
             )
         try:
-            rows = list(csv.DictReader(StringIO(content.decode("utf-8"))))
-            codes = {row["code"]: row["term"] for row in rows}
-            weights = {row["code"]: float(row["weight"]) for row in rows if "weight" in row}
-        except (UnicodeDecodeError, KeyError, TypeError, ValueError):
+            header, *rows = csv.reader(StringIO(content.decode("utf-8")))
+            code, term = header.index("code"), header.index("term")
+            codes = {row[code]: row[term] for row in rows}
+            weight = header.index("weight") if "weight" in header else None
+            weights = {} if weight is None else {row[code]: float(row[weight]) for row in rows}
+        except (UnicodeDecodeError, IndexError, ValueError):
             fault(
                 path,
                 "a UTF-8 CSV with the columns code and term (and a number in weight, if any)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -22,6 +23,7 @@ class CodelistEntry(Strict):
     source: str
     licence: str
     status: Literal["two_sources", "one_source", "inferred"]
+    review_by: date | None = None
     rows: int
     sha256: str
     note: str | None = None
