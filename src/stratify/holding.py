@@ -17,6 +17,7 @@ from stratify import contracts, fitness, publish, quality
 from stratify.contracts import TableContract
 from stratify.errors import QualityError
 from stratify.fitness import Doubt, Hold
+from stratify.ingest import LostFeed
 from stratify.publish import HeldList
 from stratify.quality import RuleResult
 from stratify.refusals import UNFIT
@@ -86,6 +87,37 @@ def old_feeds(plan: Plan) -> list[RuleResult]:
         )
         for table, days in old.items()
     ]
+
+
+def lost_feeds(plan: Plan) -> list[RuleResult]:
+    """Give a result for each feed whose newest file is not read: a stop for one not received, else a warning."""
+    return [
+        RuleResult(
+            table=f"landing.{each.table}",
+            rule_id=f"{quality.FITNESS}04-feed",
+            column=None,
+            severity="error",
+            row_count=sum(file.row_count for file in plan.files if file.table == each.table),
+            failed_count=1,
+            verdict="stop" if each.used_to is None else "warn",
+            description=f"{_lost(each)}. "
+            + " ".join(f"{why.where}: expected {why.expected}; found {why.found}." for why in each.refusals),
+            is_about_table=True,
+        )
+        for each in plan.lost
+    ]
+
+
+def _lost(feed: LostFeed) -> str:
+    """Say in a sentence what is read instead of a feed's newest file."""
+    if feed.used_to is None:
+        return "Not received: the newest file was refused or is missing, and there is no earlier one"
+    return f"The newest file was refused or is missing: what came before is used, up to {feed.used_to.isoformat()}"
+
+
+def feed_notices(plan: Plan) -> tuple[str, ...]:
+    """Say in a sentence for each feed that was refused or is missing what is read instead, for whoever reads a list."""
+    return tuple(f"{publish.source_in_words(each.table)}: {_lost(each)}." for each in plan.lost)
 
 
 def settle(store: Store, book: RuleBook, results: Sequence[RuleResult], *, before: Settled = ([], [])) -> Settled:
