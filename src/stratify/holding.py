@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from stratify import contracts, fitness, publish, quality
 from stratify.contracts import TableContract
 from stratify.errors import QualityError
 from stratify.fitness import Doubt, Hold
-from stratify.ingest import LostFeed
+from stratify.ingest import OPTIONAL_TABLES
 from stratify.publish import HeldList
 from stratify.quality import RuleResult
 from stratify.refusals import UNFIT
@@ -100,7 +101,7 @@ def lost_feeds(plan: Plan) -> list[RuleResult]:
             row_count=sum(file.row_count for file in plan.files if file.table == each.table),
             failed_count=1,
             verdict="stop" if each.used_to is None else "warn",
-            description=f"{_lost(each)}. "
+            description=f"{_lost(each.used_to)}. "
             + " ".join(f"{why.where}: expected {why.expected}; found {why.found}." for why in each.refusals),
             is_about_table=True,
         )
@@ -108,16 +109,20 @@ def lost_feeds(plan: Plan) -> list[RuleResult]:
     ]
 
 
-def _lost(feed: LostFeed) -> str:
+def _lost(used_to: date | None) -> str:
     """Say in a sentence what is read instead of a feed's newest file."""
-    if feed.used_to is None:
+    if used_to is None:
         return "Not received: the newest file was refused or is missing, and there is no earlier one"
-    return f"The newest file was refused or is missing: what came before is used, up to {feed.used_to.isoformat()}"
+    return f"The newest file was refused or is missing: what came before is used, up to {used_to.isoformat()}"
 
 
 def feed_notices(plan: Plan) -> tuple[str, ...]:
-    """Say in a sentence for each feed that was refused or is missing what is read instead, for whoever reads a list."""
-    return tuple(f"{publish.source_in_words(each.table)}: {_lost(each)}." for each in plan.lost)
+    """Say in a sentence what is read instead of each feed that a list may read, for whoever uses the lists."""
+    return tuple(
+        f"{publish.source_in_words(each.table)}: {_lost(each.used_to)}."
+        for each in plan.lost
+        if each.table not in OPTIONAL_TABLES
+    )
 
 
 def settle(store: Store, book: RuleBook, results: Sequence[RuleResult], *, before: Settled = ([], [])) -> Settled:
@@ -356,8 +361,12 @@ def quality_results(store: Store) -> list[RuleResult]:
 
 
 def in_words(manifest: Mapping[str, Any]) -> list[str]:
-    """Say which lists a finished run holds, a line each; no line when it holds none."""
+    """Say which feeds a finished run did not read and which lists it holds, a line each; no line where none."""
     lines = []
+    for each in manifest["lost_feeds"]:
+        used_to = date.fromisoformat(each["used_to"]) if each["used_to"] else None
+        source = publish.source_in_words(each["table_name"])
+        lines.append(f"  NOT READ: {source}: {_lost(used_to)}. {' '.join(each['why'].split())}")
     for each in manifest["held"]:
         where = "everywhere" if each["practice_code"] == _EVERYWHERE else f"at {each['practice_code']}"
         lines.append(f"  HELD: {each['pathway']} {where}, {each['people']:,} people: {each['reason']}")

@@ -1,8 +1,8 @@
 """The score of a finished run against the truth of its synthetic county: who was missed, and who was wrongly listed.
 
 Reads the truth folder that ``stratify synth --truth`` wrote and the restricted folder of the run in place; writes
-nothing. Here: matching people and comparing answers; the words for it are in ``truth_comparison``. What the answers should be is worked out in
-``synth.oracle`` and what they are in the run; neither is worked out here.
+nothing. Here: matching people and comparing answers; the words for it are in ``truth_comparison``. What the answers
+should be is worked out in ``synth.oracle`` and what they are in the run; neither is worked out here.
 
 Of everybody on a pathway, these are compared:
 
