@@ -209,7 +209,9 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
         named = {name: each.table for name, each in (declared or {}).items()}
         if declared is None:
             named = {name: table for name in present if (table := table_of_name(name))}
-        faults = set_apart(faults, named | {f"landing.{table}": table for table in needed_tables(source)}, apart)
+        # What is wrong with the whole set is told together with all the rest.
+        of_set = set_apart(faults, named | {f"landing.{table}": table for table in needed_tables(source)}, apart)
+        faults = faults if of_set else []
     if faults:
         raise combine(faults)
     whole = (file for file in files if file.table not in (apart or ()))

@@ -23,8 +23,8 @@ RED_PERCENT, AMBER_PERCENT = 50, 80
 _FEWEST_EXPECTED = 100
 """Rows below which chance alone explains a fall."""
 
-_BEYOND_CHANCE = 5.0
-"""Standard deviations of a count of people from which on a fall in a week's changes is no chance (1 in 3.5 million): a
+_BEYOND_CHANCE = 3.75
+"""Standard deviations of a count of people from which on a fall in a week's changes is no chance (1 in 10,000): a
 few consultations more or less are dozens of rows."""
 
 _JOURNAL = ("gp_event", "gp_observation", "gp_medication")
