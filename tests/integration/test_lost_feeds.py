@@ -100,6 +100,7 @@ def test_a_set_without_a_feed_that_says_who_people_are_is_refused_whole(extracts
     assert f"{table}.csv: expected the file" in refusal(run(tmp_path, extracts), 3)
 
 
+@pytest.mark.slow
 def test_of_two_refused_feeds_each_holds_what_reads_it_and_no_more(extracts, tmp_path, clinical):  # noqa: F811
     cut_off(extracts / "apc_episode.csv")
     (extracts / "ed_attendance.csv").unlink()
@@ -113,6 +114,7 @@ def test_of_two_refused_feeds_each_holds_what_reads_it_and_no_more(extracts, tmp
     assert "apc_episode.csv" in report and "ed_attendance.csv" in report
 
 
+@pytest.mark.slow
 def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path):
     older = extract_set.write_set(tmp_path / "sets" / "2025-12-21", **_tables())
     text = (older / "manifest.csv").read_text(encoding="utf-8").replace(PERIOD_TO, "2025-12-21")
@@ -139,6 +141,7 @@ def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path)
     assert "gp_medication.csv" in next((tmp_path / "strict/out/refused/2026-01-05").glob("*.html")).read_text()
 
 
+@pytest.mark.slow
 def test_a_feed_that_nothing_reads_may_be_refused_without_a_word_to_practices(extracts, tmp_path):
     name = "gp_appointment.csv"
     (extracts / name).write_text(",".join(contracts.load("landing.gp_appointment").column_names), encoding="utf-8")
