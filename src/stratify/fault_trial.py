@@ -186,6 +186,7 @@ def _try(id: str, *, people: int, seed: int) -> Trial:
 def _first_reason(refused: StratifyError) -> str:
     """Give a message on one line; of a list of reasons the first."""
     said = " ".join(str(refused).split())
+    said = said.partition(" For the supplier: ")[0]  # the path of a folder that is gone
     first = re.search(r"found 1\. (.*?) 2\. ", said)
     return first.group(1) if first else said
 

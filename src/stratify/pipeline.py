@@ -514,9 +514,14 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
 
     Returns:
         What was found, in words and counts.
+
+    Raises:
+        ExtractError: a feed was refused, also one that a run could do without: there is time to ask for it again.
     """
     progress("Checking definitions and files")
     plan = prepare(settings, key=key)
+    if plan.lost:
+        raise combine([*refusals_of(plan)])
     for words, stage in stages(key)[:2]:
         progress(words)
         stage(plan)

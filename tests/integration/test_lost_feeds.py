@@ -114,13 +114,25 @@ def test_of_two_refused_feeds_each_holds_what_reads_it_and_no_more(extracts, tmp
     assert "apc_episode.csv" in report and "ed_attendance.csv" in report
 
 
-@pytest.mark.slow
-def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path):
-    older = extract_set.write_set(tmp_path / "sets" / "2025-12-21", **_tables())
+def two_sets(folder):
+    """Two whole sets two weeks apart, the newer one without its medicines."""
+    older = extract_set.write_set(folder / "sets" / "2025-12-21", **_tables())
     text = (older / "manifest.csv").read_text(encoding="utf-8").replace(PERIOD_TO, "2025-12-21")
     (older / "manifest.csv").write_text(text, encoding="utf-8")
-    newest = extract_set.write_set(tmp_path / "sets" / PERIOD_TO, **_tables())
+    newest = extract_set.write_set(folder / "sets" / PERIOD_TO, **_tables())
     (newest / "gp_medication.csv").unlink()
+    return folder / "sets"
+
+
+def test_the_check_of_files_that_wait_fails_on_a_feed_that_a_run_could_do_without(tmp_path):
+    file = settings_file(tmp_path, two_sets(tmp_path), tmp_path / "out", index_date="2026-01-05")
+    message = refusal(stratify("check", "--settings", file, STRATIFY_IDENTITY_KEY=KEY), 3)
+    assert "gp_medication.csv: expected the file, since manifest.csv names it; found no such file" in message
+
+
+@pytest.mark.slow
+def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path):
+    two_sets(tmp_path)
     done = run(tmp_path, tmp_path / "sets")
 
     assert done.exit_code == 0, done.output + done.stderr

@@ -59,12 +59,13 @@ class LostFeed(BaseModel):
         return cls(table=table, used_to=used_to, refusals=tuple(kept))
 
 
-def set_apart(faults: Sequence[StratifyError], tables: Mapping[str, str], apart: Faults) -> list[StratifyError]:
+def set_apart(faults: Sequence[StratifyError], tables: Mapping[str, str | None], apart: Faults) -> list[StratifyError]:
     """Put the faults of feeds that a run can do without apart, by table, and give the others.
 
     Args:
         faults: What the gate found in one set.
-        tables: The table of each file that a manifest or its name says, and of each table as faults name it.
+        tables: The table of each file that a manifest or its name says (None: no table), and of each table as faults
+            name it.
         apart: Where they are put.
     """
     others = []

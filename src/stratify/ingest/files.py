@@ -205,13 +205,10 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
         faults.append(_fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
     _check_set(files, present, declared, source, faults)
     if apart is not None:
-        # A file that no manifest names, where there is one, is nobody's: it is a fault of the set.
-        named = {name: each.table for name, each in (declared or {}).items()}
-        if declared is None:
-            named = {name: table for name in present if (table := table_of_name(name))}
-        # What is wrong with the whole set is told together with all the rest.
-        of_set = set_apart(faults, named | {f"landing.{table}": table for table in needed_tables(source)}, apart)
-        faults = faults if of_set else []
+        # A file that no manifest names, where there is one, is nobody's: a fault of the set, told with all the rest.
+        known: dict[str, str | None] = {f"landing.{table}": table for table in needed_tables(source)}
+        known |= {name: declared[name].table if declared else table_of_name(name) for name in declared or present}
+        faults = faults if set_apart(faults, known, apart) else []
     if faults:
         raise combine(faults)
     whole = (file for file in files if file.table not in (apart or ()))
