@@ -37,6 +37,10 @@ _EVERY_OBJECTION = PrivacyPolicy(
 )
 
 
+_MAY_HOLD = ("suppress", "reject_file")
+"""What nhs-data 2.2 may want that keeps lists back which others would be right on: holding for less is a false hold."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """What a run did about one fault.
@@ -49,6 +53,8 @@ class Trial:
         refusal: Why the run was refused, in the words of its message; None where it finished.
         touched: Differences from the truth about people whom the fault touched, by pathway and kind.
         untouched: Differences about anybody else.
+        held: People on lists that the run held, by pathway.
+        is_left_out: The run refused what the fault is in, and went on without it.
     """
 
     fault: Fault
@@ -58,12 +64,19 @@ class Trial:
     refusal: str | None = None
     touched: Mapping[str, int] = field(default_factory=dict)
     untouched: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
+    is_left_out: bool = False
 
     @property
     def falls_short(self) -> bool:
-        """Whether the run did something else than nhs-data 2.2 asks for."""
+        """Whether the run did something else than nhs-data 2.2 asks for.
+
+        What follows from a refused file is not held against the run: its rows are not read, as they should not be.
+        """
         if self.fault.expects == "refused":
-            return self.refusal is None
+            return self.refusal is None and not self.is_left_out
+        if self.held and self.fault.action not in _MAY_HOLD:
+            return True
         return self.refusal is not None or bool(self.touched or self.untouched)
 
     @property
@@ -71,16 +84,20 @@ class Trial:
         """What the run did, in a sentence."""
         if self.refusal is not None:
             return f"Refused: {self.refusal}"
-        if self.fault.expects == "refused":
+        if self.is_left_out:
+            said = ["The file was refused, and the run finished with what came of its feed before"]
+        elif self.fault.expects == "refused":
             said = ["The run finished; nothing refused the files"]
         else:
             said = ["The run finished"]
+        if self.held:
+            said.append(f"lists held: {_counted(self.held)} people")
         if self.touched:
             said.append(f"people it touched differ: {_counted(self.touched)}")
         if self.untouched:
             said.append(f"others differ: {_counted(self.untouched)}")
         if not self.touched and not self.untouched:
-            said.append("everybody is as the truth says")
+            said.append(f"everybody{' else' if self.held else ''} is as the truth says")
         return "; ".join(said) + "."
 
 
@@ -130,6 +147,8 @@ def _try(id: str, *, people: int, seed: int) -> Trial:
     rate = 1.0 if fault.share_of == "sets" else fault.default_rate
     order = CountyOrder(people=people, seed=seed, weeks=int(fault.needs_weeks), faults={id: rate})
     refusal, touched, untouched = None, Counter[str](), Counter[str]()
+    held: Mapping[str, int] = {}
+    is_left_out = False
     with TemporaryDirectory(prefix="stratify-trial-") as name:
         extracts, truth, out = (Path(name) / each for each in ("extracts", "truth", "out"))
         write_county(extracts, order, truth_folder=truth)
@@ -146,7 +165,9 @@ def _try(id: str, *, people: int, seed: int) -> Trial:
         except StratifyError as refused:
             refusal = _first_reason(refused)
         else:
-            for each in truth_score.compare(out, truth, THROWAWAY_KEY).differences:
+            compared = truth_score.compare(out, truth, THROWAWAY_KEY)
+            held, is_left_out = compared.held, id in compared.refused
+            for each in compared.differences:
                 (touched if each.faults else untouched)[f"{each.place} {each.kind}"] += 1
     whose = touches.select(pl.coalesce("nhs_number", pl.concat_str("org_code", "source_patient_id", separator="/")))
     return Trial(
@@ -157,12 +178,15 @@ def _try(id: str, *, people: int, seed: int) -> Trial:
         refusal=refusal,
         touched=dict(sorted(touched.items())),
         untouched=dict(sorted(untouched.items())),
+        held=held,
+        is_left_out=is_left_out,
     )
 
 
 def _first_reason(refused: StratifyError) -> str:
     """Give a message on one line; of a list of reasons the first."""
     said = " ".join(str(refused).split())
+    said = said.partition(" For the supplier: ")[0]  # the path of a folder that is gone
     first = re.search(r"found 1\. (.*?) 2\. ", said)
     return first.group(1) if first else said
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from statistics import median
 
 import polars as pl
 
@@ -266,6 +267,47 @@ def silent_codelists(groups: Sequence[CodeGroup], people: pl.DataFrame, found: p
             if round(expected, 6) >= LEAST_EXPECTED:
                 silences.append(Silence(group, practice, sum(sizes[practice].values()), round(expected)))
     return silences
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A group of codelists that finds far fewer people everywhere than in the runs before.
+
+    Attributes:
+        group: The codelists.
+        people: People found.
+        expected: People expected, rounded.
+    """
+
+    group: CodeGroup
+    people: int
+    expected: int
+
+
+def fallen_codelists(
+    found: Mapping[CodeGroup, int], people: int, before: Sequence[tuple[Mapping[CodeGroup, int], int]]
+) -> list[Fall]:
+    """Find the codelists that find under half of the people that the rate of the runs before leads one to expect.
+
+    Entries are counted over all the years, so that nothing of the season moves them; what does is a feed whose codes
+    were lost or replaced at every practice at once, of which no practice can be told from the others.
+
+    Args:
+        found: People with an entry of each group, in the whole run.
+        people: People registered.
+        before: The same for the last runs; a group that a run did not know, or whose codelists have changed since, is
+            absent.
+    """
+    falls = []
+    for group, now in found.items():
+        rates = [counts[group] / registered for counts, registered in before if registered and group in counts]
+        expected = median(rates) * people if rates else 0.0
+        if expected >= _LEAST_TO_FALL and now * 100 < expected * (100 - _LARGEST_FALL_PERCENT):
+            falls.append(Fall(group, now, round(expected)))
+    return falls
+
+
+_LEAST_TO_FALL, _LARGEST_FALL_PERCENT = 20, 50
 
 
 # Feeds that are missing or old

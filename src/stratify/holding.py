@@ -7,8 +7,10 @@ counting rows (``quality``), what depends on what (``fitness``), who gets a plac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -16,12 +18,13 @@ import polars as pl
 from stratify import contracts, fitness, publish, quality
 from stratify.contracts import TableContract
 from stratify.errors import QualityError
-from stratify.fitness import Doubt, Hold
+from stratify.fitness import CodeGroup, Doubt, Fall, Hold
+from stratify.ingest import OPTIONAL_TABLES
 from stratify.publish import HeldList
 from stratify.quality import RuleResult
 from stratify.refusals import UNFIT
 from stratify.rulebook import RuleBook
-from stratify.runs import Plan
+from stratify.runs import Plan, earlier_counts
 from stratify.store import Store
 
 Settled = tuple[list[RuleResult], list[Hold]]
@@ -86,6 +89,41 @@ def old_feeds(plan: Plan) -> list[RuleResult]:
         )
         for table, days in old.items()
     ]
+
+
+def lost_feeds(plan: Plan) -> list[RuleResult]:
+    """Give a result for each feed whose newest file is not read: a stop for one not received, else a warning."""
+    return [
+        RuleResult(
+            table=f"landing.{each.table}",
+            rule_id=f"{quality.FITNESS}04-feed",
+            column=None,
+            severity="error",
+            row_count=sum(file.row_count for file in plan.files if file.table == each.table),
+            failed_count=1,
+            verdict="stop" if each.used_to is None else "warn",
+            description=f"{_lost(each.used_to)}. "
+            + " ".join(f"{why.where}: expected {why.expected}; found {why.found}." for why in each.refusals),
+            is_about_table=True,
+        )
+        for each in plan.lost
+    ]
+
+
+def _lost(used_to: date | None) -> str:
+    """Say in a sentence what is read instead of a feed's newest file."""
+    if used_to is None:
+        return "Not received: the newest file was refused or is missing, and there is no earlier one"
+    return f"The newest file was refused or is missing: what came before is used, up to {used_to.isoformat()}"
+
+
+def feed_notices(plan: Plan) -> tuple[str, ...]:
+    """Say in a sentence what is read instead of each feed that a list may read, for whoever uses the lists."""
+    return tuple(
+        f"{publish.source_in_words(each.table)}: {_lost(each.used_to)}."
+        for each in plan.lost
+        if each.table not in OPTIONAL_TABLES
+    )
 
 
 def settle(store: Store, book: RuleBook, results: Sequence[RuleResult], *, before: Settled = ([], [])) -> Settled:
@@ -189,20 +227,20 @@ def stop_if_unfit(results: Sequence[RuleResult], holds: Sequence[Hold | HeldList
 
 
 def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
-    """Check codes against codelists: one that finds nobody at a practice, and medicines without a product in use.
+    """Check codes against codelists: one that finds nobody at a practice, one that finds far fewer people than in the
+    runs before, and medicines without a product in use.
 
     Raises:
         QualityError: nothing would be left to publish.
     """
-    mine = (f"{quality.FITNESS}02", f"{quality.FITNESS}03")
+    mine = tuple(f"{quality.FITNESS}{number}" for number in ("02", "03", "05"))
     results = [each for each in quality_results(store) if not each.rule_id.startswith(mine)]
     holds = [each for each in held(store) if not each.rule_id.startswith(mine)]
     groups = fitness.code_groups(book)
     wanted = [(each.variable, each.kind, codelist) for each in groups for codelist in each.codelists]
+    with_entries = quality.people_with_entries(store, wanted, index_date=plan.settings.index_date)
     silences = fitness.silent_codelists(
-        groups,
-        quality.people_by_practice(store, index_date=plan.settings.index_date),
-        quality.people_with_entries(store, wanted, index_date=plan.settings.index_date),
+        groups, quality.people_by_practice(store, index_date=plan.settings.index_date), with_entries
     )
     found: list[RuleResult] = []
     more: list[Hold] = []
@@ -224,11 +262,53 @@ def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
                 f"{', '.join(each.group.codelists)}; about {each.expected:,} expected by age and the other practices.",
             )
         )
+    for fall in _fallen(store, plan, book, groups, with_entries):
+        table = _TABLES[fall.group.kind]
+        rule_id = f"{quality.FITNESS}05-{fall.group.variable}"
+        reason = (
+            f"{publish.source_in_words(table)}: at all practices together far fewer people than in the weeks before "
+            f"have records that mean '{fall.group.label}'"
+        )
+        doubt = Doubt(table, codelists=fall.group.codelists)
+        more += fitness.holds(book, doubt, table=f"core.{table}", rule_id=rule_id, reason=reason)
+        found.append(
+            _coding_result(
+                f"core.{table}",
+                rule_id,
+                fall.people,
+                f"{fall.people:,} people have an entry of {', '.join(fall.group.codelists)}; about "
+                f"{fall.expected:,} expected by the runs before.",
+            )
+        )
     result, products = _products(store, book)
     found += [result] if result else []
     more += products
     _note(store, results + found, [*(_as_hold(each) for each in holds), *more])
     stop_if_unfit(results + found, held(store), book)
+
+
+def _fallen(
+    store: Store, plan: Plan, book: RuleBook, groups: Sequence[CodeGroup], with_entries: pl.DataFrame
+) -> list[Fall]:
+    """Note how many people the codelists find in this run, and compare that with the runs before.
+
+    A codelist that was changed is another one, and is compared with nothing.
+    """
+    names: dict[str, CodeGroup] = {}
+    found: dict[CodeGroup, int] = {}
+    for group in groups:
+        digests = "".join(book.codelists[name].entry.sha256 for name in group.codelists)
+        names[f"{group.variable} {group.kind} {hashlib.sha256(digests.encode()).hexdigest()[:8]}"] = group
+        mine = with_entries.filter((pl.col("variable") == group.variable) & (pl.col("kind") == group.kind))
+        found[group] = int(mine["people"].sum())
+    quality.note_codelists(store, {name: found[group] for name, group in names.items()})
+    history = quality.earlier(quality.read_history(earlier_counts(plan.settings.out)), plan.settings.index_date)
+    before = [
+        ({names[name]: count for name, count in counts.items() if name in names}, people)
+        for counts, people in quality.codelists_before(history)
+    ]
+    registered = "SELECT coalesce(sum(people_count), 0)::BIGINT FROM audit.practice_count WHERE table_name = 'person'"
+    return fitness.fallen_codelists(found, int(store.scalar(registered)), before)
 
 
 def _products(store: Store, book: RuleBook) -> tuple[RuleResult | None, list[Hold]]:
@@ -324,8 +404,12 @@ def quality_results(store: Store) -> list[RuleResult]:
 
 
 def in_words(manifest: Mapping[str, Any]) -> list[str]:
-    """Say which lists a finished run holds, a line each; no line when it holds none."""
+    """Say which feeds a finished run did not read and which lists it holds, a line each; no line where none."""
     lines = []
+    for each in manifest["lost_feeds"]:
+        used_to = date.fromisoformat(each["used_to"]) if each["used_to"] else None
+        source = publish.source_in_words(each["table_name"])
+        lines.append(f"  NOT READ: {source}: {_lost(used_to)}. {' '.join(each['why'].split())}")
     for each in manifest["held"]:
         where = "everywhere" if each["practice_code"] == _EVERYWHERE else f"at {each['practice_code']}"
         lines.append(f"  HELD: {each['pathway']} {where}, {each['people']:,} people: {each['reason']}")

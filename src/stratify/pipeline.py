@@ -31,10 +31,10 @@ from stratify import (
     scores,
     wide,
 )
-from stratify.errors import RunError
+from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
-from stratify.refusals import delivery_of, supplier_told
+from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
@@ -94,14 +94,14 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
-        results, holds = holding.settle(store, book, results + holding.old_feeds(plan))
+        results, holds = holding.settle(store, book, results + holding.old_feeds(plan) + holding.lost_feeds(plan))
         counts = ingest.build_core(
             store,
             index_date=plan.settings.index_date,
             key=key,
             measurements=book.resolved_measurements(score_inferred_units=plan.settings.score_inferred_units),
             privacy_policy=plan.settings.privacy,
-            source=plan.source,
+            source=plan.source_as_received,
         )
         steps = [("core", name, count) for name, count in sorted(counts.items())] + _not_carried(plan)
         steps += [
@@ -314,6 +314,7 @@ def publish_outputs(plan: Plan) -> Receipt:
             rule_digest=plan.rule_digest,
             contact=plan.settings.contact,
             held=tuple(holding.held(store)),
+            lost_feeds=holding.feed_notices(plan),
         )
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
@@ -326,7 +327,9 @@ def publish_outputs(plan: Plan) -> Receipt:
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         _write_quality_page(store, plan, book, checked)
         _write_practices_page(store, plan)
-        publish.write_supplier_report(plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store))
+        publish.write_supplier_report(
+            plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))
+        )
         publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
@@ -420,6 +423,11 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
             "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
         },
         **counted,
+        "lost_feeds": [
+            {"table_name": each.table, "used_to": each.used_to.isoformat() if each.used_to else None, "why": str(why)}
+            for each in plan.lost
+            for why in [combine([refusal.as_error() for refusal in each.refusals])]
+        ],
         "verdicts": quality.verdicts(holding.quality_results(store)),
         "outputs": _outputs(plan),
     }
@@ -526,9 +534,14 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
 
     Returns:
         What was found, in words and counts.
+
+    Raises:
+        ExtractError: a feed was refused, also one that a run could do without: there is time to ask for it again.
     """
     progress("Checking definitions and files")
     plan = prepare(settings, key=key)
+    if plan.lost:
+        raise combine([*refusals_of(plan)])
     for words, stage in stages(key)[:2]:
         progress(words)
         stage(plan)

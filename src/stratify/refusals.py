@@ -54,6 +54,11 @@ def delivery_of(plan: Plan) -> Delivery:
     return _delivery(plan.settings, run_id=plan.run_id, is_test=plan.is_test)
 
 
+def refusals_of(plan: Plan) -> list[ExtractError]:
+    """Give why feeds of a run were refused that it could do without."""
+    return [refusal.as_error() for each in plan.lost for refusal in each.refusals]
+
+
 def _delivery(settings: Settings, *, run_id: str | None, is_test: bool) -> Delivery:
     source = chosen_source(settings)
     return Delivery(
@@ -85,7 +90,7 @@ def _write(settings: Settings, out: Path, fault: StratifyError) -> Path:
     if isinstance(fault, QualityError) and landed.is_file():
         plan = Plan.model_validate_json((restricted / "plan.json").read_text(encoding="utf-8"))
         with open_store(landed, temp_directory=restricted / "scratch", read_only=True) as store:
-            report = publish.report_of_rows(delivery_of(plan), store, is_stopped=True)
+            report = publish.report_of_rows(delivery_of(plan), store, is_stopped=True, refused=refusals_of(plan))
     else:
         is_test = chosen_source(settings).is_synthetic
         delivery = _delivery(settings, run_id=None, is_test=is_test)

@@ -16,9 +16,9 @@ import json
 import os
 import shutil
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import wraps
 from importlib.metadata import version
@@ -27,10 +27,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, ingest, privacy, quality
-from stratify.errors import RuleError, RunError, SettingsError, StratifyError
+from stratify import contracts, fitness, ingest, privacy, quality
+from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
-from stratify.ingest import InputFile, Source
+from stratify.ingest import InputFile, LostFeed, Source
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
 
@@ -55,6 +55,7 @@ class Plan(BaseModel):
     run_id: str
     settings: Settings
     files: tuple[InputFile, ...]
+    lost: tuple[LostFeed, ...] = ()
     is_test: bool
     rule_digest: str
     code_digest: str
@@ -79,6 +80,12 @@ class Plan(BaseModel):
     def source(self) -> Source:
         """Layout of the extract files."""
         return chosen_source(self.settings)
+
+    @property
+    def source_as_received(self) -> Source:
+        """The source, to which a feed that was not received this time counts as one it never has: nobody is linked."""
+        not_received = (each.table for each in self.lost if each.used_to is None)
+        return replace(self.source, not_supplied=(*dict.fromkeys((*self.source.not_supplied, *not_received)),))
 
     @property
     def data_cutoffs(self) -> dict[str, date]:
@@ -190,13 +197,16 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     (build / "restricted").chmod(0o700)
     prepared = build / "restricted" / "prepared"
     known_by = settings.as_known_on or settings.index_date
-    files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by))
+    lost: list[LostFeed] = []
+    files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by, lost=lost))
+    stop_if_nothing_is_left(lost, book)
     code = _code_digest()
     identity = {
         "files": sorted(
             [each.table, each.shown_name, each.sha256, str(each.period_to), str(each.declared_count), each.rank]
             for each in files
         ),
+        "lost": [each.model_dump(mode="json") for each in lost],
         "rules": book.digest,
         "code": code,
         "index_date": settings.index_date.isoformat(),
@@ -213,6 +223,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         run_id=run_id,
         settings=settings,
         files=files,
+        lost=tuple(lost),
         is_test=source.is_synthetic,
         rule_digest=book.digest,
         code_digest=code,
@@ -223,6 +234,19 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         (plan.restricted / name).touch(mode=0o600)
         (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
     return plan
+
+
+def stop_if_nothing_is_left(lost: Sequence[LostFeed], book: RuleBook) -> None:
+    """Refuse the set when what was not received is read for every list: the last good lists are better than none.
+
+    Raises:
+        ExtractError: why each feed was refused.
+    """
+    not_received = [each.table for each in lost if each.used_to is None]
+    held = {name for table in not_received for name in fitness.touched(book, fitness.Doubt(table)).pathways}
+    if not any(fitness.is_structural(table) for table in not_received) and not (held and set(book.pathways) <= held):
+        return
+    raise combine([refusal.as_error() for each in lost for refusal in each.refusals])
 
 
 def earlier_counts(out: Path) -> Path:

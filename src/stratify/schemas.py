@@ -162,6 +162,14 @@ class EntryUsed(_Strict):
     nhs_number_ranges: tuple[str, ...]
 
 
+class LostFeedEntry(_Strict):
+    """A feed whose newest file is not read: what is used instead, and why."""
+
+    table_name: str
+    used_to: str | None = Field(description="Last day of the earlier files that are used; null where there are none")
+    why: str
+
+
 class RunManifest(_Strict):
     """``run_manifest.json``: what a run was made of and what it counted. Nothing about a person, no clock."""
 
@@ -181,6 +189,9 @@ class RunManifest(_Strict):
     decisions: tuple[DecisionCount, ...]
     placements: tuple[PlacementCount, ...]
     held: tuple[HeldCount, ...] = Field(description="Lists held for a failed data quality check; none when empty")
+    lost_feeds: tuple[LostFeedEntry, ...] = Field(
+        description="Feeds whose newest file was refused or is missing; none when empty"
+    )
     rejected_rows: tuple[RejectedCount, ...]
     steps: tuple[StepCount, ...]
     unmatched_codes: tuple[UnmatchedCount, ...]

@@ -1,8 +1,8 @@
 """The score of a finished run against the truth of its synthetic county: who was missed, and who was wrongly listed.
 
 Reads the truth folder that ``stratify synth --truth`` wrote and the restricted folder of the run in place; writes
-nothing. Here: matching people, comparing answers, and the words for it. What the answers should be is worked out in
-``synth.oracle`` and what they are in the run; neither is worked out here.
+nothing. Here: matching people and comparing answers; the words for it are in ``truth_comparison``. What the answers
+should be is worked out in ``synth.oracle`` and what they are in the run; neither is worked out here.
 
 Of everybody on a pathway, these are compared:
 
@@ -17,6 +17,10 @@ Of everybody on a pathway, these are compared:
 A difference about somebody whom no fault touched is a fault of the pipeline or of the truth. One about somebody whom
 a fault touched is told under that fault; the truth concludes from rows as a right pipeline reads them, so it is what
 the pipeline makes of the fault today.
+
+Nobody is compared on a pathway whose lists the run holds, everywhere or at their practice: they are counted as held,
+neither missed nor wrongly listed, whatever the data that are in doubt say of them. A file that should be refused is
+refused also when the run goes on without its feed, or with what came of it before.
 """
 
 from __future__ import annotations
@@ -24,8 +28,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,14 +38,12 @@ import polars as pl
 
 from stratify import privacy
 from stratify.errors import PrivacyError, RunError, SettingsError
+from stratify.ingest.files import table_of_name
 from stratify.runs import Plan, without_values
 from stratify.store import Store, open_store
+from stratify.truth_comparison import PATHWAYS, PERSON, Comparison, Difference, in_words
 
-PATHWAYS = ("copd", "frailty")
-PERSON = "person"
-"""Where a difference is that is about the person and no pathway: withheld or not, status, split in two."""
-
-MOST_EXAMPLES = 5
+__all__ = ["PATHWAYS", "PERSON", "Comparison", "Difference", "compare", "in_words", "read_plan"]
 
 _TRUTH_VERSION = 2
 _FAULT_FILE = "fault.parquet"
@@ -61,84 +62,6 @@ _SCORES = {
 _EFI_DEFICITS = 36
 _WHO = ("row", "org_code", "source_patient_id", "all_faults")
 _IS_HELD_BACK = pl.col("fault_expects").eq_missing("not_listed")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing about one person that the run and the truth do not agree on.
-
-    Attributes:
-        place: Pathway, or ``person``.
-        kind: missed, wrongly listed, wrong route, wrong reason, wrong tier, wrong value; for the person not withheld,
-            missing from the run, wrong status, wrongly counted, not in the truth; for the run not refused.
-        expected: What the truth says, in words.
-        found: What the run says.
-        row: Row of the person in the expectation file, from 1; 0 where there is none.
-        reference: Keyed hash of practice and patient id; empty where there is no person.
-        faults: Faults that touched the person; empty for those none did.
-    """
-
-    place: str
-    kind: str
-    expected: str
-    found: str
-    row: int
-    reference: str
-    faults: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What came of comparing a run with the truth.
-
-    Attributes:
-        run_id: The run.
-        purpose: What it was for.
-        is_clean: The county was made without faults.
-        people: People in the truth.
-        touched: Of them, people whom a fault touched.
-        withheld: People who should be left out of the run and are, by reason.
-        on_pathway: People whom truth or run has on a pathway, by pathway.
-        agreeing: Of them, people about whom both agree in everything.
-        differences: Every difference.
-        faults: Each fault put in so far, with the people it touched.
-    """
-
-    run_id: str
-    purpose: str
-    is_clean: bool
-    people: int
-    touched: int
-    withheld: Mapping[str, int]
-    on_pathway: Mapping[str, int]
-    agreeing: Mapping[str, int]
-    differences: tuple[Difference, ...]
-    faults: Mapping[str, int]
-
-    @property
-    def unexplained(self) -> tuple[Difference, ...]:
-        """The differences about people whom no fault touched: there should be none."""
-        return tuple(each for each in self.differences if not each.faults)
-
-    def failures(self, *, strict: bool) -> tuple[Difference, ...]:
-        """Give the differences that make the score fail: those no fault explains, or when strict every one."""
-        return self.differences if strict else self.unexplained
-
-    def by_fault(self) -> dict[str, dict[tuple[str, str], int]]:
-        """Count the differences about people whom each fault touched, by place and kind."""
-        return {
-            fault: dict(sorted(Counter((each.place, each.kind) for each in self._about(fault)).items()))
-            for fault in self.faults
-        }
-
-    def count(self, place: str, kind: str, *, is_touched: bool = False) -> int:
-        """Count differences of a kind about people whom no fault touched, or whom one did."""
-        return sum(
-            1 for each in self.differences if (each.place, each.kind, bool(each.faults)) == (place, kind, is_touched)
-        )
-
-    def _about(self, fault: str) -> list[Difference]:
-        return [each for each in self.differences if fault in each.faults]
 
 
 @without_values
@@ -188,11 +111,6 @@ def read_plan(out: Path) -> Plan:
             f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct RUN."
         )
     return Plan.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def in_words(comparison: Comparison) -> str:
-    """Write a comparison for the terminal; no identifier, no more than a few examples."""
-    return "\n".join(_lines(comparison))
 
 
 # --------------------------------------------------------------------------------------------- reading both sides
@@ -249,7 +167,13 @@ def _check_same_county(plan: Plan, about: Mapping[str, Any]) -> None:
     used = {each.sha256 for each in plan.files}
     day = plan.settings.index_date.isoformat()
     extracts = about["extracts"].get(day)
-    others = sum(1 for digest in (extracts or {}).values() if digest not in used)
+    tables = {each.table for each in plan.lost}
+    named = {why.where.rpartition(": ")[2].rpartition("/")[2] for each in plan.lost for why in each.refusals}
+    others = sum(
+        1
+        for name, digest in (extracts or {}).items()
+        if digest not in used and name not in named and table_of_name(name) not in tables
+    )
     if extracts is None or others:
         days = about["index_dates"]
         raise RunError(
@@ -277,7 +201,7 @@ class _Run:
     """What the run says of everybody, each table by ``patient_key``."""
 
     def __init__(self, store: Store, purpose: str) -> None:
-        self.people = store.frame("SELECT patient_key, person_status, may_be_counted FROM core.person")
+        self.people = store.frame("SELECT patient_key, person_status, may_be_counted, practice_code FROM core.person")
         self.decisions = store.frame(
             "SELECT patient_key, pathway, decision, clinic_id, rule_id, tier, missing_variables "
             "FROM derived.pathway_decision"
@@ -290,6 +214,7 @@ class _Run:
             "AND patient_key IN (SELECT patient_key FROM derived.pathway_decision)"
         )
         self.reasons = store.frame("SELECT patient_key, pathway, variable, position FROM derived.reason")
+        self.held = store.frame("SELECT DISTINCT pathway, practice_code FROM audit.held_list")
         self.withheld: dict[str, int] = {}
         if purpose == "case_finding":
             counted = "SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care'"
@@ -312,11 +237,17 @@ class _Score:
         key: bytes,
     ) -> None:
         self._plan, self._purpose, self._about, self._touches, self._key = plan, purpose, about, touches, key
-        # A whole set or file of this extract; a practice's part of one is refused without stopping the run.
+        # A whole set or file of this extract; a practice's part of one is refused without stopping the run. A feed that
+        # was refused earlier stays out of use until it comes whole again.
+        is_lost = pl.col("table").is_in([each.table for each in plan.lost])
         is_of_set = (
-            (pl.col("expects") == "refused") & pl.col("org_code").is_null() & (pl.col("week") == _week(plan, about))
+            (pl.col("expects") == "refused")
+            & pl.col("org_code").is_null()
+            & ((pl.col("week") == _week(plan, about)) | is_lost)
         )
-        self._refused = tuple(sorted(set(touches.filter(is_of_set)["fault"])))
+        of_set = touches.filter(is_of_set)
+        self._refused = tuple(sorted(set(of_set["fault"])))
+        self._overlooked = tuple(sorted(set(of_set.filter(~is_lost)["fault"])))
         # What follows from reading files that should have been refused is that fault's, whoever it is about.
         faults = pl.concat_list(
             pl.col("faults").str.split(";").fill_null([]), pl.lit(list(self._refused), dtype=pl.List(pl.String))
@@ -329,7 +260,7 @@ class _Score:
     def against(self, run: _Run) -> Comparison:
         """Compare everything and give what came of it."""
         words = "the extract refused, the last lists in place", "a finished run"
-        self._differences += [Difference("run", "not refused", *words, 0, "", (fault,)) for fault in self._refused]
+        self._differences += [Difference("run", "not refused", *words, 0, "", (fault,)) for fault in self._overlooked]
         present = pl.col("person_status_right").is_not_null()
         everybody = self._expected.join(run.people, on="patient_key", how="left", maintain_order="left")
         objects = pl.col("withheld_because").is_not_null() & (self._purpose == "case_finding")
@@ -341,9 +272,9 @@ class _Score:
             words = _counts(counts), _counts(run.withheld)
             self._differences.append(Difference(PERSON, "withheld count", *words, 0, "", ()))
         compared = everybody.filter(~objects & present)
-        on_pathway, agreeing = {}, {}
+        on_pathway, agreeing, held = {}, {}, {}
         for pathway in PATHWAYS:
-            on_pathway[pathway], agreeing[pathway] = self._compare_pathway(pathway, compared, run)
+            on_pathway[pathway], agreeing[pathway], held[pathway] = self._compare_pathway(pathway, compared, run)
         faults = Counter(self._expected["all_faults"].list.explode(keep_nulls=False, empty_as_null=False).to_list())
         return Comparison(
             run_id=self._plan.run_id,
@@ -354,6 +285,8 @@ class _Score:
             withheld=dict(sorted(counts.items())),
             on_pathway=on_pathway,
             agreeing=agreeing,
+            held={pathway: count for pathway, count in held.items() if count},
+            refused=tuple(fault for fault in self._refused if fault not in self._overlooked),
             differences=tuple(self._differences),
             faults={fault: faults[fault] for fault in sorted({*faults, *self._touches["fault"]})},
         )
@@ -426,13 +359,16 @@ class _Score:
 
     # --------------------------------------------------------------------------------------------- one pathway
 
-    def _compare_pathway(self, pathway: str, compared: pl.DataFrame, run: _Run) -> tuple[int, int]:
-        """Tell every difference on a pathway; give how many people are on it, and how many agree in everything."""
+    def _compare_pathway(self, pathway: str, compared: pl.DataFrame, run: _Run) -> tuple[int, int, int]:
+        """Tell every difference on a pathway; give how many people are compared, agree in everything, are held."""
         before = len(self._differences)
         decided = run.decisions.filter(pl.col("pathway") == pathway).drop("pathway")
         rows = compared.join(decided, on="patient_key", how="left", maintain_order="left")
         own = pl.col(f"{pathway}_decision")
         rows = rows.filter(own.is_not_null() | pl.col("decision").is_not_null())
+        places = run.held.filter(pl.col("pathway") == pathway)["practice_code"].to_list()
+        is_held = pl.lit("all" in places) | pl.col("practice_code").is_in(places).fill_null(False)
+        held, rows = rows.filter(is_held).height, rows.filter(~is_held)
         wrongly = rows.filter(_IS_HELD_BACK & pl.col("decision").is_in(_CALLED))
         self._tell(pathway, "wrongly listed", wrongly, "no list", _route("decision", "clinic_id", "rule_id"))
         plain = rows.filter(~_IS_HELD_BACK)
@@ -440,7 +376,7 @@ class _Score:
         self._compare_tiers(pathway, plain, run)
         self._compare_reasons(pathway, plain, run)
         differ = {each.row for each in self._differences[before:]}
-        return rows.height, rows.height - len(differ)
+        return rows.height, rows.height - len(differ), held
 
     def _compare_routes(self, pathway: str, rows: pl.DataFrame) -> None:
         own = [f"{pathway}_{name}" for name in ("decision", "clinic", "rule")]
@@ -561,48 +497,6 @@ def _fact(value: str, day: str) -> pl.Expr:
     return (
         pl.when(pl.col(value).is_not_null()).then(_figure(pl.col(value)) + " of " + when).otherwise(pl.lit("not found"))
     )
-
-
-# ---------------------------------------------------------------------------------------------------------- words
-
-
-def _lines(comparison: Comparison) -> Iterator[str]:
-    kind = "clean" if comparison.is_clean else f"with faults that touched {comparison.touched:,} people"
-    yield f"Run {comparison.run_id} against the truth: {comparison.people:,} invented people, {kind}"
-    for each in comparison.differences:
-        if each.kind == "not refused":
-            yield f"  {each.faults[0]}: expected {each.expected}; found {each.found}"
-    for reason, count in comparison.withheld.items():
-        yield f"  {count:,} withheld as they should be: {reason}"
-    people = [each for each in comparison.differences if each.place == PERSON]
-    yield f"  people: {_kinds(people) or 'withheld, counted and placed as they should be'}"
-    for pathway in PATHWAYS:
-        on, agreeing = comparison.on_pathway[pathway], comparison.agreeing[pathway]
-        found = [each for each in comparison.differences if each.place == pathway]
-        yield f"  {pathway}: {on:,} people, {agreeing:,} agree{'; ' + _kinds(found) if found else ''}"
-    for fault, count in comparison.faults.items():
-        mine = [each for each in comparison.differences if fault in each.faults]
-        differ = len({each.reference for each in mine if each.reference})
-        by_place = [
-            f"{place}: {_kinds([each for each in mine if each.place == place])}"
-            for place in (PERSON, *PATHWAYS)
-            if any(each.place == place for each in mine)
-        ]
-        yield f"  {fault}: {count:,} people, {differ:,} differ{'; ' + '; '.join(by_place) if by_place else ''}"
-    unexplained = comparison.unexplained
-    if not unexplained:
-        yield "Run and truth agree" + ("." if comparison.is_clean else " on everybody whom no fault touched.")
-        return
-    yield f"{len(unexplained):,} unexplained: differences about people whom no fault touched; " + (
-        f"the first {min(len(unexplained), MOST_EXAMPLES)}:"
-    )
-    for each in unexplained[:MOST_EXAMPLES]:
-        place = f"{each.place}, {each.kind}"
-        yield f"  {place}: expected {each.expected}; found {each.found} [{each.reference}, row {each.row} of the truth]"
-
-
-def _kinds(differences: Iterable[Difference]) -> str:
-    return ", ".join(f"{kind} {count:,}" for kind, count in sorted(Counter(each.kind for each in differences).items()))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -219,6 +219,23 @@ def test_a_codelist_that_finds_nobody_at_one_practice_holds_the_lists_of_that_pr
     ]
 
 
+@pytest.mark.slow
+def test_codes_lost_at_every_practice_at_once_are_told_from_the_runs_before(tables, tmp_path):
+    """C2 everywhere: no practice can be told from the others; 40 had COPD the day before, and 40 are expected."""
+    assert _run(tmp_path, tables).exit_code == 0
+    for row in tables["gp_event"]:
+        if row["snomed_code"] == extract_set.COPD:
+            row |= {"snomed_code": "", "original_code": "EMISNQCO12", "original_system": "EMIS"}
+    extracts = extract_set.write_set(tmp_path / "extracts", **tables)
+    file = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-06")
+    with counted_plainly():
+        message = refusal(stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY), 4)
+    # COPD is a deficit of frailty as well, so that no list would be left.
+    assert "core.gp_event FIT-05-" in message and "0 people have an entry of copd" in message
+    assert "about 40 expected by the runs before" in message
+    assert _manifest(tmp_path)["index_date"] == "2026-01-05", "the last good lists stay"
+
+
 def test_where_every_list_would_be_held_the_run_stops_and_the_last_good_lists_stay(tables, tmp_path):
     """C5: 3 of 120 issues are 2.5 %; both pathways read medicines."""
     for row in tables["gp_medication"][:2]:

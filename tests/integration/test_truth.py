@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -91,6 +92,32 @@ def test_run_and_truth_agree_on_everybody(county):
     assert compared.agreeing == compared.on_pathway
     assert compared.on_pathway["copd"] > 50 and compared.on_pathway["frailty"] > 700
     assert sum(compared.withheld.values()) > 300 and len(compared.withheld) == 3
+
+
+def test_people_on_held_lists_are_held_and_neither_missed_nor_wrong(county, tmp_path):
+    """All decisions of one practice and of one whole pathway are wrong: only where lists are not held that is told."""
+    out = tmp_path / "out"
+    shutil.copytree(county.out / "restricted", out / "restricted")
+    with duckdb.connect(str(out / "restricted" / "run.duckdb")) as run:
+        practices = [code for (code,) in run.execute(
+            "SELECT practice_code FROM derived.placement WHERE pathway = 'frailty' GROUP BY ALL ORDER BY ALL"
+        ).fetchall()]  # fmt: skip
+        run.execute("DELETE FROM derived.pathway_decision WHERE pathway = 'copd'")
+        run.execute(
+            "DELETE FROM derived.pathway_decision WHERE pathway = 'frailty' AND patient_key IN "
+            "(SELECT patient_key FROM core.person WHERE practice_code IN ($1, $2))", practices[:2],
+        )  # fmt: skip
+        hold = "INSERT INTO audit.held_list SELECT 'core.x', 'FIT', $1, $2, NULL, 'c', 'r', 0"
+        run.execute(hold, ["copd", "all"])
+        run.execute(hold, ["frailty", practices[0]])
+    before = truth_score.compare(county.out, county.truth, THROWAWAY_KEY)
+    compared = truth_score.compare(out, county.truth, THROWAWAY_KEY)
+    assert compared.held["copd"] == before.on_pathway["copd"] and compared.on_pathway["copd"] == 0
+    assert 0 < compared.held["frailty"] < before.on_pathway["frailty"] and before.held == {}
+    assert compared.held["frailty"] + compared.on_pathway["frailty"] == before.on_pathway["frailty"]
+    # The second practice is not held: that nobody of it is listed is told.
+    assert compared.count("frailty", "missed") > 0 and compared.count("copd", "missed") == 0
+    assert f"copd: 0 people, 0 agree, {compared.held['copd']:,} more on held lists" in truth_score.in_words(compared)
 
 
 def test_the_agreement_is_about_something(county):

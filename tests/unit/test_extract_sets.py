@@ -30,6 +30,7 @@ from extract_set import (
 from stratify import ingest
 from stratify.errors import ExtractError
 from stratify.ingest.checks import is_accepted
+from stratify.ingest.feeds import INDISPENSABLE, LostFeed
 
 KNOWN_BY = date(2026, 3, 1)
 
@@ -164,6 +165,98 @@ def test_folders_in_another_order_than_their_periods_are_refused(sets):
     changes(sets, "2026-01-11", "2026-01-05", gp_event=[event("e3")])
     (sets / "2026-01-11").rename(sets / "2026-01-01")
     assert "Name the folders of the sets by their last day" in refusal(sets)
+
+
+# A feed that is refused or missing, and the others that go on
+
+
+def gathered_without(folder: Path, known_by: date = KNOWN_BY):
+    """Give the sets read of each table, by table, and the feeds that were lost with the day they are read up to."""
+    lost: list[LostFeed] = []
+    files = ingest.gather_files(folder, COUNTY, folder.parent / "prepared", known_by=known_by, lost=lost)
+    read: dict[str, list[str]] = {}
+    for file in files:
+        if not file.is_earlier:
+            read.setdefault(file.table, []).append(file.extract)
+    return read, {each.table: each.used_to and each.used_to.isoformat() for each in lost}, lost
+
+
+def break_file(place: Path, table: str) -> None:
+    path = place / f"{table}.csv"
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+EMPTY = {table: [] for table in rows_of()}
+"""Changes of a week in which nothing happened."""
+
+
+def test_of_a_whole_set_with_a_refused_file_the_last_good_one_of_that_feed_is_read(sets):
+    break_file(whole(sets, "2026-01-11", gp_event=[event("e3")]), "gp_event")
+    read, lost, [feed] = gathered_without(sets)
+    assert read["gp_event"] == ["2026-01-04"] and read["patient"] == ["2026-01-11"]
+    assert lost == {"gp_event": "2026-01-04"}
+    assert {why.where for why in feed.refusals} == {"set 2026-01-11: gp_event.csv"}
+    assert "gp_event.csv: expected 273 bytes" in refusal(sets), "a caller that cannot do without it is told"
+
+
+def test_the_last_good_feed_is_the_whole_one_and_the_changes_up_to_the_fault(sets):
+    changes(sets, "2026-01-11", "2026-01-05", **EMPTY | {"gp_event": [event("e3")]})
+    break_file(changes(sets, "2026-01-18", "2026-01-12", **EMPTY | {"gp_event": [event("e4")]}), "gp_event")
+    changes(sets, "2026-01-25", "2026-01-19", **EMPTY | {"gp_event": [event("e5")]})
+    read, lost, _ = gathered_without(sets)
+    assert read["gp_event"] == ["2026-01-04", "2026-01-11"], "what comes after the fault cannot be read without it"
+    assert read["gp_medication"] == ["2026-01-04", "2026-01-11", "2026-01-18", "2026-01-25"]
+    assert lost == {"gp_event": "2026-01-11"}
+    # A new whole set mends it.
+    whole(sets, "2026-02-01", gp_event=[event("e6")])
+    read, lost, _ = gathered_without(sets)
+    assert read["gp_event"] == ["2026-02-01"] and lost == {}
+
+
+def test_days_missing_in_one_feed_end_that_feed_alone(sets):
+    late = {"gp_event.csv": {"period_from": "2026-01-07"}}
+    changes(sets, "2026-01-11", "2026-01-05", lines=late, **EMPTY | {"gp_event": [event("e3")]})
+    read, lost, [feed] = gathered_without(sets)
+    assert read["gp_event"] == ["2026-01-04"] and read["gp_medication"] == ["2026-01-04", "2026-01-11"]
+    assert lost == {"gp_event": "2026-01-04"}
+    assert "what happened in between is lost" in feed.refusals[0].found
+
+
+def test_a_feed_that_the_newest_changes_leave_out_is_read_as_it_was(sets):
+    changes(sets, "2026-01-11", "2026-01-05", **{name: [] for name in EMPTY if name != "gp_medication"})
+    read, lost, [feed] = gathered_without(sets)
+    assert read["gp_medication"] == ["2026-01-04"] and lost == {"gp_medication": "2026-01-04"}
+    assert "0 rows where nothing happened" in feed.refusals[0].expected
+
+
+@pytest.mark.parametrize("table", sorted(INDISPENSABLE - {"nhs_number_trace"}))
+def test_changes_without_a_feed_that_says_who_people_are_are_refused(sets, table):
+    changes(sets, "2026-01-11", "2026-01-05", **{name: [] for name in EMPTY if name != table})
+    with pytest.raises(ExtractError, match=rf"set 2026-01-11: landing\.{table}: expected a file of this table"):
+        gathered_without(sets)
+
+
+def test_a_refused_file_without_an_earlier_one_is_a_feed_that_was_not_received(sets):
+    break_file(sets / "2026-01-04", "gp_event")
+    (sets / "2026-01-04" / "ed_attendance.csv").unlink()
+    read, lost, _ = gathered_without(sets)
+    assert "gp_event" not in read and lost == {"ed_attendance": None, "gp_event": None}
+
+
+def test_a_file_that_no_manifest_names_is_nobodys_and_refuses_the_set(sets):
+    (sets / "2026-01-04" / "gp_event_2.csv").write_bytes(as_csv("gp_event", [event("e9")]))
+    with pytest.raises(ExtractError, match=r"only files that manifest\.csv names"):
+        gathered_without(sets)
+
+
+def test_no_rows_of_a_refused_file_land_and_the_last_good_ones_do(sets):
+    break_file(whole(sets, "2026-01-11", gp_event=[event("e3")]), "gp_event")
+    lost: list[LostFeed] = []
+    files = ingest.gather_files(sets, COUNTY, sets.parent / "prepared", known_by=KNOWN_BY, lost=lost)
+    with opened(sets.parent) as store:
+        ingest.land(store, files, source=COUNTY, index_date=KNOWN_BY, key=KEY)
+        found = store.rows(f"SELECT source_event_id FROM landing.gp_event WHERE {is_accepted('gp_event')} ORDER BY ALL")
+    assert found == [("e1",), ("e2",)]
 
 
 # Days missing, files sent again
@@ -368,6 +461,32 @@ def test_a_practice_whose_changes_are_under_half_of_its_share_is_not_read_in_tha
     assert {day for code, day in rows if code == "A10002"} == {"2020-01-01"}
     assert sum(day == "2024-01-01" for code, day in rows if code == "A10001") == 300
     assert accounts["2026-01-11/gp_event.csv"].quarantined_count == 90
+
+
+def test_a_week_in_which_few_people_happened_to_be_seen_is_no_fall(tmp_path):
+    """240 rows of 24 people; 40 rows of 4 people where 12 were expected: chance alone does that now and then."""
+    whole(tmp_path / "x", "2026-01-04", **county_of(A10001=400, A10002=400))
+    few = [
+        event(f"{code}-{n}-{k}", org_code=code, source_patient_id=f"{code}-{n}")
+        for code, people in (("A10001", 20), ("A10002", 4))
+        for n in range(people)
+        for k in range(10)
+    ]
+    changes(tmp_path / "x", "2026-01-11", "2026-01-05", gp_event=few)
+    rows, accounts = held(tmp_path / "x", "gp_event", "org_code", "source_event_id")
+    assert len([row for row in rows if row[0] == "A10002"]) == 400 + 40
+    assert accounts["2026-01-11/gp_event.csv"].quarantined_count == 0
+
+
+def test_a_part_that_was_not_read_in_a_set_before_the_last_whole_one_is_forgotten(tmp_path):
+    """The practice's new whole part is good: its rows of the older whole set are not read beside it."""
+    whole(tmp_path / "x", "2026-01-04", **county_of(A10001=400, A10002=400))
+    few = [*many(300)["gp_event"], *many(90, "A10002")["gp_event"]]
+    changes(tmp_path / "x", "2026-01-11", "2026-01-05", gp_event=few)
+    whole(tmp_path / "x", "2026-01-18", **county_of(A10001=400, A10002=380))
+    rows, accounts = held(tmp_path / "x", "gp_event", "org_code", "source_event_id")
+    assert len([row for row in rows if row[0] == "A10002"]) == 380
+    assert list(accounts) == ["2026-01-18/gp_event.csv"]
 
 
 def test_a_practice_that_closed_is_not_expected_to_send_anything(tmp_path):

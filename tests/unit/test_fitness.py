@@ -203,6 +203,26 @@ def test_a_codelist_that_finds_nobody_where_ten_are_expected(rows, expected) -> 
     assert [(each.practice_code, each.expected) for each in found] == expected
 
 
+# A rate of 100 in 1,000 is 10 in 100; of 1,000 people 100 are expected, and 49 are under half of them.
+@pytest.mark.parametrize(
+    ("now", "people", "before", "expected"),
+    [
+        pytest.param(49, 1_000, [(100, 1_000)], [100], id="under_half"),
+        pytest.param(50, 1_000, [(100, 1_000)], [], id="half"),
+        pytest.param(0, 1_000, [(19, 1_000)], [], id="nobody_of_nineteen"),
+        pytest.param(0, 1_000, [(20, 1_000)], [20], id="nobody_of_twenty"),
+        pytest.param(50, 500, [(100, 1_000)], [], id="half_of_the_county_left"),
+        pytest.param(49, 1_000, [(100, 1_000), (100, 1_000), (0, 1_000)], [100], id="one_bad_run_before"),
+        pytest.param(0, 1_000, [], [], id="the_first_run"),
+        pytest.param(0, 1_000, [(None, 1_000)], [], id="a_codelist_that_was_changed"),
+    ],
+)
+def test_a_codelist_that_finds_under_half_of_the_people_it_found_before(now, people, before, expected) -> None:
+    runs = [({} if count is None else {GROUP: count}, registered) for count, registered in before]
+    falls = fitness.fallen_codelists({GROUP: now}, people, runs)
+    assert [(each.people, each.expected) for each in falls] == [(now, each) for each in expected]
+
+
 # ------------------------------------------------------------------------------------------------------- old feeds
 
 

@@ -63,6 +63,27 @@ def test_a_table_without_a_file_is_named(tmp_path, table):
     assert f"landing.{table}: expected a file of this table; found none" in refuse(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [
+        pytest.param("gp_event_final.csv", False, id="a_word_after_the_table"),
+        pytest.param("gp_event_2026-01-05.csv", False, id="a_day_after_the_table"),
+        pytest.param("gp_event (copy of final).csv", True, id="renamed_by_hand"),
+        pytest.param("final.csv", True, id="no_table"),
+        pytest.param("gp_observation_2.csv", True, id="another_table"),
+    ],
+)
+def test_a_file_must_be_named_after_the_table_that_the_manifest_says(tmp_path, name, is_refused):
+    folder = write_set(tmp_path / "x")
+    (folder / "gp_event.csv").rename(folder / name)
+    tables = {path.name: path.stem for path in folder.glob("*.csv") if path.name not in ("manifest.csv", name)}
+    write_manifest(folder, tables | {name: "gp_event"})
+    if is_refused:
+        assert f"{name}: expected a name that begins with its table, such as gp_event.csv" in refuse(folder)
+    else:
+        assert name in {file.file_name for file in ingest.inspect_files(folder, COUNTY)}
+
+
 def test_a_table_the_source_never_supplies_need_not_be_there(tmp_path):
     folder = write_set(tmp_path / "x")
     (folder / "opt_out.csv").unlink()

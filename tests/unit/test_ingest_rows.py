@@ -292,6 +292,23 @@ def test_a_prepared_file_points_at_original_files_and_lines(tmp_path):
         ]
 
 
+@pytest.mark.parametrize(
+    ("bad", "is_refused"), [pytest.param(10, False, id="half"), pytest.param(11, True, id="more_than_half")]
+)
+def test_a_file_with_most_dates_in_another_pattern_is_refused_whole(tmp_path, bad, is_refused):
+    rows = [event(f"e{n}", effective_date="13/04/2020" if n < bad else "2020-04-13") for n in range(20)]
+    if is_refused:
+        with pytest.raises(ExtractError) as caught, landed(tmp_path, gp_event=rows):
+            pass
+        message = str(caught.value)
+        assert "gp_event.csv: expected dates written as 2026-01-31 in effective_date; found another" in message
+        assert "pattern in 11 of 20 rows" in message
+        assert "13/04/2020" not in message
+    else:
+        with landed(tmp_path, gp_event=rows) as store:
+            assert len({line for line, *_ in rejected(store, "gp_event")}) == bad
+
+
 def test_a_clinic_row_with_letters_for_slots_is_set_aside(tmp_path):
     with landed(tmp_path, clinic_capacity=[capacity(), capacity(role="physiotherapist", slots="six")]) as store:
         assert rejected(store, "clinic_capacity") == [(3, "CAP-05-type", "row")]

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from extract_set import as_csv, built, event, nhs, patient, practice, registrati
 from stratify import contracts, quality
 from stratify.errors import RunError
 from stratify.quality import practices as counting
+from stratify.store import open_store
 
 CANARY = "CANARYVALUE"
 DAY = date(2026, 6, 1)
@@ -296,3 +298,22 @@ def test_a_long_history_is_drawn_and_listed_in_part_and_says_so():
 def test_no_practice_at_all_is_a_page_too():
     page = _page(quality.practices_over_time(quality.read_history(counting.Path("none")), {}))
     assert "No practice sent anything." in page
+
+
+# Codelists
+
+
+def test_what_codelists_found_is_noted_once_a_run_and_shown_as_no_practice():
+    history = _history([_one(900), _one(1_000)])
+    with open_store(Path(":memory:"), temp_directory=Path("never")) as store:
+        for week, found in enumerate(({"copd event 0a": 20, "asthma event 0b": 0}, {"copd event 0a": 21})):
+            store.create("audit.practice_count", _counts(_one(1_000)))
+            quality.note_codelists(store, {"copd event 0a": 99})
+            quality.note_codelists(store, found)  # a stage that is done again
+            counts = store.frame("SELECT * FROM audit.practice_count")
+            day = DAY - timedelta(weeks=1 - week)
+            history = quality.with_run(history, counts, index_date=day, run_id=f"run{week}")
+    before = quality.codelists_before(quality.earlier(history, DAY + timedelta(weeks=1)))
+    assert before == [({"copd event 0a": 20, "asthma event 0b": 0}, 100), ({"copd event 0a": 21}, 100)]
+    assert quality.codelists_before(quality.earlier(history, DAY))[0][0]["copd event 0a"] == 20
+    assert [each.code for each in quality.practices_over_time(history, {})] == ["A10001"]

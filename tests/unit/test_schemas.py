@@ -47,6 +47,7 @@ MANIFEST = {
     "decisions": [{"pathway": "copd", "decision": "clinic", "rule_id": "highest_groups", "reason": "r", "people": 1}],
     "placements": [{"pathway": "copd", "decision": "clinic", "placement": "listed", "people": 1}],
     "held": [],
+    "lost_feeds": [{"table_name": "ed_attendance", "used_to": None, "why": "ed_attendance.csv: expected rows"}],
     "rejected_rows": [{"table_name": "death", "rule_id": "DTH-01-missing", "scope": "row", "rows": 1}],
     "steps": [{"step": "core", "measure": "people", "count": 2}],
     "unmatched_codes": [],

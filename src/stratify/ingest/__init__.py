@@ -13,6 +13,7 @@ from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
 from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
+from stratify.ingest.feeds import LostFeed
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
@@ -23,6 +24,7 @@ __all__ = [
     "Door",
     "FileAccount",
     "InputFile",
+    "LostFeed",
     "Source",
     "build_core",
     "gather_files",

@@ -8,19 +8,23 @@ from what was known on that day, as long as the sets are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from stratify.errors import ExtractError, StratifyError, combine
-from stratify.ingest.files import MANIFEST, InputFile, inspect_files, read_manifest
+from stratify.ingest.feeds import INDISPENSABLE, Faults, LostFeed
+from stratify.ingest.files import MANIFEST, InputFile, inspect_files, needed_tables, read_manifest
 from stratify.ingest.sources import Source
 
 _MOST_REPLACED_DAYS = 186
 """A bulk replacement of more than half a year is taken for a mistake: wrong windows have wiped years of admissions."""
 
 
-def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date) -> list[InputFile]:
+def gather_files(
+    folder: Path, source: Source, scratch: Path, *, known_by: date, lost: list[LostFeed] | None = None
+) -> list[InputFile]:
     """Check every extract set that a run needs, and give the files to load.
 
     A folder holds one set, or a folder for each set. Of several, those that go further than ``known_by`` are left out;
@@ -32,6 +36,8 @@ def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date)
         source: Where they come from.
         scratch: A restricted folder that ends with the run, for sources that have to be brought into our layout.
         known_by: Last day a set may describe.
+        lost: Where given, a fault of a feed that a run can do without is noted here and not raised: of that feed the
+            files up to the fault are read, back to the last whole one, and nothing after it.
 
     Returns:
         The files by table, then oldest first; ``rank`` is the order in which their rows hold.
@@ -40,8 +46,10 @@ def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date)
         ExtractError: a set is not fit, changes come without a whole extract, or days are missing between two sets.
     """
     places = _set_folders(folder)
+    broken: dict[int, Faults] = {}
     if not places:
-        return _from_the_last_whole(inspect_files(_prepared(folder, source, scratch), source))
+        apart: Faults | None = None if lost is None else broken.setdefault(0, {})
+        return _from_the_last_whole(inspect_files(_prepared(folder, source, scratch), source, apart), broken, lost)
     later = 0
     sets: list[tuple[date, list[InputFile]]] = []
     enough: int | None = None
@@ -52,7 +60,8 @@ def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date)
             if end > known_by:
                 later += 1
                 continue
-            files = inspect_files(prepared, source)
+            apart = None if lost is None else {}
+            files = inspect_files(prepared, source, apart)
         except ExtractError as fault:
             if enough is not None:  # it would only have been compared with
                 break
@@ -64,10 +73,18 @@ def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date)
                 found=f"one that goes up to {end.isoformat()}",
                 action="Name the folders of the sets by their last day (2026-11-08).",
             )
+        broken[len(sets)] = {
+            table: [_in_set(place.name, fault) for fault in faults] for table, faults in (apart or {}).items()
+        }
         sets.append((end, [file.model_copy(update={"extract": place.name, "set_end": end}) for file in files]))
-        if enough is None and _is_enough([file for _, some in sets for file in some]):
+        everything = [file for _, some in sets for file in some]
+        if enough is None and _is_enough(everything):
             enough = len(sets)
-        elif enough is not None and _is_enough([file for _, some in sets[enough:] for file in some]):
+        elif (
+            enough is not None
+            and _is_enough([file for _, some in sets[enough:] for file in some])
+            and {table for faults in broken.values() for table in faults} <= _whole_tables(everything)
+        ):
             break
     if not sets:
         raise ExtractError(
@@ -77,12 +94,18 @@ def gather_files(folder: Path, source: Source, scratch: Path, *, known_by: date)
             action="Give an earlier set, or correct the index date.",
         )
     first_needed = len(sets) - (enough or len(sets))
+    broken = {len(sets) - 1 - number: faults for number, faults in broken.items()}  # by rank
+    if lost is not None and source.needs_manifest:
+        _note_left_out(sets, source, broken[len(sets) - 1])
+    # Of a feed with a fault since the last whole set an older one may hold.
+    reaching_back = {table for rank, faults in broken.items() if rank >= first_needed for table in faults}
     ranked = [
-        file.model_copy(update={"rank": rank, "is_earlier": rank < first_needed})
+        file.model_copy(update={"rank": rank, "is_earlier": rank < first_needed and file.table not in reaching_back})
         for rank, (_, files) in enumerate(reversed(sets))
         for file in files
     ]
-    needed = _from_the_last_whole(_without_repeats([file for file in ranked if not file.is_earlier]))
+    broken = {rank: {each: faults[each] for each in faults if each in reaching_back} for rank, faults in broken.items()}
+    needed = _from_the_last_whole(_without_repeats([file for file in ranked if not file.is_earlier]), broken, lost)
     earlier = [file for file in ranked if file.is_earlier]
     try:
         return [*_from_the_last_whole(_without_repeats(earlier)), *needed] if earlier else needed
@@ -113,7 +136,33 @@ def _last_day(folder: Path) -> date:
 
 def _is_enough(files: Sequence[InputFile]) -> bool:
     """Tell whether every table has a whole file to start from."""
-    return {file.table for file in files if _is_whole(file)} == {file.table for file in files}
+    return _whole_tables(files) == {file.table for file in files}
+
+
+def _whole_tables(files: Sequence[InputFile]) -> set[str]:
+    return {file.table for file in files if _is_whole(file)}
+
+
+def _note_left_out(sets: Sequence[tuple[date, list[InputFile]]], source: Source, faults: Faults) -> None:
+    """Add a fault for each feed that the newest set has no file of, though it holds changes.
+
+    Raises:
+        ExtractError: it is one that no run can do without.
+    """
+    newest = sets[0][1]
+    there = {file.table for file in newest} | set(faults)
+    extract = next((file.extract for file in newest), "")
+    for table in needed_tables(source):
+        if table not in there:
+            fault = ExtractError(
+                f"set {extract}: landing.{table}",
+                expected="a file of this table, with 0 rows where nothing happened to it",
+                found="none",
+                action="Ask the supplier for the whole set again.",
+            )
+            if table in INDISPENSABLE:
+                raise fault
+            faults.setdefault(table, []).append(fault)
 
 
 def _in_set(name: str, fault: ExtractError) -> ExtractError:
@@ -137,44 +186,79 @@ def _is_whole(file: InputFile) -> bool:
     return not file.is_delta and file.period_to == (file.set_end or file.period_to)
 
 
-def _from_the_last_whole(files: Sequence[InputFile]) -> list[InputFile]:
-    """Give the files of each table from the last whole one on, and check that no days are missing between them."""
-    faults: list[StratifyError] = []
+def _from_the_last_whole(
+    files: Sequence[InputFile], broken: Mapping[int, Faults] = MappingProxyType({}), lost: list[LostFeed] | None = None
+) -> list[InputFile]:
+    """Give the files of each table from the last whole one on, and check that no days are missing between them.
+
+    Args:
+        files: Files that passed the gate.
+        broken: Faults of feeds whose files did not, by rank and table.
+        lost: Where given, a feed that a run can do without ends before its first fault, which is noted here.
+    """
+    refused: list[StratifyError] = []
     chosen: list[InputFile] = []
-    for table in sorted({file.table for file in files}):
+    for table in sorted({file.table for file in files} | {table for faults in broken.values() for table in faults}):
         mine = [file for file in files if file.table == table]
-        first = max((file.rank for file in mine if _is_whole(file)), default=None)
-        if first is None:
-            deltas = sum(file.is_delta for file in mine)
-            faults.append(
-                ExtractError(
-                    f"landing.{table}",
-                    expected="a whole extract, and every set of changes since, in a folder each",
-                    found=f"{deltas} files of changes and no whole one before them",
-                    action="Keep the whole extract beside the changes, or ask the supplier for a new one.",
-                )
-            )
-            continue
-        base = max(file.period_to or date.min for file in mine if file.rank == first and _is_whole(file))
-        covered = base
-        for file in mine:
-            if file.rank < first:
-                continue
-            is_late = file.rank > first and not _is_whole(file) and file.period_to != file.set_end
-            if file.passed_over is None and is_late and (file.period_to or base) <= base:
-                chosen.append(file.model_copy(update={"passed_over": "older than the whole extract"}))
-                continue
-            if file.is_delta and not is_late and file.passed_over is None:
-                _check_chain(file, covered, faults)
-                covered = max(covered, file.period_to or covered)
-            _check_window(file, faults)
-            chosen.append(file)
-    if faults:
-        raise combine(faults)
+        before: list[tuple[int, list[ExtractError]]] = [
+            (rank, faults[table]) for rank, faults in sorted(broken.items()) if table in faults
+        ]
+        kept, found = _chain_of(table, mine, before)
+        chosen += kept
+        if found and lost is not None and table not in INDISPENSABLE:
+            ends = [file.period_to for file in kept if file.period_to and not file.passed_over]
+            lost.append(LostFeed.of(table, found, max(ends) if ends else None))
+        else:
+            refused += found
+    if refused:
+        raise combine(refused)
     return sorted(chosen, key=lambda file: (file.table, file.period_to or date.min, file.rank, file.file_name))
 
 
-def _check_chain(file: InputFile, covered: date, faults: list[StratifyError]) -> None:
+def _chain_of(
+    table: str, mine: Sequence[InputFile], before: Sequence[tuple[int, list[ExtractError]]]
+) -> tuple[list[InputFile], list[ExtractError]]:
+    """Give the files of one table from the last whole one to the first fault after it, and the faults of there.
+
+    Args:
+        table: The table.
+        mine: Its files.
+        before: What the gate found, with the rank of the set.
+    """
+    first = max((file.rank for file in mine if _is_whole(file)), default=None)
+    if first is None:
+        at_gate = [fault for _, faults in before for fault in faults]
+        deltas = sum(file.is_delta for file in mine)
+        none_whole = ExtractError(
+            f"landing.{table}",
+            expected="a whole extract, and every set of changes since, in a folder each",
+            found=f"{deltas} files of changes and no whole one before them",
+            action="Keep the whole extract beside the changes, or ask the supplier for a new one.",
+        )
+        return [], at_gate or [none_whole]
+    base = max(file.period_to or date.min for file in mine if file.rank == first and _is_whole(file))
+    end, found = next(((rank, faults) for rank, faults in before if rank > first), (None, []))
+    covered, chosen = base, list[InputFile]()
+    for file in mine:
+        if file.rank < first or (end is not None and file.rank >= end):
+            continue
+        is_late = file.rank > first and not _is_whole(file) and file.period_to != file.set_end
+        if file.passed_over is None and is_late and (file.period_to or base) <= base:
+            chosen.append(file.model_copy(update={"passed_over": "older than the whole extract"}))
+            continue
+        faults: list[ExtractError] = []
+        if file.is_delta and not is_late and file.passed_over is None:
+            _check_chain(file, covered, faults)
+            covered = max(covered, file.period_to or covered)
+        _check_window(file, faults)
+        if faults:  # what comes after it cannot be read without it
+            end, found = (file.rank, faults) if end is None or file.rank < end else (end, found)
+            continue
+        chosen.append(file)
+    return [file for file in chosen if end is None or file.rank < end], list(found)
+
+
+def _check_chain(file: InputFile, covered: date, faults: list[ExtractError]) -> None:
     if file.period_from is not None and file.period_from <= covered + timedelta(days=1):
         return
     found = "no first day" if file.period_from is None else f"changes from {file.period_from.isoformat()} on"
@@ -188,7 +272,7 @@ def _check_chain(file: InputFile, covered: date, faults: list[StratifyError]) ->
     )
 
 
-def _check_window(file: InputFile, faults: list[StratifyError]) -> None:
+def _check_window(file: InputFile, faults: list[ExtractError]) -> None:
     """Refuse a bulk replacement whose window is longer than anybody means."""
     if file.replaces_from is None:
         return

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 
 from stratify import contracts
 from stratify.errors import ExtractError, StratifyError, combine
+from stratify.ingest.feeds import Faults, set_apart
 
 if TYPE_CHECKING:
     from stratify.ingest.sources import Source  # whose readers use this module
@@ -158,12 +159,13 @@ class Scan:
     first_line: bytes = b""
 
 
-def inspect_files(folder: Path, source: Source) -> list[InputFile]:
+def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> list[InputFile]:
     """Check the files of an extract set without reading a row.
 
     Args:
         folder: Folder with the files, in the canonical layout.
         source: Where they come from.
+        apart: Where given, faults of feeds that a run can do without are put here by table, and not raised.
 
     Returns:
         The files, sorted by table and name.
@@ -191,15 +193,26 @@ def inspect_files(folder: Path, source: Source) -> list[InputFile]:
             expected = f"only files that {MANIFEST} names" if declared is not None else "files named after their table"
             faults.append(_fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
             continue
+        if declared and not _is_named_after(name, table):
+            # Whatever the manifest says of it: a name that was changed by hand may stand for another content.
+            expected = f"a name that begins with its table, such as {table}.csv or {table}_2026-01-05.csv"
+            faults.append(_fault(name, expected, f"another, which {MANIFEST} says holds landing.{table}", _ASK_FILE))
+            continue
         file = _inspect(path, table, declared[name] if declared else None, faults)
         if file:
             files.append(file)
     for name in sorted(set(declared or {}) - set(present)):
         faults.append(_fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
     _check_set(files, present, declared, source, faults)
+    if apart is not None:
+        # A file that no manifest names, where there is one, is nobody's: a fault of the set, told with all the rest.
+        known: dict[str, str | None] = {f"landing.{table}": table for table in needed_tables(source)}
+        known |= {name: declared[name].table if declared else table_of_name(name) for name in declared or present}
+        faults = faults if set_apart(faults, known, apart) else []
     if faults:
         raise combine(faults)
-    return sorted(files, key=lambda file: (file.table, file.file_name))
+    whole = (file for file in files if file.table not in (apart or ()))
+    return sorted(whole, key=lambda file: (file.table, file.file_name))
 
 
 _ASK_SET = "Ask the supplier for the whole set again."
@@ -256,6 +269,12 @@ def table_of_name(name: str) -> str | None:
         ),
         None,
     )
+
+
+def _is_named_after(name: str, table: str) -> bool:
+    """Tell whether a name may stand for a table that a manifest says: any word may follow, and no other table's."""
+    said = re.fullmatch(rf"{table}([_-][0-9A-Za-z_-]+)?", name[: -len(_suffix(name) or " ")])
+    return said is not None and table_of_name(name) in (None, table)
 
 
 def _suffix(name: str) -> str | None:

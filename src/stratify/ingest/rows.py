@@ -38,6 +38,7 @@ from stratify.ingest.checks import (
 )
 from stratify.ingest.door import Door
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
+from stratify.ingest.misdated import refuse_misdated
 from stratify.ingest.slices import Shortfall, shortfalls
 from stratify.ingest.sources import Source
 from stratify.ingest.versions import Window, mark_superseded
@@ -183,6 +184,8 @@ def land(
                 identity.follow_traces(store, source=source, key=key, file_name=table, ranges=door.ranges)
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
+        received = {each.source_file_id: (each.file_name, each.received_count) for each in pieces}
+        refused.extend(refuse_misdated(store, table, received))
         _let_go_superseded(store, table)
     if refused:
         raise combine(refused) from None

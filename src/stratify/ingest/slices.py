@@ -7,6 +7,7 @@ send anything.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ RED_PERCENT, AMBER_PERCENT = 50, 80
 
 _FEWEST_EXPECTED = 100
 """Rows below which chance alone explains a fall."""
+
+_BEYOND_CHANCE = 3.75
+"""Standard deviations of a count of people from which on a fall in a week's changes is no chance (1 in 10,000): a
+few consultations more or less are dozens of rows."""
 
 _JOURNAL = ("gp_event", "gp_observation", "gp_medication")
 
@@ -46,7 +51,8 @@ def shortfalls(store: Store, files: Sequence[InputFile], *, reader: Reader) -> l
     """Compare what each practice sent in each set with what was to be expected of it.
 
     A whole set is compared with the one before it by patients; changes are compared with the whole set they follow, by
-    each practice's share of the rows of the GP journal.
+    each practice's share of the rows of the GP journal. Changes are of whoever happened to be seen that week, so that
+    a fall among them has to be more than chance makes of as many people.
 
     Args:
         store: Any store.
@@ -54,17 +60,23 @@ def shortfalls(store: Store, files: Sequence[InputFile], *, reader: Reader) -> l
         reader: Gives the SQL that reads a file.
 
     Returns:
-        Shortfalls below ``AMBER_PERCENT``, by set and practice.
+        Shortfalls below ``AMBER_PERCENT`` in the sets that are read, by set and practice.
     """
     ranks = sorted({file.rank for file in files})
     if len(ranks) < 2:
         return []
     patients, journal = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
+    seen: dict[tuple[int, str], int] = {}
+    first_read = min((file.rank for file in files if file.table == "patient" and not file.is_earlier), default=0)
     for file in files:
         wanted = patients if file.table == "patient" else journal if file.table in _JOURNAL else None
         if wanted is not None and file.row_count and file.passed_over is None:
-            for code, count in store.rows(f"SELECT org_code, count(*) FROM {reader(file)} GROUP BY ALL ORDER BY ALL"):
+            for code, count, people in store.rows(
+                f"SELECT org_code, count(*), count(DISTINCT source_patient_id) FROM {reader(file)} "
+                "GROUP BY ALL ORDER BY ALL"
+            ):
                 wanted[file.rank, str(code)] += int(count)
+                seen[file.rank, str(code)] = max(int(people), seen.get((file.rank, str(code)), 0))
     closed = _closed(store, files, reader)
     found = []
     wholes = sorted({file.rank for file in files if file.table == "patient" and not file.is_delta})
@@ -78,15 +90,23 @@ def shortfalls(store: Store, files: Sequence[InputFile], *, reader: Reader) -> l
         all_before, all_now = _total(journal, whole), _total(journal, rank)
         for code in _practices(journal, whole):
             expected = all_now * journal[whole, code] // max(all_before, 1)
-            found.append(Shortfall(code, rank, journal[rank, code], expected))
+            people_a_row = _total(seen, rank) / max(all_now, 1)
+            if _is_beyond_chance(journal[rank, code] * people_a_row, expected * people_a_row):
+                found.append(Shortfall(code, rank, journal[rank, code], expected))
     ends = {file.rank: file.period_to or date.max for file in files}
     return [
         each
         for each in sorted(found, key=lambda each: (each.rank, each.practice_code))
-        if each.expected >= _FEWEST_EXPECTED
+        if each.rank >= first_read
+        and each.expected >= _FEWEST_EXPECTED
         and each.received * 100 < each.expected * AMBER_PERCENT
         and closed.get(each.practice_code, date.max) > ends[each.rank]
     ]
+
+
+def _is_beyond_chance(people: float, expected: float) -> bool:
+    """Say whether so few people are fewer than chance makes of so many expected."""
+    return expected - people > _BEYOND_CHANCE * math.sqrt(expected)
 
 
 def _practices(counts: Mapping[tuple[int, str], int], rank: int) -> list[str]:

@@ -61,6 +61,7 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
             "commissioning, never the care of a person, and never an attempt to identify one.",
         ),
         ("Data up to", "; ".join(cutoffs) or "not known"),
+        *([("Not received this week", " ".join(context.lost_feeds))] if context.lost_feeds else []),
     ]
 
 

@@ -58,6 +58,7 @@ class PublishContext:
         rule_digest: Digest of all clinical definitions.
         contact: How to report a concern.
         held: What is held this week.
+        lost_feeds: What is read instead of each feed whose newest file was refused or is missing, a sentence each.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class PublishContext:
     rule_digest: str
     contact: str
     held: tuple[HeldList, ...] = ()
+    lost_feeds: tuple[str, ...] = ()
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""

@@ -39,7 +39,7 @@ VERDICTS: Final[dict[Verdict, tuple[str, str]]] = {
         "The files could be read, and too much of what is in them cannot be used. Nothing was made of this delivery; "
         "what was made of the last good one stays in use until another one passes.",
     ),
-    "part": ("Loaded in part", "The delivery was used, except for the rows and values listed here."),
+    "part": ("Loaded in part", "The delivery was used, except for the files, rows and values listed here."),
     "whole": ("Loaded whole", "The delivery was used, and no row and no value was set aside."),
 }
 
@@ -219,13 +219,16 @@ def _refused_file(folder: Path, path: Path, faults: Sequence[Fault]) -> FileLine
 # Rows set aside
 
 
-def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False) -> SupplierReport:
+def report_of_rows(
+    delivery: Delivery, store: Store, *, is_stopped: bool = False, refused: Sequence[StratifyError] = ()
+) -> SupplierReport:
     """Say which rows and values of the files of a run were set aside, by rule and by place.
 
     Args:
         delivery: Which delivery.
         store: The run's store, after its files were landed.
         is_stopped: A verdict on these data stopped the run.
+        refused: Why files of some tables were refused, though the others were read.
     """
     received = dict(store.rows("SELECT table_name, sum(received_count)::BIGINT FROM audit.source_file GROUP BY ALL"))
     rules = [
@@ -248,14 +251,16 @@ def report_of_rows(delivery: Delivery, store: Store, *, is_stopped: bool = False
         for table, name, size, declared, got, loaded, rejected, lost in store.rows(_BY_FILE)
     )
     ordered = tuple(sorted(rules, key=lambda each: (each.severity != "error", -each.row_count, each.rule_id)))
-    verdict: Verdict = "stopped" if is_stopped else "part" if any(each.listed_count for each in ordered) else "whole"
+    faults = tuple(fault for each in refused for fault in _faults(each))
+    is_part = bool(faults) or any(each.listed_count for each in ordered)
+    verdict: Verdict = "stopped" if is_stopped else "part" if is_part else "whole"
     return SupplierReport(
         delivery=delivery,
         verdict=verdict,
-        asked=_asked(ordered, verdict),
+        asked=(*dict.fromkeys(f"{each.where}: {each.asked}" for each in faults), *_asked(ordered, verdict, faults)),
         files=files,
         unlisted_file_count=0,
-        faults=tuple(_stopping_faults(store, stopping)) if is_stopped else (),
+        faults=(*faults, *(_stopping_faults(store, stopping) if is_stopped else ())),
         rules=ordered,
         places=tuple(
             Place(name, line, rule_id, column or "", _EFFECTS[scope])
@@ -396,7 +401,7 @@ def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_co
     )
 
 
-def _asked(rules: Sequence[RuleLine], verdict: Verdict) -> tuple[str, ...]:
+def _asked(rules: Sequence[RuleLine], verdict: Verdict, faults: Sequence[Fault]) -> tuple[str, ...]:
     errors = [each for each in rules if each.severity == "error" and (each.listed_count or each.asked == _HELD)]
     if verdict == "whole" and rules:
         return (f"Look at the rules listed: {', '.join(each.rule_id for each in rules)}.", _ANSWER)
@@ -411,7 +416,7 @@ def _asked(rules: Sequence[RuleLine], verdict: Verdict) -> tuple[str, ...]:
         asked.append(f"The same for {len(errors) - _MOST_ASKED} more rules: see By rule, last column.")
     if verdict == "stopped":
         asked.append("Send the whole set again: nothing of this one is kept.")
-    return (*asked, _ANSWER) if asked else ("Nothing: what was set aside is as you meant it.",)
+    return (*asked, _ANSWER) if asked or faults else ("Nothing: what was set aside is as you meant it.",)
 
 
 _MOST_ASKED = 6

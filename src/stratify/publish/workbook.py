@@ -240,7 +240,7 @@ class _Writer:
         line(f"{book.practice_name} ({book.practice_code})", 20, font_size=12, bold=True)
         line(f"Week of {words.week_in_words(context.index_date)}", 18, font_size=11)
         line(DECISION_SUPPORT, 24, bold=True, font_size=11, bg_color=OPEN, border=1, border_color=LINE, indent=1)
-        for notice in book.notices:
+        for notice in (*book.notices, *context.lost_feeds):
             line(notice, 24, bold=True, bg_color=HELD, border=1, border_color=LINE, indent=1)
         row += 1
 

@@ -8,7 +8,7 @@ and nothing of any person.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -40,6 +40,10 @@ RUNS_BEFORE: Final = 4
 """The usual number is the median of this many runs before."""
 LEAST_ROWS: Final = 100
 """A table of a practice with fewer rows than this usually is not graded by itself: small numbers swing."""
+
+EVERYWHERE: Final = "all"
+_CODELIST: Final = "codelist "
+"""Begins the ``table_name`` of a count of people with an entry of some codelists, at all practices together."""
 
 _ORGANISATION = "^[A-Z][0-9]{5}$"
 _TABLES_OF_PEOPLE: Final = ("patient", "registration", "gp_event", "gp_observation", "gp_medication")
@@ -145,6 +149,35 @@ def with_run(history: pl.DataFrame, counts: pl.DataFrame, *, index_date: date, r
     named = counts.select(pl.lit(index_date).alias("index_date"), pl.lit(run_id).alias("run_id"), pl.all())
     is_other = (pl.col("run_id") != run_id) | (pl.col("index_date") != index_date)
     return pl.concat([history.filter(is_other), named.select(list(_SCHEMA))])
+
+
+# Codelists
+
+
+def note_codelists(store: Store, found: Mapping[str, int]) -> None:
+    """Add how many people have an entry of some codelists to the counts of a run, by any name of the codelists."""
+    store.execute("DELETE FROM audit.practice_count WHERE practice_code = $1", [EVERYWHERE])
+    for name, people in sorted(found.items()):
+        store.execute(
+            "INSERT INTO audit.practice_count (practice_code, table_name, people_count) VALUES ($1, $2, $3)",
+            [EVERYWHERE, f"{_CODELIST}{name}", people],
+        )
+
+
+def codelists_before(history: pl.DataFrame) -> list[tuple[dict[str, int], int]]:
+    """Give what :func:`note_codelists` was told in the last runs, with the people registered in each, oldest first.
+
+    Args:
+        history: Counts of earlier runs, one run per index date.
+    """
+    is_codelist = pl.col("table_name").str.starts_with(_CODELIST)
+    found = []
+    for day in history.filter(is_codelist)["index_date"].unique().sort().tail(RUNS_BEFORE):
+        run = history.filter(pl.col("index_date") == day)
+        noted = run.filter(is_codelist).select(pl.col("table_name").str.strip_prefix(_CODELIST), "people_count")
+        people = run.filter(pl.col("table_name") == PEOPLE)["people_count"].sum()
+        found.append(({str(name): int(count) for name, count in noted.iter_rows()}, int(people)))
+    return found
 
 
 # Drift
@@ -263,6 +296,7 @@ def practices_over_time(history: pl.DataFrame, names: dict[str, str]) -> list[Pr
         history: Counts of earlier runs and of this one, which is the latest; one run per index date.
         names: Names of practices by code.
     """
+    history = history.filter(pl.col("practice_code") != EVERYWHERE)
     dates = tuple(history["index_date"].unique().sort())
     found: dict[str, dict[str, dict[date, dict[str, int]]]] = {}
     for row in history.iter_rows(named=True):
