@@ -16,6 +16,7 @@ from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
+from stratify.ingest.spelling import count_respelled
 
 __all__ = [
     "OPTIONAL_TABLES",
@@ -25,6 +26,7 @@ __all__ = [
     "InputFile",
     "Source",
     "build_core",
+    "count_respelled",
     "gather_files",
     "inspect_files",
     "land",

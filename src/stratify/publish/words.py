@@ -90,6 +90,7 @@ _SOURCES = {
     "gp_observation": "GP record: measurements",
     "home_visit_request": "Home visit requests",
     "lsoa": "Small areas",
+    "nhs_number_trace": "Answers of the tracing service",
     "op_attendance": "Outpatient attendances",
     "opt_out": "Objections to use of data",
     "patient": "Patients",
