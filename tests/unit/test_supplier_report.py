@@ -214,7 +214,8 @@ def test_a_refusal_says_which_files_and_what_was_expected_found_and_asked(tmp_pa
     assert faults["patient.csv"].expected == "a header and rows" and faults["patient.csv"].found == "an empty file"
     assert faults["patient.csv"].asked == "Send the file again."
     assert faults["gp_event.csv"].asked == "Send the whole set again."
-    assert report.asked[:2] == ("Send the file again.", "Send the whole set again.")
+    assert report.asked[:2] == ("patient.csv: send the file again.", "gp_event.csv: send the whole set again.")
+    assert {each.holds for each in report.files if each.file_name == "death.csv"} == {"Deaths"}
     verdicts = {each.file_name: each.verdict for each in report.files}
     assert verdicts["patient.csv"] == "1 fault" and verdicts["death.csv"] == "refused with the set"
     sheets, page = _sheets(tmp_path / "report", report)
@@ -234,6 +235,7 @@ def test_every_fault_is_listed_where_the_message_counts_the_last_ones(tmp_path):
     for name in names:
         (folder / name).write_bytes(b"")
     report = _refused(folder)
+    assert report.asked[0].endswith(" and 7 more: send the file again.") and report.asked[0].count(".csv") == 6
     assert len(names) == 13 and {each.where for each in report.faults} == set(names)
 
 

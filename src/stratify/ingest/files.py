@@ -191,6 +191,9 @@ def inspect_files(folder: Path, source: Source) -> list[InputFile]:
             expected = f"only files that {MANIFEST} names" if declared is not None else "files named after their table"
             faults.append(_fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
             continue
+        if not _is_named_after(name, table):  # whoever named it may have meant another table: never guessed
+            faults.append(_fault(name, f"a name that begins with the table, {table}", "another name", _ASK_SET))
+            continue
         file = _inspect(path, table, declared[name] if declared else None, faults)
         if file:
             files.append(file)
@@ -256,6 +259,17 @@ def table_of_name(name: str) -> str | None:
         ),
         None,
     )
+
+
+def _is_named_after(name: str, table: str) -> bool:
+    """Tell whether a file may be of the table its manifest says: it says so too, or more behind it and no other table.
+
+    A name without a known ending is left to the check of what kind of file it is.
+    """
+    suffix = _suffix(name)
+    if suffix is None or table_of_name(name) == table:
+        return True
+    return table_of_name(name) is None and re.match(rf"{table}[._-]", name[: -len(suffix)]) is not None
 
 
 def _suffix(name: str) -> str | None:

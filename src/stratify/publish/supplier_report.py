@@ -182,7 +182,7 @@ def report_of_refusal(delivery: Delivery, fault: StratifyError, folder: Path) ->
     return SupplierReport(
         delivery=delivery,
         verdict="refused",
-        asked=(*dict.fromkeys(each.asked for each in faults), _ANSWER),
+        asked=(*_asked_of_files(faults), _ANSWER),
         files=tuple(files),
         unlisted_file_count=len(present) - len(files),
         faults=faults,
@@ -198,6 +198,14 @@ def _faults(fault: StratifyError) -> tuple[Fault, ...]:
     return tuple(
         Fault(each.where, each.expected, each.found, _to_supplier(each.action)) for each in single_faults(fault)
     )
+
+
+def _asked_of_files(faults: Sequence[Fault]) -> Iterator[str]:
+    """Give each thing that is asked for once, with the files it is about; more than a few are counted."""
+    for asked in dict.fromkeys(each.asked for each in faults):
+        places = list(dict.fromkeys(each.where for each in faults if each.asked == asked))
+        more = f" and {len(places) - _MOST_ASKED} more" if len(places) > _MOST_ASKED else ""
+        yield f"{', '.join(places[:_MOST_ASKED])}{more}: {asked[:1].lower()}{asked[1:]}"
 
 
 _ADDRESSED: Final = (
@@ -218,7 +226,11 @@ def _to_supplier(action: str) -> str:
 def _refused_file(folder: Path, path: Path, faults: Sequence[Fault]) -> FileLine:
     own = [each for each in faults if each.where == path.name or each.where.startswith(f"{path.name},")]
     verdict = f"{len(own)} fault{'s' if len(own) > 1 else ''}" if own else "refused with the set"
-    return FileLine(path.relative_to(folder).as_posix(), "", path.stat().st_size, None, None, None, None, None, verdict)
+    table = path.name.split(".")[0]
+    holds = words.source_in_words(table) if f"landing.{table}" in contracts.names("landing") else ""
+    return FileLine(
+        path.relative_to(folder).as_posix(), holds, path.stat().st_size, None, None, None, None, None, verdict
+    )
 
 
 # Rows set aside
