@@ -1,6 +1,7 @@
 """Identifiers that carry their own check digit: NHS numbers and SNOMED CT (and dm+d) concept ids.
 
-Whether an identifier is well formed belongs here. Whether it belongs to anybody, and what a code means, does not.
+Whether an identifier is well formed belongs here, and what the status beside an NHS number says of it. Whether it
+belongs to anybody, and what a code means, does not.
 Everything takes text and gives a plain value; nothing is read, logged or raised.
 """
 
@@ -9,6 +10,25 @@ from __future__ import annotations
 from typing import Literal
 
 NhsNumberRange = Literal["england", "scotland_chi", "northern_ireland", "test", "other"]
+
+NumberStanding = Literal["verified", "unverified", "unresolved"]
+
+NHS_NUMBER_STATUSES: dict[str, NumberStanding] = {
+    "01": "verified",  # present and verified
+    "02": "unverified",  # present, not traced
+    "03": "unverified",  # trace required
+    "04": "unresolved",  # trace attempted: no match, or several
+    "05": "unresolved",  # trace needs to be resolved
+    "06": "unverified",  # trace in progress
+    "07": "unverified",  # not present, trace not required: a number that is there all the same is nobody's word
+    "08": "unverified",  # trace postponed (a baby under six weeks)
+}
+"""What each NHS NUMBER STATUS INDICATOR CODE (NHS Data Dictionary) says of the number beside it.
+
+Only a verified number leads to a contact as it is. An unverified one is linked, counted as a warning, and the person
+confirms who they are first; one that is unresolved is linked, and a clinician looks at the record first. A status left
+empty says nothing: a GP system's own record is matched to the Spine.
+"""
 
 _SEPARATORS = str.maketrans("", "", " -")
 _DIGITS = frozenset("0123456789")
@@ -102,6 +122,16 @@ def nhs_number_range(text: str) -> NhsNumberRange:
             if first <= number <= last:
                 return name
     return "other"
+
+
+def statuses_of(standing: NumberStanding) -> tuple[str, ...]:
+    """Give the NHS NUMBER STATUS INDICATOR CODEs that leave a number so, in order."""
+    return tuple(status for status, found in NHS_NUMBER_STATUSES.items() if found == standing)
+
+
+def is_unverified(status: str | None) -> bool:
+    """Tell whether a status says that the NHS number beside it is not verified; no status says nothing."""
+    return status is not None and NHS_NUMBER_STATUSES.get(status) != "verified"
 
 
 def verhoeff_is_valid(text: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 
 from stratify import engine, hits, key_rotation, privacy, publish
+from stratify.codes import is_unverified
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
 from stratify.periods import in_words
 from stratify.pipeline import core_tables
@@ -76,16 +77,35 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
         TemporaryDirectory(prefix="stratify-explain-") as scratch,
         open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
     ):
-        listed = key_rotation.listed_keys(restricted)
-        person = _by_reference(store, plan, asked, listed) if is_reference else _by_number(store, asked, key)
-        return "\n".join(_explanation(store, plan, book, person)) + "\n"
+        store.attach(restricted / "identity.duckdb", "identity", read_only=True)
+        if is_reference:
+            person, remark = _by_reference(store, plan, asked, key_rotation.listed_keys(restricted)), None
+        else:
+            person, remark = _by_number(store, asked, key)
+        return "\n".join(_explanation(store, plan, book, person, remark)) + "\n"
 
 
-def _by_number(store: Store, asked: str, key: bytes) -> str:
+def _by_number(store: Store, asked: str, key: bytes) -> tuple[str, str | None]:
+    """Find whose number it is in this run, and what is to be said of the number; one that was superseded is followed.
+
+    Only what was traced when the run was made counts: taken back in a later trace, the numbers are two people's again
+    in the next run.
+    """
     digits = asked.replace(" ", "").replace("-", "")
     if len(digits) != 10 or not digits.isdigit():
         raise SettingsError("NHS number", expected="ten digits", found="something else", action="Type it again.")
-    person = privacy.pseudonym(key, digits)
+    asked_about = privacy.pseudonym(key, digits)
+    superseded = store.rows(
+        "SELECT patient_key, traced_date FROM identity.merged_number WHERE original_key = ?", [asked_about]
+    )
+    person, remark = asked_about, None
+    for survivor, traced in superseded:
+        person = str(survivor)
+        remark = (
+            f"The NHS number asked about was superseded, as traced on {in_words(traced)}: shown is the person under "
+            "the number that took its place.\n"
+            "Correct a record that still has the old number; if they are two people, have the number traced again."
+        )
     if not store.scalar("SELECT count(*) FROM core.person WHERE patient_key = ?", [person]):
         raise PatientNotFoundError(
             "this run",
@@ -94,7 +114,7 @@ def _by_number(store: Store, asked: str, key: bytes) -> str:
             action="They may not be registered here, may have objected to this use of their data, or may have a record "
             "without NHS number: ask with --reference.",
         )
-    return person
+    return person, remark
 
 
 def _by_reference(store: Store, plan: Plan, asked: str, listed: Mapping[str, str]) -> str:
@@ -123,17 +143,24 @@ def _other_places(store: Store) -> Sequence[str]:
     ] + ["self_management"]
 
 
-def _explanation(store: Store, plan: Plan, book: RuleBook, person: str) -> Iterator[str]:
+def _explanation(store: Store, plan: Plan, book: RuleBook, person: str, remark: str | None) -> Iterator[str]:
     about = _only(store, "SELECT * FROM core.person WHERE patient_key = ?", person)
     index_date = plan.settings.index_date
     yield f"Run {plan.run_id}, {in_words(index_date)}{'   TEST: invented people' if plan.is_test else ''}"
     yield "Decision support only: a list proposes, the clinician decides. Check the record."
+    if remark:
+        yield ""
+        yield remark
     yield ""
     practice = about["practice_code"] or "no practice"
     linked = "hospital data linked" if about["is_hospital_linked"] else "hospital data NOT linked"
     yield f"Person: {about['person_status']}, {practice}, age {about['age_years']}, {linked}"
     if about["identity_doubt"]:
         yield f"Identity to be confirmed: {about['identity_doubt']}"
+    if is_unverified(
+        store.scalar("SELECT max(nhs_number_status) FROM identity.person WHERE patient_key = ?", [person])
+    ):
+        yield publish.UNVERIFIED_NUMBER
     yield f"  from {_source(store, about['source_file_id'], about['source_row'])}"
     decisions = store.frame(
         f"SELECT * FROM derived.pathway_decision WHERE patient_key = '{person}' ORDER BY pathway"

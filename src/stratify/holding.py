@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, fitness, publish, quality
+from stratify import contracts, fitness, ingest, publish, quality, set_aside
 from stratify.contracts import TableContract
 from stratify.errors import QualityError
 from stratify.fitness import CodeGroup, Doubt, Fall, Hold
@@ -39,21 +39,7 @@ def rejected_percent(store: Store, table: TableContract) -> float:
 
 
 def _percent(store: Store, table: TableContract, columns: list[str]) -> float:
-    by_set = [(int(lost), int(received)) for lost, received in store.rows(_REJECTED, [table.table, columns])]
-    together = (sum(lost for lost, _ in by_set), sum(received for _, received in by_set))
-    alone = [(lost, received) for lost, received in by_set if received >= _FEWEST_TO_JUDGE_A_SET]
-    return max(100.0 * lost / max(received, 1) for lost, received in (together, *alone))
-
-
-_FEWEST_TO_JUDGE_A_SET = 1_000
-_REJECTED = """
-WITH lost AS (
-    SELECT source_file_id, count(DISTINCT source_row) AS lost FROM audit.rejected_row
-    WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))
-    AND NOT regexp_matches(rule_id, '-(84-slice|85-restricted|88-withdrawn|89-repeat)$') GROUP BY ALL)
-SELECT coalesce(sum(lost), 0)::BIGINT, sum(received_count)::BIGINT
-FROM audit.source_file LEFT JOIN lost USING (source_file_id) WHERE table_name = $1 GROUP BY extract ORDER BY extract
-"""
+    return set_aside.worst_share(store, table.table, columns).percent
 
 
 def _lost_columns(store: Store, table: TableContract) -> tuple[str, ...]:
@@ -124,6 +110,25 @@ def feed_notices(plan: Plan) -> tuple[str, ...]:
         for each in plan.lost
         if each.table not in OPTIONAL_TABLES
     )
+
+
+def respelled(store: Store, plan: Plan) -> list[RuleResult]:
+    """Give a warning for each extract table with ICD-10 codes in another spelling, which were put right (C3)."""
+    return [
+        RuleResult(
+            table=f"landing.{table}",
+            rule_id=f"{quality.FITNESS}06-spelling",
+            column=None,
+            severity="warning",
+            row_count=rows,
+            failed_count=count,
+            verdict="warn",
+            description="An ICD-10 code is written otherwise than J440: with a point, in lower case, with blanks, a "
+            "dagger or a dash behind it, or filled up with X. It was put right and used.",
+        )
+        for table, (rows, count) in ingest.count_respelled(store, plan.files).items()
+        if count
+    ]
 
 
 def settle(store: Store, book: RuleBook, results: Sequence[RuleResult], *, before: Settled = ([], [])) -> Settled:

@@ -94,7 +94,8 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
-        results, holds = holding.settle(store, book, results + holding.old_feeds(plan) + holding.lost_feeds(plan))
+        results += holding.old_feeds(plan) + holding.lost_feeds(plan) + holding.respelled(store, plan)
+        results, holds = holding.settle(store, book, results)
         counts = ingest.build_core(
             store,
             index_date=plan.settings.index_date,
@@ -376,6 +377,7 @@ def _write_practices_page(store: Store, plan: Plan) -> None:
         ),
         title=f"Data quality by practice: {plan.settings.organisation}",
         is_test=plan.is_test,
+        name_of=publish.source_in_words,
         **run,
     )
     (plan.published / "data_quality" / "practices.html").write_text(page, encoding="utf-8")

@@ -7,17 +7,20 @@ put what is somebody's into columns of codes, dates, units and terms, and a real
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from great_expectations.datasource.fluent.interfaces import Batch
 
+from stratify import privacy
 from stratify.codes import nhs_check_digit
 from whole_runs import (
     KEY,
     all_text,
     counted_plainly,
+    database_text,
     extract_set,
     refusal,
     settings_file,
@@ -32,7 +35,13 @@ MISPLACED = extract_set.nhs(501)
 """A number of the test range with a right check digit, of nobody in the set."""
 
 DAMAGED = extract_set.nhs(502)[:9] + str((nhs_check_digit(extract_set.nhs(502)[:9]) + 1) % 10)
-PLANTED = (SURNAME.lower(), "canarytext", MISPLACED, DAMAGED)
+RESTRICTED = "118199002"
+"""A code whose rows never land (``restricted_codes.yaml``)."""
+
+SUPERSEDED = extract_set.nhs(503)
+"""A number that another one took the place of: rows under it belong to person 9."""
+
+PLANTED = (SURNAME.lower(), "canarytext", MISPLACED, DAMAGED, SUPERSEDED, RESTRICTED)
 """As they are looked for, in small letters and without blanks between digits."""
 
 
@@ -90,7 +99,23 @@ def planted(people: int = PEOPLE) -> dict[str, list[dict[str, str]]]:
     rows["apc_episode"][5] |= {"diag_02": SURNAME}
     rows["apc_episode"][6] |= {"nhs_number": DAMAGED}
     rows["apc_episode"][7] |= {"opertn_01": TEXT, "discharge_destination": SURNAME, "spell_id": MISPLACED}
+    rows["gp_event"][61] |= {"snomed_code": RESTRICTED, "snomed_term": f"{TEXT} {SURNAME}"}
+    rows["gp_observation"][74] |= {"snomed_code": RESTRICTED, "value_num": "", "snomed_term": TEXT}
+    rows["apc_episode"][9] |= {"nhs_number": SUPERSEDED}
+    rows["nhs_number_trace"] = [
+        trace(SUPERSEDED, extract_set.nhs(9)),
+        trace(SURNAME, extract_set.nhs(10)),
+        trace(MISPLACED, TEXT),
+        trace(extract_set.nhs(504), MISPLACED, traced_date=TEXT),
+        trace(extract_set.nhs(505), "", trace_outcome=SURNAME),
+        trace(DAMAGED, extract_set.nhs(11)),
+    ]
     return rows
+
+
+def trace(old: str, new: str, **changes: str) -> dict[str, str]:
+    row = {"nhs_number": old, "surviving_nhs_number": new, "trace_outcome": "90", "traced_date": "2025-11-20"}
+    return row | changes
 
 
 def _named(text: str) -> list[str]:
@@ -144,6 +169,60 @@ def test_the_canaries_were_read(finished):
         assert TEXT in units
 
 
+def test_a_restricted_code_and_a_superseded_number_were_read_and_are_in_no_table(finished):
+    """Counted among what may not land; the rows under the old number are person 9's, and its line of the trace held."""
+    with working_store(finished.out, finished.scratch) as store:
+        restricted = dict(store.rows("SELECT table_name, restricted_count FROM audit.source_file"))
+        assert restricted["gp_event"] == restricted["gp_observation"] == 1
+        key = privacy.pseudonym(KEY.encode(), extract_set.nhs(9))
+        assert store.scalar("SELECT count(*) FROM core.apc_episode WHERE patient_key = ?", [key]) == 1
+        traced = "SELECT rejected_count FROM audit.source_file WHERE table_name = 'nhs_number_trace'"
+        assert store.scalar(traced) == 5
+    held = database_text(finished.out / "restricted" / "run.duckdb")
+    assert SUPERSEDED not in held and RESTRICTED not in held
+    assert RESTRICTED not in database_text(finished.out / "restricted" / "identity.duckdb")
+
+
+def test_explain_by_a_superseded_number_shows_no_number(finished, heard):
+    done = stratify("explain", "--out", finished.out, "--nhs-number", SUPERSEDED, STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0 and "superseded" in done.stdout
+    assert not _named(done.stdout) and extract_set.nhs(9) not in done.stdout.replace(" ", "")
+    assert not _named("\n".join(heard.lines))
+
+
+def test_source_check_says_nothing_of_what_stands_in_the_files(heard, tmp_path):
+    """Neither of a folder that fits, nor of one whose header a row ran into."""
+    folder = extract_set.write_set(tmp_path / "extracts", **planted(20))
+    fits = stratify("source", "check", folder)
+    assert "canonical" in fits.output and not _named(fits.output)
+    path = folder / "patient.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("org_code", f"{SURNAME} {MISPLACED}", 1), encoding="utf-8")
+    extract_set.write_manifest(folder, {each.name: each.stem for each in folder.iterdir() if each.stem != "manifest"})
+    for chosen in ((), ("--source", "canonical")):
+        unfit = stratify("source", "check", folder, *chosen)
+        assert unfit.exit_code == 3 and not _named(unfit.output + unfit.stderr)
+    assert not _named("\n".join(heard.lines))
+
+
+def test_changing_the_key_shows_no_number_and_no_key_and_writes_none_down(finished, heard, tmp_path):
+    out, new = tmp_path / "out", "another invented key of a test site, long enough 0123456789"
+    shutil.copytree(finished.out, out, symlinks=True)
+    keys = tmp_path / "ring"
+    keys.write_text(f"current: new\nold: {KEY}\nnew: {new}\n", encoding="utf-8")
+    keys.chmod(0o600)
+    given = ("identity", "rotate", "--out", out)
+    wrong = stratify(*given, "--from", "new", "--to", "old", STRATIFY_KEY_FILE=str(keys))
+    done = stratify(*given, "--from", "old", "--to", "new", STRATIFY_KEY_FILE=str(keys))
+    assert (wrong.exit_code != 0, done.exit_code) == (True, 0), done.output
+    said = wrong.output + wrong.stderr + done.output + "\n".join(heard.lines)
+    crosswalk = (out / "restricted" / "key_crosswalk.csv").read_text(encoding="utf-8")
+    assert "pseudonyms are new" in done.output and crosswalk.count("\n") > PEOPLE
+    assert not _named(said) and not _named(crosswalk)
+    every_number = {extract_set.nhs(number) for number in range(1, PEOPLE)}
+    assert not any(number in said + crosswalk for number in every_number)
+    assert KEY not in said + crosswalk and new not in said + crosswalk
+
+
 def test_nothing_misplaced_is_said_or_logged(finished, heard):
     assert "rows" in finished.said and "a line like any other" in heard.lines[0]
     assert not _named(finished.said)
@@ -164,6 +243,7 @@ def test_nothing_misplaced_is_published_outside_the_practice(finished):
             seen.add(path.name)
             assert not _named(all_text(path)), path.relative_to(finished.out)
     assert {"index.html", "unmatched_codes.csv", "run_manifest.json", "commissioner.duckdb"} <= seen
+    assert {"practices.html", "supplier_report_TEST_2026-01-05.html", "supplier_report_TEST_2026-01-05.xlsx"} <= seen
 
 
 def test_a_verdict_that_blocks_shows_nothing_misplaced(heard, tmp_path):

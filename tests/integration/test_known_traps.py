@@ -1,7 +1,9 @@
 """Mistakes found in a live codebase of the same kind (nhs-data, section 8): one test each, at the level that sees it.
 
 Number 6, a codelist that matches nothing is told, is in ``test_bad_rows``; number 10, two surfaces that never meet, in
-``test_bad_rows`` (canaries) and ``test_weekly_run``. Everybody here is invented; the index date is 5 January 2026.
+``test_bad_rows`` (canaries) and ``test_weekly_run``. Of number 10 one thing is done otherwise: no extract holds the
+list sizes of the national register, so a practice is compared with its own runs before (``test_quality_practices``).
+Everybody here is invented; the index date is 5 January 2026.
 """
 
 from __future__ import annotations
@@ -69,6 +71,11 @@ def test_3_a_value_too_old_sets_no_tier_of_today_and_its_date_is_kept(tmp_path):
 def test_3_every_latest_value_has_a_maximum_age():
     latest = [each for each in BOOK.variables.values() if each.is_value]
     assert latest and all(each.maximum_age_months for each in latest)
+
+
+def test_3_the_date_of_a_latest_value_is_printed_with_it():
+    latest = [each for each in BOOK.variables.values() if each.is_latest and each.text]
+    assert latest and all("{date}" in each.text for each in latest)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +161,37 @@ def test_9_people_with_several_current_registrations_are_counted(tmp_path):
         assert store.rows("SELECT practice_code FROM core.person") == [("A10002",)]
     with extract_set.built(tmp_path / "one", registration=[rows[0], rows[2]], practice=practices) as store:
         assert store.counts["people with several current registrations"] == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "several"),
+    [
+        pytest.param("2020-05-01", "", 1, id="no_end"),
+        pytest.param("2020-05-01", "2026-03-01", 1, id="ends_in_the_future"),
+        pytest.param("2020-05-01", "2026-01-05", 0, id="ended_today"),
+        pytest.param("2020-05-01", "2020-04-01", 0, id="ended_before_it_began"),
+        pytest.param("2026-02-01", "", 0, id="begins_in_the_future"),
+    ],
+)
+def test_9_a_registration_is_current_by_its_dates_whatever_is_odd_about_them(tmp_path, start, end, several):
+    other = extract_set.registration(source_registration_id="r-2", start_date=start, end_date=end)
+    with extract_set.built(tmp_path, registration=[extract_set.registration(), other]) as store:
+        assert store.counts["people with several current registrations"] == several
+        assert store.rows("SELECT person_status FROM core.person") == [("registered",)]
+
+
+def test_10_every_codelist_has_codes():
+    """A value set that lost its codes would match nobody and say nothing."""
+    assert BOOK.codelists and all(each.codes for each in BOOK.codelists.values())
+
+
+def test_10_what_commissioners_get_is_counted_from_people_who_may_be_counted(tmp_path):
+    """Two people with COPD, one with an objection to any other use: direct care has both, secondary use one."""
+    people = [extract_set.patient("p1"), extract_set.patient("p2", nhs_number=extract_set.nhs(2))]
+    objections = [
+        extract_set.opt_out("NDO", "false"),
+        extract_set.opt_out("NDO", "true", nhs_number=extract_set.nhs(2)),
+    ]
+    registrations = [extract_set.registration("p1"), extract_set.registration("p2")]
+    with extract_set.built(tmp_path, patient=people, registration=registrations, opt_out=objections) as store:
+        assert store.rows("SELECT count(*), count(*) FILTER (may_be_counted) FROM core.person") == [(2, 1)]

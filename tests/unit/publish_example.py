@@ -194,15 +194,15 @@ def small_run(
         store.create("audit.withheld", frame("audit.withheld", objected))
         store.execute("ATTACH ':memory:' AS identity")
         store.execute(
-            "CREATE TABLE identity.person (patient_key VARCHAR, key_version BIGINT, nhs_number VARCHAR, family_name "
-            "VARCHAR, given_names VARCHAR, title VARCHAR, phone_mobile VARCHAR, email VARCHAR, address_lines VARCHAR, "
-            "postcode VARCHAR, date_of_birth DATE)"
+            "CREATE TABLE identity.person (patient_key VARCHAR, key_version BIGINT, nhs_number VARCHAR, "
+            "nhs_number_status VARCHAR, family_name VARCHAR, given_names VARCHAR, title VARCHAR, phone_mobile VARCHAR, "
+            "email VARCHAR, address_lines VARCHAR, postcode VARCHAR, date_of_birth DATE)"
         )
         for number, each in enumerate(people, 1):
             family, given = NAMES.get(number, (f"Family{number}", f"Given{number}"))
             phone = "+447700900001" if number == 4 else "07700 900001"
             store.execute(
-                "INSERT INTO identity.person VALUES (?, 1, ?, ?, ?, NULL, ?, 'a@b.test', '1 Road', 'ZZ1 1ZZ', ?)",
+                "INSERT INTO identity.person VALUES (?, 1, ?, NULL, ?, ?, NULL, ?, 'a@b.test', '1 Road', 'ZZ1 1ZZ', ?)",
                 [each["patient_key"], f"999000{number:04}", family, given, phone, date(1950, 1, 2)],
             )
         yield store

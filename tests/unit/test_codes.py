@@ -6,9 +6,11 @@ import pytest
 
 from stratify.codes import (
     is_sentinel_nhs_number,
+    is_unverified,
     nhs_check_digit,
     nhs_number_is_valid,
     nhs_number_range,
+    statuses_of,
     verhoeff_is_valid,
 )
 
@@ -108,3 +110,11 @@ def test_nhs_number_ranges(text, expected):
 )
 def test_verhoeff(text, expected):
     assert verhoeff_is_valid(text) is expected
+
+
+def test_only_a_verified_number_leads_to_a_contact_as_it_is():
+    """NHS Data Dictionary, NHS NUMBER STATUS INDICATOR CODE: 01 is verified; 04 and 05 were traced to no one person."""
+    assert statuses_of("verified") == ("01",)
+    assert statuses_of("unverified") == ("02", "03", "06", "07", "08")
+    assert statuses_of("unresolved") == ("04", "05")
+    assert [is_unverified(each) for each in ("01", "02", "05", None)] == [False, True, True, False]

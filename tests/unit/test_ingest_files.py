@@ -97,6 +97,31 @@ def test_a_file_no_manifest_names_is_refused(tmp_path):
     assert "gp_event_2.csv: expected only files that manifest.csv names" in refuse(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [
+        pytest.param("x17.csv", True, id="says_no_table"),
+        pytest.param("gp_observation.csv", True, id="says_another_table"),
+        pytest.param("gp_events.csv", True, id="says_nearly_the_table"),
+        pytest.param("gp_event_north.csv", False, id="says_more_behind_the_table"),
+        pytest.param("gp_event-2026-01-05.csv", False, id="says_a_date_behind_it"),
+    ],
+)
+def test_a_name_that_does_not_begin_with_its_table_is_refused_whatever_the_manifest_says(tmp_path, name, is_refused):
+    """F13: the manifest may be written by the same hand that misnamed the file."""
+    folder = write_set(tmp_path / "x")
+    (folder / "gp_observation.csv").unlink()
+    (folder / "gp_event.csv").rename(folder / name)
+    (folder / "gp_observation_1.csv").write_bytes(as_csv("gp_observation", [extract_set.observation()]))
+    tables = {each.name: each.stem for each in folder.iterdir() if each.stem not in ("manifest", name[:-4])}
+    write_manifest(folder, tables | {"gp_observation_1.csv": "gp_observation", name: "gp_event"})
+    if is_refused:
+        expected = f"{name}: expected a name that begins with the table, gp_event; found another name"
+        assert expected in refuse(folder)
+    else:
+        assert name in {file.file_name for file in ingest.inspect_files(folder, COUNTY)}
+
+
 def test_an_empty_file_is_refused(tmp_path):
     folder = write_set(tmp_path / "x")
     rewrite(folder, "gp_event", b"")

@@ -8,18 +8,20 @@ from extract_set import (
     CANONICAL,
     CASE_FINDING,
     DIRECT_CARE,
+    INDEX_DATE,
     KEY,
     built,
     episode,
     event,
     landed,
     nhs,
+    opened,
     opt_out,
     patient,
     registration,
 )
 
-from stratify import privacy
+from stratify import codes, contracts, privacy
 from stratify.codes import nhs_check_digit
 from stratify.ingest import Door
 
@@ -137,6 +139,62 @@ def test_an_objection_under_the_superseded_number_holds_for_the_survivor(tmp_pat
     rows = [opt_out("TYPE1", nhs_number=nhs(9)), opt_out("NDO", "false")]
     with built(tmp_path, policy=CASE_FINDING, **two_people(nhs_number_trace=[traced(9, 1)], opt_out=rows)) as store:
         assert store.scalar("SELECT count(*) FROM core.person WHERE patient_key = ?", [key_of(1)]) == 0
+
+
+# What the status of a number, and the answer of the tracing service, lead to
+
+
+@pytest.mark.parametrize(
+    ("status", "doubt"),
+    [
+        pytest.param("", None, id="no_status"),
+        *(pytest.param(status, None, id=status) for status in ("01", "02", "03", "06", "07", "08")),
+        *(pytest.param(status, "NHS number not traced to one person", id=status) for status in ("04", "05")),
+    ],
+)
+def test_every_status_links_and_one_that_was_traced_to_nobody_is_in_doubt(tmp_path, status, doubt):
+    with built(tmp_path, patient=[patient(nhs_number_status=status)], apc_episode=[episode()]) as store:
+        found = store.rows("SELECT patient_key, is_hospital_linked, identity_doubt FROM core.person")
+        assert found == [(key_of(1), True, doubt)]
+        assert owners(store) == {"c1": 1}
+        assert store.rows("SELECT nhs_number_status FROM identity.person") == [(status or None,)]
+
+
+def test_a_status_beside_a_number_that_is_none_says_nothing(tmp_path):
+    with built(tmp_path, patient=[patient(nhs_number="", nhs_number_status="04")]) as store:
+        assert store.rows("SELECT is_hospital_linked, identity_doubt FROM core.person") == [(False, None)]
+        assert store.rows("SELECT nhs_number_status FROM identity.person") == [(None,)]
+
+
+@pytest.mark.parametrize("table", ["patient", "apc_episode", "op_attendance", "ed_attendance", "community_contact"])
+def test_a_number_that_is_not_verified_is_counted_as_a_warning_of_its_table(tmp_path, table):
+    contract = contracts.load(f"landing.{table}")
+    (prefix,) = {rule.id[:6] for rule in contract.rules if rule.column == "nhs_number_status"}
+    rules = {rule.id: rule for rule in contract.rules if rule.id.startswith(f"{prefix}-un")}
+    assert {rule.severity for rule in rules.values()} == {"warning"}
+    with opened(tmp_path) as store:
+        for standing in ("unverified", "unresolved"):
+            bad = contracts.predicate(contract, rules[f"{prefix}-{standing}"], raw=True, data_cutoff=INDEX_DATE)
+            every = ", ".join(f"('{status}')" for status in codes.NHS_NUMBER_STATUSES)
+            asked = "SELECT nhs_number_status FROM (VALUES " + every + ") AS t(nhs_number_status), "
+            with_number = store.rows(f"{asked} (VALUES ('999')) AS n(nhs_number) WHERE {bad} ORDER BY ALL")
+            assert [status for (status,) in with_number] == list(codes.statuses_of(standing))
+            assert store.rows(f"{asked} (VALUES (NULL::VARCHAR)) AS n(nhs_number) WHERE {bad}") == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "doubt", "is_hidden"),
+    [
+        pytest.param("00", None, False, id="current"),
+        pytest.param("91", "NHS number not traced to one person", False, id="invalid"),
+        pytest.param("92", None, True, id="sensitive"),
+        pytest.param("96", "NHS number not traced to one person", False, id="several"),
+    ],
+)
+def test_what_the_tracing_service_answers_about_a_number_in_use(tmp_path, outcome, doubt, is_hidden):
+    with built(tmp_path, patient=[patient()], nhs_number_trace=[traced(1, "", outcome)]) as store:
+        assert store.rows("SELECT identity_doubt, is_spine_sensitive FROM core.person") == [(doubt, is_hidden)]
+        assert store.rows("SELECT postcode IS NULL FROM identity.person") == [(is_hidden,)]
 
 
 # Two people under one number (I6)

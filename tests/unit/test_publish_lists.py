@@ -283,6 +283,24 @@ def test_offers_say_how_to_make_them(written):
     }
 
 
+def test_nobody_whose_number_is_not_verified_is_contacted_as_they_stand(tmp_path):
+    """Not traced: list and offer say to confirm who it is first; verified, or from a feed without a status: neither."""
+    outcomes = [
+        outcome(1, "listed", "clinic", clinic_id="copd_clinic"),
+        outcome(7, "offered", "self_management", clinic_id=None),
+    ]
+    remark = "NHS number not verified: confirm who this is before any contact"
+    for status, is_said in (("02", True), ("01", False), (None, False)):
+        folder = tmp_path / str(status)
+        folder.mkdir()
+        with small_run(folder, outcomes=outcomes) as store:
+            store.execute("UPDATE identity.person SET nhs_number_status = ?", [status])
+            write_direct_care(store, folder / "out", context())
+        (listed,) = records(folder / "out" / LIST, "List")
+        (offered,) = offers(folder / "out")
+        assert (remark in listed["Data gaps"], offered["how_to_offer"].startswith(remark)) == (is_said, is_said)
+
+
 def test_offers_say_why_and_whether_digital_access_was_asked(written):
     asked = {row["nhs_number"][-1]: row["has_digital_access"] for row in offers(written[0])}
     assert asked == {"4": "yes", "5": "no", "6": "not asked", "7": "yes", "9": "yes"}

@@ -60,6 +60,12 @@ def test_a_tier_is_shown_by_its_label_and_none_as_not_gradable():
             "By message; sensitive record, contact details withheld: use the practice record",
             id="sensitive",
         ),
+        pytest.param({"nhs_number_status": "01"}, "By message", id="number_verified"),
+        pytest.param(
+            {"nhs_number_status": "02", "contact_preference": "sms"},
+            "NHS number not verified: confirm who this is before any contact; then by text message",
+            id="number_not_traced",
+        ),
     ],
 )
 def test_what_stops_the_usual_message_comes_before_the_preference(changes, expected):

@@ -272,8 +272,8 @@ def test_the_page_says_why_and_shows_every_number_beside_its_picture():
     pictures = re.findall(r'<svg [^>]*aria-label="([^"]*)"', page)
     assert len(pictures) == 2 + 2 * 7  # each practice in the table, then six totals and one table each
     assert "rows received in 3 runs to 1 June 2026: now 400, usually 1,000" in pictures
-    listed = re.findall(r'<th scope="row">(2026-\d\d-\d\d)</th>', page)
-    assert listed == ["2026-06-01", "2026-05-25", "2026-05-18"] * 2
+    listed = re.findall(r'<th scope="row">(\d+ [A-Z][a-z]+ 2026)</th>', page)
+    assert listed == ["1 June 2026", "25 May 2026", "18 May 2026"] * 2
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
 
 
@@ -281,6 +281,16 @@ def test_the_same_practices_are_the_same_page_and_a_test_says_so():
     practices = _over_time(_one(1_000), _one(700))
     assert _page(practices) == _page(practices) and 'class="test"' not in _page(practices)
     assert 'class="test"' in _page(practices, is_test=True)
+
+
+def test_a_table_is_named_in_words_and_too_few_is_said_only_where_there_is_something_to_compare_with():
+    def words(table):
+        return {"gp_event": "GP record: entries"}[table]
+
+    first = _page(_over_time(_one(40)), name_of=words)
+    assert "GP record: entries (usable)" in first and "too few" not in first and "gp_event" not in first
+    later = _page(_over_time(_one(40), _one(40), _one(40)), name_of=words)
+    assert "GP record: entries (too few to grade)" in later
 
 
 def test_the_first_run_has_nothing_to_compare_with():
@@ -291,7 +301,7 @@ def test_the_first_run_has_nothing_to_compare_with():
 def test_a_long_history_is_drawn_and_listed_in_part_and_says_so():
     page = _page(_over_time(*[_one(1_000)] * 60))
     assert "The last 12 of 60 runs, the latest first" in page
-    assert page.count('<th scope="row">2') == 12
+    assert len(re.findall(r'<th scope="row">\d+ [A-Z][a-z]+ \d{4}</th>', page)) == 12
     assert "rows received in 52 runs to" in page
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from extract_set import COUNTY, INDEX_DATE, as_csv, event, landed, nhs, observation, patient, write_set
+from extract_set import COUNTY, INDEX_DATE, as_csv, event, landed, nhs, observation, opened, patient, write_set
 from python_calamine import CalamineWorkbook
 
-from stratify import contracts, ingest, publish, quality
+from stratify import contracts, holding, ingest, publish, quality
 from stratify.errors import ExtractError, combine, single_faults, with_advice
 from stratify.ingest.checks import checks_of
 from stratify.publish import supplier_report, supplier_workbook
@@ -214,7 +214,8 @@ def test_a_refusal_says_which_files_and_what_was_expected_found_and_asked(tmp_pa
     assert faults["patient.csv"].expected == "a header and rows" and faults["patient.csv"].found == "an empty file"
     assert faults["patient.csv"].asked == "Send the file again."
     assert faults["gp_event.csv"].asked == "Send the whole set again."
-    assert report.asked[:2] == ("Send the file again.", "Send the whole set again.")
+    assert report.asked[:2] == ("patient.csv: send the file again.", "gp_event.csv: send the whole set again.")
+    assert {each.holds for each in report.files if each.file_name == "death.csv"} == {"Deaths"}
     verdicts = {each.file_name: each.verdict for each in report.files}
     assert verdicts["patient.csv"] == "1 fault" and verdicts["death.csv"] == "refused with the set"
     sheets, page = _sheets(tmp_path / "report", report)
@@ -234,6 +235,7 @@ def test_every_fault_is_listed_where_the_message_counts_the_last_ones(tmp_path):
     for name in names:
         (folder / name).write_bytes(b"")
     report = _refused(folder)
+    assert report.asked[0].endswith(" and 7 more: send the file again.") and report.asked[0].count(".csv") == 6
     assert len(names) == 13 and {each.where for each in report.faults} == set(names)
 
 
@@ -305,3 +307,91 @@ def test_a_line_that_is_no_record_has_its_place(tmp_path):
         ("gp_event.csv", 4, "GPE-00-shape")
     ]
     assert "fewer or more columns" in report.rules[0].says
+
+
+def _weeks(store, *weeks):
+    """Sets of measurements: name, rows received and rows set aside; nothing is read from files."""
+    store.define(contracts.load("audit.source_file"))
+    store.define(contracts.load("audit.rejected_row"))
+    for name, received, lost in weeks:
+        store.execute(
+            "INSERT INTO audit.source_file BY NAME SELECT $1 AS source_file_id, 'gp_observation' AS table_name, "
+            "$1 || '.csv' AS file_name, '' AS sha256, 1 AS byte_count, $2 AS received_count, $2 - $3 AS loaded_count, "
+            "$3 AS rejected_count, 0 AS quarantined_count, 0 AS restricted_count, 0 AS duplicate_count, "
+            "0 AS superseded_count, 0 AS withdrawn_count, DATE '2026-01-04' AS period_to, $1 AS extract",
+            [name, received, lost],
+        )
+        store.execute(
+            "INSERT INTO audit.rejected_row BY NAME SELECT $1 AS source_file_id, range + 2 AS source_row, "
+            "'GPO-09-values' AS rule_id, 'gp_observation' AS table_name, 'effective_precision' AS column_name, "
+            "'row' AS scope FROM range($2)",
+            [name, lost],
+        )
+
+
+def test_the_share_is_that_of_the_worst_set_as_for_what_is_held(tmp_path):
+    """Two good sets of 2,000 rows and one with 200 of 2,000 set aside: 10.0 %, and not 200 of 6,000 (3.3 %)."""
+    with opened(tmp_path) as store:
+        _weeks(store, ("2025-12-22", 2_000, 0), ("2025-12-29", 2_000, 200), ("2026-01-05", 2_000, 0))
+        table = contracts.load("landing.gp_observation")
+        assert holding.rejected_percent(store, table) == 10.0
+        (line,) = _of_rows(store).rules
+        assert (line.row_count, line.of_count, line.share) == (200, 6_000, "10.0 % of set 2025-12-29")
+
+
+def test_a_set_of_few_rows_is_no_share_to_judge_by(tmp_path):
+    """999 rows of which 500 are lost do not count alone; all together 500 of 2,999 are 16.7 %."""
+    with opened(tmp_path) as store:
+        _weeks(store, ("2025-12-29", 2_000, 0), ("2026-01-05", 999, 500))
+        (line,) = _of_rows(store).rules
+        assert line.share == "16.7 %"
+
+
+def test_a_set_large_enough_to_judge_by_counts_alone(tmp_path):
+    with opened(tmp_path) as store:
+        _weeks(store, ("2025-12-29", 2_000, 0), ("2026-01-05", 1_000, 500))
+        (line,) = _of_rows(store).rules
+        assert line.share == "50.0 % of set 2026-01-05"
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_what_stops_or_holds_is_told_with_the_counts_of_the_set_it_is_judged_by(tmp_path, is_stopped):
+    """A limit that is passed: told as why the run stopped, or with what to do about lists that are held."""
+    table = contracts.load("landing.gp_observation")
+    rule = next(each for each in table.rules if each.kind == "rejected_percent")
+    with opened(tmp_path) as store:
+        _weeks(store, ("2025-12-29", 2_000, 200), ("2026-01-05", 2_000, 0))
+        verdict = "stop" if is_stopped else "hold"
+        result = quality.RuleResult(
+            table.name, rule.id, None, "error", 4_000, 1, verdict, rule.description, is_about_table=True
+        )
+        store.create("audit.quality_result", quality.results_frame([result]))
+        report = publish.report_of_rows(DELIVERY, store, is_stopped=is_stopped)
+    if is_stopped:
+        (fault,) = report.faults
+        assert fault.found == "10.0 %: 200 of 2,000 rows of set 2025-12-29"
+    else:
+        (line,) = [each for each in report.rules if each.rule_id == rule.id]
+        assert (line.row_count, line.of_count, line.share) == (200, 2_000, "10.0 % of set 2025-12-29")
+        assert line.asked == "Lists that read it are held: correct it, and send the whole set again."
+        assert any(rule.id in text for text in report.asked)
+
+
+@pytest.mark.parametrize("verdict", ["hold", "stop"])
+def test_a_check_no_contract_can_hold_is_told_in_its_own_words(tmp_path, verdict):
+    """The age of a feed (FIT-01): no contract of one table has the rule, held or stopped."""
+    result = quality.RuleResult(
+        "landing.gp_event", "FIT-01-age", None, "error", 50, 1, verdict, "Ends 90 days before.", is_about_table=True
+    )
+    with landed(tmp_path) as store:
+        store.create("audit.quality_result", quality.results_frame([result]))
+        report = publish.report_of_rows(DELIVERY, store, is_stopped=verdict == "stop")
+    if verdict == "stop":
+        (fault,) = report.faults
+        assert (fault.where, fault.found) == ("GP record: entries, FIT-01-age", "Ends 90 days before.")
+        assert report.rules == ()
+    else:
+        (line,) = report.rules
+        assert (line.severity, line.says, line.effect) == ("error", "Ends 90 days before.", "about the whole table")
+        assert line.asked == "Lists that read it are held: correct it, and send the whole set again."
+        assert report.asked[0].startswith("GP record: entries: lists that read it are held: correct it")

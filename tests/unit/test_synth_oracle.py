@@ -529,6 +529,21 @@ def test_facts_have_the_value_and_the_day_of_the_latest_record():
     }
 
 
+@pytest.mark.parametrize(
+    ("lost", "found"),
+    [
+        pytest.param({"dmd_code": None}, 1, id="the_bnf_code_says_it"),
+        pytest.param({"bnf_code": None}, 1, id="the_dmd_code_says_it"),
+        pytest.param({"dmd_code": None, "bnf_code": None}, None, id="nothing_says_it"),
+    ],
+)
+def test_an_issue_that_lost_one_of_its_codes_is_still_of_the_medicine_the_other_says(lost, found):
+    """A spreadsheet wrote the dm+d code as 3.9732E+16: it is no code, and the BNF code beside it says amoxicillin."""
+    answers = copd(issues=[issued(codes.ANTIBIOTICS[1], "2026-02-01") | lost])
+    fact = answers["copd_facts"].get("rescue_antibiotic_issues_count")
+    assert fact == (Fact(1, "2026-02-01") if found else None)
+
+
 def test_a_deficit_without_a_date_counts_and_has_none():
     undated = {"snomed_code": codes.HYPERTENSION.code, "effective_date": None}
     answers = conclude(person(events=[undated]))

@@ -17,6 +17,7 @@ from stratify.ingest.feeds import LostFeed
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
+from stratify.ingest.spelling import count_respelled
 
 __all__ = [
     "OPTIONAL_TABLES",
@@ -27,6 +28,7 @@ __all__ = [
     "LostFeed",
     "Source",
     "build_core",
+    "count_respelled",
     "gather_files",
     "inspect_files",
     "land",

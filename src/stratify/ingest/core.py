@@ -167,6 +167,7 @@ def _build_identity(store: Store, *, key_version: str) -> None:
         "c.patient_key",
         f"'{key_version}' AS key_version",
         f"CASE WHEN {has_number()} THEN coalesce(surviving_number, nhs_number) END AS nhs_number",
+        f"CASE WHEN {has_number()} THEN {value('patient', 'nhs_number_status')} END AS nhs_number_status",
         *plain,
         *(f"CASE WHEN NOT c.is_spine_sensitive THEN {name} END AS {name}" for name in hidden),
         f"{value('patient', 'date_of_birth')} AS date_of_birth",

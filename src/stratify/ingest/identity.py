@@ -207,3 +207,21 @@ def is_contested() -> str:
     """Write the SQL that is true for a landing.patient row whose NHS number somebody else has too."""
     check = own_check("patient", CONTESTED)
     return f"(faults & {number(check.weight if check else 0)}) <> 0"
+
+
+def was_traced(*outcomes: str) -> str:
+    """Write the SQL that is true for a landing row about whose NHS number the tracing service gave such an answer."""
+    listed = ", ".join(f"'{each}'" for each in outcomes)
+    return (
+        "(nhs_number IS NOT NULL AND nhs_number IN (SELECT t.nhs_number FROM landing.nhs_number_trace AS t "
+        f"WHERE {is_accepted('nhs_number_trace').replace('faults', 't.faults')} AND t.trace_outcome IN ({listed})))"
+    )
+
+
+def is_unresolved() -> str:
+    """Write the SQL that is true for a landing.patient row whose NHS number was traced to nobody, or to several.
+
+    The practice says so in the status of the number, or the tracing service in its answer: 91 invalid, 96 several.
+    """
+    listed = ", ".join(f"'{each}'" for each in codes.statuses_of("unresolved"))
+    return f"coalesce({value('patient', 'nhs_number_status')} IN ({listed}), false) OR {was_traced('91', '96')}"

@@ -13,7 +13,7 @@ from datetime import date
 
 from stratify import contracts
 from stratify.ingest.checks import is_accepted, value
-from stratify.ingest.identity import SAME_BIRTH_DAYS, has_number, is_contested
+from stratify.ingest.identity import SAME_BIRTH_DAYS, has_number, is_contested, is_unresolved, was_traced
 from stratify.periods import SENTINEL_DATES
 from stratify.store import Store
 
@@ -53,6 +53,7 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
         f"CASE WHEN {condition} THEN '{words}' END"
         for condition, words in (
             ("is_contested", "two people under one NHS number"),
+            ("is_unresolved", "NHS number not traced to one person"),
             ("has_two_births", "two dates of birth for one NHS number"),
             ("has_two_sexes", "two sexes for one NHS number"),
             ("date_of_birth IS NULL AND NOT has_two_births", "date of birth missing"),
@@ -71,6 +72,7 @@ def build_person(store: Store, *, index_date: date, is_hospital_supplied: bool) 
                     c.source_file_id, c.source_row,
                     CASE WHEN NOT f.has_two_births THEN f.date_of_birth END AS date_of_birth,
                     f.has_two_births, f.has_two_sexes, f.has_unusable_death, f.is_contested,
+                    f.is_unresolved,
                     CASE WHEN f.has_two_sexes THEN 'U' ELSE coalesce(f.sex, 'U') END AS sex,
                     coalesce(f.ethnic_known, c.ethnic_category) AS ethnic_category,
                     r.practice_code, r.registered_date, r.usual_gp_id,
@@ -119,7 +121,8 @@ _FACTS = f"""SELECT patient_key,
     bool_or(is_test) AS is_test,
     bool_or(is_spine_sensitive) AS is_spine_sensitive,
     bool_or(is_linked) AS is_linked,
-    bool_or(is_contested) AS is_contested
+    bool_or(is_contested) AS is_contested,
+    bool_or(is_unresolved) AS is_unresolved
     FROM landing.record GROUP BY patient_key"""
 
 
@@ -175,9 +178,11 @@ def _define_records(store: Store) -> None:
                 AND ({death}) IS DISTINCT FROM {_OPEN_END} AS has_unusable_death,
             coalesce({value("patient", "is_test_patient")}, false) AS is_test,
             coalesce({value("patient", "is_spine_sensitive")}, is_spine_sensitive IS NOT NULL)
-                OR coalesce({value("patient", "is_confidential")}, is_confidential IS NOT NULL) AS is_spine_sensitive,
+                OR coalesce({value("patient", "is_confidential")}, is_confidential IS NOT NULL)
+                OR {was_traced("92")} AS is_spine_sensitive,
             {has_number()} AS is_linked,
-            {is_contested()} AS is_contested
+            {is_contested()} AS is_contested,
+            {has_number()} AND ({is_unresolved()}) AS is_unresolved
             FROM landing.patient WHERE {is_accepted("patient")} AND {kept}) AS p
         LEFT JOIN landing.current_registration AS c USING (patient_key)
         LEFT JOIN (SELECT org_code, source_patient_id, max(starts) AS starts FROM landing.registration_period

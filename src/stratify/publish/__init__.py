@@ -12,9 +12,10 @@ from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
-from stratify.publish.words import source_in_words
+from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "UNVERIFIED_NUMBER",
     "Delivery",
     "HeldList",
     "PublishContext",

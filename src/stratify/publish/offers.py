@@ -52,6 +52,7 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
                 has_digital_access=row["has_digital_access"],
                 contact_preference=row["contact_preference"],
                 is_spine_sensitive=row["is_spine_sensitive"],
+                nhs_number_status=row["nhs_number_status"],
             ),
             "why": row["why"].replace("• ", "").replace("\n", "; "),
         }

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts
+from stratify.codes import is_unverified
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.notices import notice_line, write_notice
@@ -38,7 +39,8 @@ _PEOPLE = f"""
 SELECT p.*, d.tier, d.tier_rank, d.data_gaps, d.reason AS rule_reason, r.reasons,
     c.age_years, c.sex, c.usual_gp_id, c.contact_preference, c.preferred_language, c.interpreter_needed, c.ais_format,
     c.has_digital_access, c.person_status, c.is_spine_sensitive, c.is_hospital_linked, c.identity_doubt,
-    coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, i.nhs_number, i.family_name, i.given_names,
+    coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, i.nhs_number, i.nhs_number_status,
+    i.family_name, i.given_names,
     CASE WHEN NOT c.is_spine_sensitive THEN i.phone_mobile END AS phone_mobile
 FROM derived.placement AS p
 JOIN derived.pathway_decision AS d USING (patient_key, pathway)
@@ -201,6 +203,8 @@ def _in_words(row: Row, context: PublishContext) -> Row:
         gaps.append("Hospital data not linked")
     if row["identity_doubt"] and row["decision"] != "excluded":
         gaps.append(f"Identity to be confirmed: {row['identity_doubt']}")
+    if is_unverified(row["nhs_number_status"]):
+        gaps.append(words.UNVERIFIED_NUMBER)
     return {
         **row,
         "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,

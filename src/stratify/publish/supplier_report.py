@@ -8,16 +8,17 @@ only: a file, a line, a column and a rule. No value of a row passes through here
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from stratify import contracts, pages
 from stratify.contracts import Rule, TableContract
 from stratify.errors import StratifyError, single_faults
 from stratify.periods import SENTINEL_DATES
 from stratify.publish import words
+from stratify.set_aside import Share, worst, worst_share
 from stratify.store import Store
 
 MOST_PLACES: Final = 1_000
@@ -94,7 +95,8 @@ class Fault:
 class RuleLine:
     """One rule that rows break: what it says, how many, and what we ask for.
 
-    ``listed_count`` of the ``row_count`` rows have their place in the report.
+    ``listed_count`` of the ``row_count`` rows have their place in the report. ``worst`` is the set with the largest
+    share, where there are several: all sets together would hide it.
     """
 
     rule_id: str
@@ -107,6 +109,7 @@ class RuleLine:
     of_count: int
     listed_count: int
     asked: str
+    worst: Share | None = None
 
     @property
     def place(self) -> str:
@@ -115,8 +118,10 @@ class RuleLine:
 
     @property
     def share(self) -> str:
-        """The share of the rows received, in words that never show some as none."""
-        return pages.share(self.row_count, self.of_count)
+        """The share of the rows received, in words that never show some as none; of the worst set, which is named."""
+        if self.worst is None:
+            return pages.share(self.row_count, self.of_count)
+        return pages.share(self.worst.lost, self.worst.received) + _of_set(self.worst)
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,7 @@ def report_of_refusal(delivery: Delivery, fault: StratifyError, folder: Path) ->
     return SupplierReport(
         delivery=delivery,
         verdict="refused",
-        asked=(*dict.fromkeys(each.asked for each in faults), _ANSWER),
+        asked=(*_asked_of_files(faults), _ANSWER),
         files=tuple(files),
         unlisted_file_count=len(present) - len(files),
         faults=faults,
@@ -193,6 +198,14 @@ def _faults(fault: StratifyError) -> tuple[Fault, ...]:
     return tuple(
         Fault(each.where, each.expected, each.found, _to_supplier(each.action)) for each in single_faults(fault)
     )
+
+
+def _asked_of_files(faults: Sequence[Fault]) -> Iterator[str]:
+    """Give each thing that is asked for once, with the files it is about; more than a few are counted."""
+    for asked in dict.fromkeys(each.asked for each in faults):
+        places = list(dict.fromkeys(each.where for each in faults if each.asked == asked))
+        more = f" and {len(places) - _MOST_ASKED} more" if len(places) > _MOST_ASKED else ""
+        yield f"{', '.join(places[:_MOST_ASKED])}{more}: {asked[:1].lower()}{asked[1:]}"
 
 
 _ADDRESSED: Final = (
@@ -213,7 +226,11 @@ def _to_supplier(action: str) -> str:
 def _refused_file(folder: Path, path: Path, faults: Sequence[Fault]) -> FileLine:
     own = [each for each in faults if each.where == path.name or each.where.startswith(f"{path.name},")]
     verdict = f"{len(own)} fault{'s' if len(own) > 1 else ''}" if own else "refused with the set"
-    return FileLine(path.relative_to(folder).as_posix(), "", path.stat().st_size, None, None, None, None, None, verdict)
+    table = path.name.split(".")[0]
+    holds = words.source_in_words(table) if f"landing.{table}" in contracts.names("landing") else ""
+    return FileLine(
+        path.relative_to(folder).as_posix(), holds, path.stat().st_size, None, None, None, None, None, verdict
+    )
 
 
 # Rows set aside
@@ -230,20 +247,21 @@ def report_of_rows(
         is_stopped: A verdict on these data stopped the run.
         refused: Why files of some tables were refused, though the others were read.
     """
-    received = dict(store.rows("SELECT table_name, sum(received_count)::BIGINT FROM audit.source_file GROUP BY ALL"))
-    rules = [
-        _rule_line(table, rule_id, column, scope, count, received.get(table, 0))
-        for table, rule_id, column, scope, count in store.rows(_BY_RULE)
-    ]
+    rules = [*_rule_lines(store)]
     stopping = str(store.scalar(_STOPPING)) if is_stopped else ""
-    for table, rule_id, row_count, failed_count, verdict_of_rule, description in store.rows(_WARNED, [stopping]):
+    for table, rule_id, severity, row_count, failed_count, verdict_of_rule, description in store.rows(
+        _WARNED, [stopping]
+    ):
         contract, asked = contracts.load(table), _HELD if verdict_of_rule == "hold" else _LOOK
         rule = _rule(contract, rule_id)
-        if rule is None:
+        if rule is None and severity == "warning":
+            rules.append(_other_warning_line(contract, rule_id, description, failed_count, row_count))
+        elif rule is None:
             rules.append(_table_line(contract, rule_id, description, row_count, asked))
         # Errors about rows are there already, from the rows themselves.
         elif rule.scope == "table" or rule.severity == "warning":
-            rules.append(_warning_line(contract, rule, failed_count, row_count, asked))
+            line = _warning_line(contract, rule, failed_count, row_count, asked)
+            rules.append(replace(line, **_judged(store, contract)) if rule.kind == "rejected_percent" else line)
     files = tuple(
         FileLine(
             name, words.source_in_words(table), size, declared, got, loaded, rejected, lost, _of_file(rejected, lost)
@@ -269,6 +287,20 @@ def report_of_rows(
     )
 
 
+def _critical(contract: TableContract) -> list[str]:
+    return [column.name for column in contract.columns if column.is_critical]
+
+
+def _of_set(share: Share) -> str:
+    return f" of set {share.extract}" if share.extract else ""
+
+
+def _judged(store: Store, contract: TableContract) -> dict[str, Any]:
+    """Give the counts of a line about the share of a table that was set aside: those of the set it is judged by."""
+    share = worst_share(store, contract.table, _critical(contract))
+    return {"row_count": share.lost, "of_count": share.received, "worst": share}
+
+
 def _rule(contract: TableContract, rule_id: str) -> Rule | None:
     """Give a rule of a contract; None for a check that no contract of one table can hold."""
     return next((each for each in contract.rules if each.id == rule_id), None)
@@ -289,11 +321,12 @@ def _stopping_faults(store: Store, stopping: str) -> Iterator[Fault]:
         if rule.kind == "row_count":
             expected, found = f"more than {rule.limit:g} rows", pages.whole(row_count)
         elif rule.kind == "rejected_percent":
-            critical = [column.name for column in contract.columns if column.is_critical]
-            ((lost, received),) = store.rows(_LOST, [contract.table, critical])
-            also = f", whole or in a column that matters most ({', '.join(critical)})" if critical else ""
+            share = worst_share(store, contract.table, _critical(contract))
+            critical = ", ".join(_critical(contract))
+            also = f", whole or in a column that matters most ({critical})" if critical else ""
             expected = f"{rule.limit:g} % of rows set aside at most{also}"
-            found = f"{pages.share(lost, received)}: {pages.whole(lost)} of {pages.whole(received)} rows"
+            found = f"{pages.share(share.lost, share.received)}: {pages.whole(share.lost)} of "
+            found += f"{pages.whole(share.received)} rows{_of_set(share)}"
         yield Fault(
             f"{words.source_in_words(contract.table)}, {rule_id}",
             f"{expected}. {rule.description}".strip(),
@@ -312,7 +345,11 @@ FROM audit.source_file LEFT JOIN (
 ) USING (source_file_id) ORDER BY ALL
 """
 _BY_RULE = """
-SELECT table_name, rule_id, column_name, scope, count(*) FROM audit.rejected_row GROUP BY ALL ORDER BY ALL
+SELECT r.table_name, rule_id, column_name, scope, extract, count(*)
+FROM audit.rejected_row AS r JOIN audit.source_file USING (source_file_id) GROUP BY ALL ORDER BY ALL
+"""
+_RECEIVED = """
+SELECT table_name, extract, sum(received_count)::BIGINT FROM audit.source_file GROUP BY ALL ORDER BY ALL
 """
 _BY_PLACE = """
 SELECT file_name, source_row, rule_id, column_name, scope
@@ -328,14 +365,8 @@ _STOPPED = """
 SELECT table_name, rule_id, row_count, failed_count, description FROM audit.quality_result
 WHERE verdict = $1 ORDER BY ALL
 """
-_LOST = """
-SELECT
-    (SELECT count(DISTINCT (source_file_id, source_row)) FROM audit.rejected_row
-     WHERE table_name = $1 AND (scope = 'row' OR list_contains($2, column_name))),
-    (SELECT coalesce(sum(received_count), 0)::BIGINT FROM audit.source_file WHERE table_name = $1)
-"""
 _WARNED = """
-SELECT table_name, rule_id, row_count, failed_count, verdict, description FROM audit.quality_result
+SELECT table_name, rule_id, severity, row_count, failed_count, verdict, description FROM audit.quality_result
 WHERE table_name LIKE 'landing.%' AND failed_count > 0 AND verdict <> $1 ORDER BY ALL
 """
 
@@ -346,22 +377,33 @@ def _of_file(rejected: int, lost: int) -> str:
     return "some values not used" if lost else "all rows fit"
 
 
-def _rule_line(table: str, rule_id: str, column: str | None, scope: str, count: int, received: int) -> RuleLine:
-    contract = contracts.load(f"landing.{table}")
-    rule = next((each for each in contract.rules if each.id == rule_id), None)
-    severity, says, asked = _own_words(rule_id) if rule is None else ("error", says_rule(contract, rule), _asks(rule))
-    return RuleLine(
-        rule_id=rule_id,
-        holds=words.source_in_words(table),
-        column=column or "",
-        severity=severity,
-        says=says,
-        effect=_EFFECTS[scope],
-        row_count=count,
-        of_count=received,
-        listed_count=min(count, MOST_PLACES),
-        asked=asked,
-    )
+def _rule_lines(store: Store) -> Iterator[RuleLine]:
+    """Give a line for each rule that rows break; its share is that of the worst set, as for what is held."""
+    received: dict[str, dict[str | None, int]] = {}
+    for table, extract, count in store.rows(_RECEIVED):
+        received.setdefault(table, {})[extract] = count
+    broken: dict[tuple[str, str, str, str], dict[str | None, int]] = {}
+    for table, rule_id, column, scope, extract, count in store.rows(_BY_RULE):
+        broken.setdefault((table, rule_id, column or "", scope), {})[extract] = count
+    for (table, rule_id, column, scope), lost in broken.items():
+        contract = contracts.load(f"landing.{table}")
+        rule = _rule(contract, rule_id)
+        own = _own_words(rule_id) if rule is None else ("error", says_rule(contract, rule), _asks(rule))
+        by_set = [Share(lost.get(extract, 0), count, extract) for extract, count in received[table].items()]
+        count = sum(lost.values())
+        yield RuleLine(
+            rule_id=rule_id,
+            holds=words.source_in_words(table),
+            column=column,
+            severity=own[0],
+            says=own[1],
+            effect=_EFFECTS[scope],
+            row_count=count,
+            of_count=sum(each.received for each in by_set),
+            listed_count=min(count, MOST_PLACES),
+            asked=own[2],
+            worst=worst(by_set),
+        )
 
 
 _LOOK = "Look at it, and tell us when it is meant to be so."
@@ -384,6 +426,24 @@ def _table_line(contract: TableContract, rule_id: str, description: str, row_cou
     )
 
 
+def _other_warning_line(
+    contract: TableContract, rule_id: str, description: str, failed_count: int, row_count: int
+) -> RuleLine:
+    """Give a warning about rows that is counted beside the contract, such as a code in another spelling."""
+    return RuleLine(
+        rule_id=rule_id,
+        holds=words.source_in_words(contract.table),
+        column="",
+        severity="warning",
+        says=description,
+        effect="used, and to be looked at",
+        row_count=failed_count,
+        of_count=row_count,
+        listed_count=0,
+        asked=_LOOK,
+    )
+
+
 def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_count: int, asked: str) -> RuleLine:
     """Give a rule that sets nothing aside: a warning, or one about a whole table."""
     is_about_table = rule.scope == "table"
@@ -403,9 +463,9 @@ def _warning_line(contract: TableContract, rule: Rule, failed_count: int, row_co
 
 def _asked(rules: Sequence[RuleLine], verdict: Verdict, faults: Sequence[Fault]) -> tuple[str, ...]:
     errors = [each for each in rules if each.severity == "error" and (each.listed_count or each.asked == _HELD)]
-    if verdict == "whole" and rules:
+    if verdict == "whole" and rules and not errors:
         return (f"Look at the rules listed: {', '.join(each.rule_id for each in rules)}.", _ANSWER)
-    if verdict == "whole":
+    if verdict == "whole" and not errors:
         return ("Nothing: this is for your information.",)
     asked = [
         f"{each.place}: {each.asked[:1].lower()}{each.asked[1:].rstrip('.')} ({each.rule_id}, "
@@ -444,7 +504,7 @@ def says_rule(contract: TableContract, rule: Rule) -> str:
         if rule.kind == "type":
             parts.append(f"Expected {_FORMS.get(column.type, 'text')}.")
         elif rule.kind == "pattern" and column.pattern:
-            parts.append(f"Expected the form {column.pattern}")
+            parts.append(f"Expected the form {column.pattern} (a regular expression).")
         elif rule.kind == "values" and column.valid_values:
             parts.append(f"Expected one of {', '.join(column.valid_values)}.")
         elif rule.kind == "range":

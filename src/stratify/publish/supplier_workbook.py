@@ -69,7 +69,7 @@ _RULES = (
     _Column("Effect", 120),
     _Column("Rows", 66, "count"),
     _Column("Of rows", 76, "count"),
-    _Column("Share", 82, "count"),
+    _Column("Share", 96, "count"),
     _Column("Places listed", 66, "count"),
     _Column("What we ask for", 220),
 )
@@ -213,6 +213,7 @@ class _Writer:
         for number, text in enumerate(report.asked, 1):
             line(f"{number}. {text}", font_size=10)
         heading("Files")
+        sheet.repeat_rows(row)
         row = self._rows(sheet, row, _FILES, _file_cells(report))
         if report.unlisted_file_count:
             line(f"and {pages.whole(report.unlisted_file_count)} more files.")
@@ -289,7 +290,7 @@ class _Writer:
 
 
 def _aligned(column: _Column) -> dict[str, Any]:
-    return {"align": "right"} if column.kind == "count" else {"align": "left", "indent": 1}
+    return {"align": "right", "indent": 1} if column.kind == "count" else {"align": "left", "indent": 1}
 
 
 _TOTAL = "All files"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from stratify import periods
+from stratify.codes import is_unverified
 from stratify.rules import Pathway, Score
 
 _ABBREVIATIONS = {"gp": "GP", "copd": "COPD", "hca": "HCA", "mdt": "MDT", "ot": "OT", "vcse": "VCSE"}
@@ -89,6 +90,7 @@ _SOURCES = {
     "gp_observation": "GP record: measurements",
     "home_visit_request": "Home visit requests",
     "lsoa": "Small areas",
+    "nhs_number_trace": "Answers of the tracing service",
     "op_attendance": "Outpatient attendances",
     "opt_out": "Objections to use of data",
     "patient": "Patients",
@@ -166,6 +168,10 @@ def yes_no(value: bool | None) -> str:
     return "not asked" if value is None else "yes" if value else "no"
 
 
+UNVERIFIED_NUMBER = "NHS number not verified: confirm who this is before any contact"
+"""What a row says of a number whose status is another than verified."""
+
+
 def how_to_offer(
     *,
     ais_format: str | None,
@@ -174,8 +180,11 @@ def how_to_offer(
     has_digital_access: bool | None,
     contact_preference: str | None,
     is_spine_sensitive: bool,
+    nhs_number_status: str | None = None,
 ) -> str:
     """Say by which way a practice can make an offer, and why.
+
+    Where the NHS number is not verified nothing goes out before the person has confirmed who they are.
 
     What would make the usual message useless comes first: a format the message cannot have, then an interpreter, then
     no digital access or nobody having asked. Only then counts the preference.
@@ -195,6 +204,8 @@ def how_to_offer(
         way = "By call: digital access not asked"
     else:
         way = _OFFER_BY.get(contact_preference, "By message")
+    if is_unverified(nhs_number_status):
+        way = f"{UNVERIFIED_NUMBER}; then {way[:1].lower()}{way[1:]}"
     return f"{way}; {_SENSITIVE}" if is_spine_sensitive else way
 
 

@@ -5,7 +5,7 @@ Belongs here: what the page shows and its words. Does not belong: counting and w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -35,7 +35,15 @@ _INKS: Final[dict[Grade, str]] = {
 WIDTH, HEIGHT, _EDGE = 150, 36, 4
 
 
-def practices_page(practices: Sequence[Practice], *, title: str, index_date: date, run_id: str, is_test: bool) -> str:
+def practices_page(
+    practices: Sequence[Practice],
+    *,
+    title: str,
+    index_date: date,
+    run_id: str,
+    is_test: bool,
+    name_of: Callable[[str], str] = str,
+) -> str:
     """Write the page.
 
     Args:
@@ -44,6 +52,7 @@ def practices_page(practices: Sequence[Practice], *, title: str, index_date: dat
         index_date: The day the run describes.
         run_id: The run.
         is_test: True for invented patients.
+        name_of: Gives a table in words.
 
     Returns:
         The HTML text, complete in itself; the same bytes for the same arguments.
@@ -55,7 +64,7 @@ def practices_page(practices: Sequence[Practice], *, title: str, index_date: dat
         __package__,
         "practices.html.j2",
         title=title,
-        subtitle=f"Describes {index_date.isoformat()} · run {run_id} · {run_count} run{'' if run_count == 1 else 's'}",
+        subtitle=f"Describes {pages.day(index_date)} · run {run_id} · {run_count} run{'' if run_count == 1 else 's'}",
         is_test=is_test,
         tone=tone,
         headline=headline,
@@ -63,8 +72,8 @@ def practices_page(practices: Sequence[Practice], *, title: str, index_date: dat
         unknown=UNKNOWN,
         grade_words=_GRADE_WORDS,
         tones=_TONES,
-        reasons={each.code: _reasons(each) for each in practices},
-        charts={each.code: _charts(each) for each in practices},
+        reasons={each.code: _reasons(each, name_of) for each in practices},
+        charts={each.code: _charts(each, name_of) for each in practices},
         change=_change,
         figure=_figure,
         most_listed=MOST_RUNS_LISTED,
@@ -83,19 +92,19 @@ def _headline(grades: Sequence[Grade], run_count: int) -> tuple[str, str]:
     return "pass", "Nothing fell by a fifth or more"
 
 
-def _reasons(practice: Practice) -> list[str]:
+def _reasons(practice: Practice, name_of: Callable[[str], str]) -> list[str]:
     """Say in words what a practice is red or amber for, the worst first; most are counted where there are many."""
     if practice.code == UNKNOWN:
         return []
     if practice.grade == "gone":
         return ["It sent nothing in most of the runs before either."]
     said = [
-        f"Fewer rows of {table} than 1 % of the list size ({practice.list_size:,} people)."
+        f"Fewer rows of {name_of(table)} than 1 % of the list size ({practice.list_size:,} people)."
         for table in practice.too_few
     ]
     fallen = [each for each in practice.graded if each.grade in ("red", "amber")]
     for measure in sorted(fallen, key=lambda each: each.grade == "amber"):
-        name = _name(measure, practice)
+        name = _name(measure, practice, name_of)
         said.append(
             f"{name[:1].upper()}{name[1:]} fell by {_percent(-(measure.change or 0))}, from "
             f"{_figure(measure, measure.usual)} to {_figure(measure, measure.now)}."
@@ -104,8 +113,8 @@ def _reasons(practice: Practice) -> list[str]:
     return [*said[:MOST_REASONS], f"And {more} more, see below."] if more > 1 else said
 
 
-def _name(measure: Measure, practice: Practice) -> str:
-    return f"usable rows of {measure.name}" if measure in practice.tables else measure.name
+def _name(measure: Measure, practice: Practice, name_of: Callable[[str], str]) -> str:
+    return f"usable rows of {name_of(measure.name)}" if measure in practice.tables else measure.name
 
 
 def _percent(part: float) -> str:
@@ -128,7 +137,7 @@ def _figure(measure: Measure, value: float | None) -> str:
     return f"{100 * value:.1f} %" if measure.name == "share linked" else f"{value:,.0f}"
 
 
-def _charts(practice: Practice) -> list[_Chart]:
+def _charts(practice: Practice, name_of: Callable[[str], str]) -> list[_Chart]:
     """Give the small pictures of a practice."""
     totals = (
         practice.received,
@@ -139,10 +148,14 @@ def _charts(practice: Practice) -> list[_Chart]:
         practice.linked_share,
     )
     shown = [(each.name, each) for each in totals]
-    shown += [(f"{each.name} ({'usable' if each.is_graded else 'too few to grade'})", each) for each in practice.tables]
+    shown += [(f"{name_of(each.name)} ({_standing(each)})", each) for each in practice.tables]
     return [
         _chart(name, each, practice.dates, each.grade if each in practice.graded else "steady") for name, each in shown
     ]
+
+
+def _standing(measure: Measure) -> str:
+    return "too few to grade" if measure.usual is not None and not measure.is_graded else "usable"
 
 
 @dataclass(frozen=True)

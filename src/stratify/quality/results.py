@@ -25,7 +25,8 @@ _GRAVITY: Final[dict[Verdict, int]] = {"pass": 0, "warn": 1, "hold": 2, "stop": 
 ABOUT_TABLE: Final = frozenset({"row_count", "rejected_percent"})
 
 FITNESS: Final = "FIT-"
-"""What ids of checks begin with that no contract of one table can hold: age of a feed, codes against codelists."""
+"""What ids of checks begin with that no contract of one table can hold: age of a feed, codes against codelists,
+spelling of codes."""
 
 _FRAME_SCHEMA: Final[dict[str, type[pl.DataType]]] = {
     "table_name": pl.String,
@@ -129,6 +130,7 @@ def results_from(frame: pl.DataFrame) -> list[RuleResult]:
         rules = contracts.load(row["table_name"]).rules
         about = {rule.id for rule in rules if rule.kind in ABOUT_TABLE}
         fields = {{"table_name": "table", "column_name": "column"}.get(name, name): each for name, each in row.items()}
-        is_about = row["rule_id"] in about or row["rule_id"].startswith(FITNESS)
+        is_fitness = row["severity"] == "error" and row["rule_id"].startswith(FITNESS)
+        is_about = row["rule_id"] in about or is_fitness
         found.append(RuleResult(**fields, is_about_table=is_about))
     return found

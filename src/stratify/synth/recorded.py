@@ -100,21 +100,30 @@ _DEFICIT_VARIABLE = {name: f"efi_{name}" for name in codes.DEFICITS if name != "
 }
 """What the rules call a deficit, where that is not what the county calls it."""
 
-STEROID = {codes.BECLOMETASONE.code, codes.LABA_ICS.code, *(each.code for each in codes.TRIPLE_INHALERS)}
-MUSCARINIC = {codes.TIOTROPIUM.code, codes.LAMA_LABA.code, *(each.code for each in codes.TRIPLE_INHALERS)}
-BETA_AGONIST = {codes.LAMA_LABA.code, codes.LABA_ICS.code, *(each.code for each in codes.TRIPLE_INHALERS)}
-TRIPLE = {each.code for each in codes.TRIPLE_INHALERS}
-ANTIBIOTICS = {each.code for each in codes.ANTIBIOTICS}
-PREDNISOLONE = {codes.PREDNISOLONE.code}
-AZITHROMYCIN = {codes.AZITHROMYCIN.code}
+
+def _either_code(*medicines: codes.Medicine) -> frozenset[str]:
+    """Give the codes that say which medicine it was: the dm+d one, and the BNF one where it has one.
+
+    A row that lost one of the two still says it with the other.
+    """
+    return frozenset(code for each in medicines for code in (each.code, each.bnf_code) if code)
+
+
+STEROID = _either_code(codes.BECLOMETASONE, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
+MUSCARINIC = _either_code(codes.TIOTROPIUM, codes.LAMA_LABA, *codes.TRIPLE_INHALERS)
+BETA_AGONIST = _either_code(codes.LAMA_LABA, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
+TRIPLE = _either_code(*codes.TRIPLE_INHALERS)
+ANTIBIOTICS = _either_code(*codes.ANTIBIOTICS)
+PREDNISOLONE = _either_code(codes.PREDNISOLONE)
+AZITHROMYCIN = _either_code(codes.AZITHROMYCIN)
 
 MEANINGFUL_CODES = frozenset(
     {codes.FEV1_PERCENT.code, *_MRC_GRADE, *_MRC_SCORES, *_RESOLVED, *_COR_PULMONALE, *_PALLIATIVE, *_CARE_HOME}
     | DEFICIT_CODES.keys()
 )
 """Every code of a GP entry that any conclusion can rest on."""
-COPD_MEDICINES = frozenset(STEROID | MUSCARINIC | BETA_AGONIST | ANTIBIOTICS | PREDNISOLONE | AZITHROMYCIN)
-"""Medicines that matter by the days they were issued; any other counts as one of so many."""
+COPD_MEDICINES = STEROID | MUSCARINIC | BETA_AGONIST | ANTIBIOTICS | PREDNISOLONE | AZITHROMYCIN
+"""Codes, dm+d and BNF, of medicines that matter by the days they were issued; any other counts as one of so many."""
 
 _EMERGENCIES = {"21", "22", "23", "24", "25", "28", "2A", "2D"}
 """Admission methods of a new emergency: a transfer (2B) and a birth at home as intended (2C) are none."""
@@ -254,12 +263,13 @@ class Person:
         """Give the issues of this life: a day before birth, or long after death, is somebody else's."""
         return [row for row in self.records.issues if self._born <= (row["issue_date"] or "") <= self._last_filed]
 
-    def _issued(self, wanted: set[str], months: int) -> set[str]:
+    def _issued(self, wanted: frozenset[str], months: int) -> set[str]:
         first = self.since(months)
         return {
             row["issue_date"] or ""
             for row in self._issues()
-            if row["dmd_code"] in wanted and first <= (row["issue_date"] or "") < self.today
+            if (row["dmd_code"] in wanted or row["bnf_code"] in wanted)
+            and first <= (row["issue_date"] or "") < self.today
         }
 
     def _flagged(self, wanted: set[str]) -> set[str]:

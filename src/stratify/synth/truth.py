@@ -240,7 +240,8 @@ def _issues(issues: pl.DataFrame, records: pl.DataFrame, index_date: date, died:
     first = months_back(index_date, 12).isoformat()
     lately = issues.filter((pl.col("issue_date") >= first) & (pl.col("issue_date") < index_date.isoformat()))
     mine = lately.select(*_RECORD, *_ISSUE).join(records, on=_RECORD).drop(_RECORD)
-    by_day = pl.col("dmd_code").is_in(COPD_MEDICINES).fill_null(False) | pl.col("person").is_in(list(died))
+    matters = pl.any_horizontal(pl.col("dmd_code", "bnf_code").is_in(COPD_MEDICINES).fill_null(False))
+    by_day = matters | pl.col("person").is_in(list(died))
     others = mine.filter(~by_day).group_by("person", *_ISSUE[1:], maintain_order=True).agg(pl.col("issue_date").max())
     return pl.concat([mine.filter(by_day), others.select(mine.columns)])
 
