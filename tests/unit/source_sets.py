@@ -214,9 +214,9 @@ def write_systmone(folder: Path, *, manifest=True, **changes):
     return beside(folder)
 
 
-def write_sr_manifest(folder: Path, lines):
+def write_sr_manifest(folder: Path, lines, *, first=""):
     rows = [
-        {"FileName": name, "IsDelta": delta, "IsReference": "N", "DateExtractFrom": "", "DateExtractTo": last}
+        {"FileName": name, "IsDelta": delta, "IsReference": "N", "DateExtractFrom": first, "DateExtractTo": last}
         for name, delta, last in lines
     ]
     (folder / "SRManifest.csv").write_text(csv_text(list(rows[0]), rows), encoding="utf-8")
@@ -236,11 +236,11 @@ def beside(folder: Path):
     return write_manifest(folder, [f"{table}.csv" for table in BESIDE])
 
 
-def write_manifest(folder: Path, names, tables=(), **period):
-    """Name files in manifest.csv, after those it names already: a whole extract unless ``period`` says otherwise."""
+def write_manifest(folder: Path, names, tables=(), *, afresh=False, **period):
+    """Name files in manifest.csv, after those it names already (unless ``afresh``): a whole extract unless ``period`` says otherwise."""
     path = folder / "manifest.csv"
     columns = contracts.load("landing.extract_manifest").column_names
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() and not afresh else []
     for place, name in enumerate(names):
         content = (folder / name).read_bytes()
         line = {

@@ -56,6 +56,7 @@ class Standing:
         self._is_first = not any(self._pieces.values()) or not deltas
         self._first_number = first_number
         here = {one.kind for one in staged}
+        self._store.execute("BEGIN")  # some hundred statements, each of which would be written to disk by itself
         for kind in self._used:
             view = identifier(f"set_{self._set}_{kind}")
             define_rows(self._store, view, [one for one in staged if one.kind == kind], self._used[kind])
@@ -66,6 +67,7 @@ class Standing:
             self._find_changed()
         for state in self._states():
             self._define_rows(state)
+        self._store.execute("COMMIT")
 
     @property
     def has_before(self) -> bool:

@@ -253,6 +253,12 @@ def _write_table(
 def _rows_of_table(declaration: Declaration, table: str, staged: list[Staged], told: Told, state: State = "") -> str:
     """Write the rows that the parts of a landing table make, with ``_file``, ``_line`` and ``_name``."""
     contract = contracts.load(f"landing.{table}")
+    columns = ", ".join(identifier(name) for name in contract.column_names)
+    window = _windows(told).get(table)
+    if "update_type" in contract.column_names and window is not None:
+        days = f"BETWEEN DATE '{window.replaces_from}' AND DATE '{window.replaces_to}'"
+        bulk = f"CASE WHEN TRY_CAST(admission_date AS DATE) {days} THEN 'BULK' END"
+        columns = columns.replace(identifier("update_type"), f"coalesce(update_type, {bulk}) AS update_type")
     queries = [PartQuery(declaration, table, part, state).sql() for part in declaration.tables[table]]
     for one in staged:
         # What is no row goes on as an empty one at its place, so that the row rules set it aside there.
@@ -263,7 +269,12 @@ def _rows_of_table(declaration: Declaration, table: str, staged: list[Staged], t
                 f"SELECT {nothing}, {one.number} AS _file, line AS _line, {text(one.path.name)} AS _name "
                 f"FROM (VALUES {lines}) AS broken (line)"
             )
-    return " UNION ALL ".join(queries)
+    return f"SELECT {columns}, _file, _line, _name FROM ({' UNION ALL '.join(queries)})"
+
+
+def _windows(told: Told) -> dict[str, Declared]:
+    """Give the lines of manifest.csv that say that hospital rows of a window are replaced, by table."""
+    return {each.table: each for name, each in told.beside.items() if name in told.ours and each.replaces_from}
 
 
 def _kinds_of(declaration: Declaration, table: str) -> set[str]:
@@ -314,14 +325,13 @@ def _write_manifest(landing: Path, declaration: Declaration, told: Told, found: 
     """
     if told.last_day is None:
         return
-    ours = {path.name for paths in found.declared.values() for path in paths}
     supplied = {kind for kind, paths in found.declared.items() if paths}
-    windows = {each.table: each for name, each in told.beside.items() if name in ours and each.replaces_from}
+    windows = _windows(told)
     lines = {
         name: _line(name, each.table, each.row_count, each.byte_count, each.sha256, source_name)
         | _period(each.period_to, each.period_from, each, is_delta=each.is_delta)
         for name, each in told.beside.items()
-        if name not in ours
+        if name not in told.ours
     }
     for path in sorted(landing.iterdir()):
         if path.name in lines:

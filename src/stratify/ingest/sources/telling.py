@@ -29,6 +29,7 @@ class Told:
         last_day: Last day the files describe.
         own: Lines of the source's own manifest by file name.
         beside: Lines of ``manifest.csv`` by file name.
+        ours: Names of the source's own files.
     """
 
     deltas: frozenset[str]
@@ -37,6 +38,7 @@ class Told:
     last_day: date | None
     own: Mapping[str, ManifestLine]
     beside: Mapping[str, Declared]
+    ours: frozenset[str]
 
     @property
     def in_words(self) -> str:
@@ -102,9 +104,9 @@ def tell(
     days = [last_day_of_name(declaration.files[kind], path) for kind, paths in read.items() for path in paths]
     days += [line.last_day for line in own.values()] + [line.period_to for line in beside.values()]
     last = max((day for day in days if day is not None), default=None)
-    return Told(
-        deltas, by, _first_day(declaration, deltas, own, beside, covered) if deltas else None, last, own, beside
-    )
+    first = _first_day(declaration, deltas, own, beside, covered) if deltas else None
+    ours = frozenset(path.name for paths in found.declared.values() for path in paths)
+    return Told(deltas, by, first, last, own, beside, ours)
 
 
 def _said_of(
