@@ -237,7 +237,7 @@ def beside(folder: Path):
 
 
 def write_manifest(folder: Path, names, tables=(), *, afresh=False, **period):
-    """Name files in manifest.csv, after those it names already (unless ``afresh``): a whole extract unless ``period`` says otherwise."""
+    """Name files in manifest.csv, unless ``afresh`` after those it names: whole unless ``period`` says otherwise."""
     path = folder / "manifest.csv"
     columns = contracts.load("landing.extract_manifest").column_names
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() and not afresh else []
