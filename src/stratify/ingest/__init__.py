@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
+from stratify.ingest.damaged_codes import count_damaged_codes, said_with_a_stop
 from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
@@ -25,12 +26,14 @@ __all__ = [
     "InputFile",
     "Source",
     "build_core",
+    "count_damaged_codes",
     "gather_files",
     "inspect_files",
     "land",
     "match_codes",
     "open_door",
     "prepare_files",
+    "said_with_a_stop",
 ]
 
 
