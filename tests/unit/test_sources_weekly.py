@@ -5,14 +5,16 @@ from datetime import date
 
 import polars as pl
 import pytest
-from extract_set import opened
+from extract_set import DIRECT_CARE, opened
 from source_sets import (
     BESIDE,
     EMIS,
     HES,
     ORG,
     P1,
+    PRACTICE,
     SYSTMONE,
+    csv_text,
     emis_name,
     left_behind,
     write_emis,
@@ -22,7 +24,7 @@ from source_sets import (
     write_systmone,
 )
 
-from stratify import ingest
+from stratify import contracts, ingest
 from stratify.errors import ExtractError
 from stratify.ingest import SOURCES
 from stratify.privacy import THROWAWAY_KEY
@@ -259,6 +261,36 @@ def test_weeks_of_emis_changes_land_as_one_record_with_every_line_accounted_for(
     known = {"entries": [("{O1}", "2016-03-04")], "values": 0, "superseded": 1}
     assert landed[SECOND] == known | {"orphans": 1, "issues": 1, "left": []}
     assert landed[THIRD] == known | {"orphans": 0, "issues": 2, "left": [(P1,)]}
+
+
+def test_a_patient_who_moves_practice_within_the_week_is_one_person_at_the_new_one(tmp_path):
+    sets = tmp_path / "sets"
+    write_emis(sets / FIRST)
+    there = {"OrganisationGuid": "{00B10002}", "PatientGuid": "{Q1}"}
+    moved = EMIS["Admin_Patient"][0] | there | {"DateOfRegistration": "2026-01-08"}
+    emis_week(
+        sets,
+        Admin_Organisation=[{"OrganisationGuid": "{00B10002}", "ODSCode": "B10002"}],
+        Admin_Patient=[EMIS["Admin_Patient"][0] | {"DateofDeactivation": "2026-01-08"}, moved],
+        CareRecord_Observation=[{**ENTRY, **there, "EffectiveDate": "2026-01-09", "EffectiveDatePrecision": "YMD"}],
+    )
+    practices = [PRACTICE | {"practice_code": code} for code in ("A10001", "B10002")]
+    text = csv_text(contracts.load("landing.practice").column_names, practices)
+    (sets / SECOND / "practice.csv").write_text(text)
+    write_manifest(sets / SECOND, ["practice.csv"], **CHANGES[SECOND])
+    source = replace(SOURCES["emis_gp_only"], is_synthetic=True)
+    files = ingest.gather_files(sets, source, tmp_path / "scratch", known_by=date(2026, 1, 11))
+    with opened(tmp_path) as store:
+        ingest.land(store, files, source=source, index_date=date(2026, 1, 12), key=THROWAWAY_KEY)
+        ingest.build_core(
+            store, index_date=date(2026, 1, 12), key=THROWAWAY_KEY, measurements=[], privacy_policy=DIRECT_CARE,
+            source=source,
+        )  # fmt: skip
+        assert store.rows("SELECT practice_code, person_status FROM core.person") == [("B10002", "registered")]
+        entries = store.rows("SELECT org_code, effective_date FROM core.gp_event ORDER BY ALL")
+        # the same GUID at two practices is two entries of the one person; of the first only the month is known
+        assert entries == [("A10001", date(2015, 3, 1)), ("B10002", date(2026, 1, 9))]
+        assert store.scalar("SELECT count(DISTINCT patient_key) FROM core.gp_event") == 1
 
 
 def test_the_sets_of_a_run_are_known_by_what_they_say_and_a_gap_is_refused(tmp_path):

@@ -42,6 +42,7 @@ class Standing:
         self._set = 0
         self._first_number = 0
         self._is_first = True
+        self._has_old: dict[str, bool] = {}
 
     def define(self, set_name: str, staged: Sequence[Staged], deltas: frozenset[str], *, first_number: int) -> None:
         """Take in the next set: its rows, and what they do to those before it.
@@ -63,8 +64,10 @@ class Standing:
             self._view(raw(kind), f"FROM {view}")
             is_change = kind in deltas or (bool(deltas) and kind not in here)
             self._take_in(kind, _Piece(view, set_name), is_change=is_change)
+        self._has_old = dict.fromkeys(self._used, False)
         if not self._is_first:
             self._find_changed()
+            self._find_old()
         for state in self._states():
             self._define_rows(state)
         self._store.execute("COMMIT")
@@ -86,6 +89,9 @@ class Standing:
             made: The query of its rows as things are, with ``_file``, ``_line`` and ``_name``.
             made_before: The same of the rows before the set.
         """
+        parts = self._declaration.tables[table]
+        if not any(self._has_old.get(part.file, True) for part in parts):  # of what several files make nobody knows
+            return made
         contract = contracts.load(f"landing.{table}")
         names, key = contract.column_names, contract.key
         columns = ", ".join(identifier(name) for name in names)
@@ -178,6 +184,15 @@ class Standing:
                 f"USING (_file, _line) WHERE {where}"
             )
 
+    def _find_old(self) -> None:
+        """Note of which files rows of earlier sets are replaced or made again: only they were made otherwise before."""
+        has_any = [
+            f"EXISTS (FROM {identifier(f'replaced_{kind}')}) OR EXISTS (FROM {identifier(f'touched_{kind}')})"
+            for kind in self._used
+        ]
+        found_any = self._store.rows(f"SELECT {', '.join(has_any)}")[0]
+        self._has_old = {kind: bool(any_old) for kind, any_old in zip(self._used, found_any, strict=True)}
+
     def _note_changed(self, kind: str) -> bool:
         """Note the rows of a file that say something new, and those whose place they took; say whether any do."""
         columns = ", ".join(identifier(name) for name in self._used[kind])
@@ -196,8 +211,9 @@ class Standing:
                 own = raw(kind) if state == "" else identifier(f"replaced_{kind}")
                 base = f"(FROM {own} UNION ALL BY NAME FROM {identifier(f'touched_{kind}')})"
             self._view(rows(kind, state), f"SELECT * FROM {base} AS r WHERE {reason} IS NULL")
-            standing = f"SELECT * FROM {found(kind, state)} AS r WHERE {reason} IS NULL"
-            self._view(identifier(f"{state}standing_{kind}"), standing)
+            if any(kind in derived.of for derived in self._declaration.derived.values()):
+                standing = f"SELECT * FROM {found(kind, state)} AS r WHERE {reason} IS NULL"
+                self._view(identifier(f"{state}standing_{kind}"), standing)
         for kind, derived in self._declaration.derived.items():
             inputs = (identifier(f"{state}standing_{each}") for each in derived.of)
             name = raw(kind) if state == "" else identifier(f"{state}raw_{kind}")
