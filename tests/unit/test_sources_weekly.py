@@ -57,8 +57,13 @@ def systmone_week(folder, day=SECOND, **changes):
 def tables_of(source, folder, scratch, day=SECOND):
     """Read the sets of a folder; give the landing tables of one of them."""
     places = sorted(folder.iterdir())
-    landing = SOURCES[source].read_sets(places, scratch)(folder / day)
-    return {path.stem: pl.read_parquet(path) for path in landing.glob("*.parquet")}
+    SOURCES[source].read_sets(places, scratch)(folder / day)
+    return made_before(scratch, day)
+
+
+def made_before(scratch, day):
+    """Give the landing tables of a set that another was read after."""
+    return {path.stem: pl.read_parquet(path) for path in (scratch / day / "landing").glob("*.parquet")}
 
 
 def rows(frame, *names):
@@ -95,9 +100,9 @@ def test_a_code_that_is_explained_a_week_late_is_looked_up_again(tmp_path):
     emis_week(
         tmp_path / "sets", Coding_ClinicalCode=[{"CodeId": "77", "Term": "Asthma", "SnomedCTConceptId": "195967001"}]
     )
-    before = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "one", FIRST)["gp_event"]
+    after = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "scratch")["gp_event"]
+    before = made_before(tmp_path / "scratch", FIRST)["gp_event"]
     assert rows(before, "source_event_id", "snomed_code") == [("{O1}", "13645005"), ("{O9}", None)]
-    after = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "two")["gp_event"]
     # the row is of the week before and says so; the other entry, whose code did not change, is not made again
     name = f"{emis_name('CareRecord_Observation')} (row of {FIRST})"
     assert rows(after, "source_event_id", "snomed_code", "source_file_name", "source_line") == [
@@ -159,9 +164,9 @@ def test_a_patient_who_left_and_came_back_has_a_registration_more(tmp_path):
         Admin_PatientHistory=[{**RECORD, "HistoryDate": "2026-01-14", "StatusDescription": "Registered"}],
     )
     names = ("source_registration_id", "start_date", "end_date", "end_reason")
-    second = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "one")["registration"]
+    third = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "scratch", THIRD)["registration"]
+    second = made_before(tmp_path / "scratch", SECOND)["registration"]
     assert rows(second, *names) == [(f"{P1}-latest", "2010-06-01", "2026-01-07", "Moved away")]
-    third = tables_of("emis_gp_only", tmp_path / "sets", tmp_path / "two", THIRD)["registration"]
     # of 1999 to 2008 nothing is said again; what was the latest is the second of the earlier ones now
     assert rows(third, *names) == [
         (f"{P1}-2", "2010-06-01", "2026-01-07", "Moved away"),

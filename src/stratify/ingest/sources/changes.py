@@ -131,10 +131,10 @@ class Standing:
         if self._is_first:
             self._pieces[kind] = [piece]
             self._view(found(kind), f"FROM {piece.view}")
-            self._store.execute(
-                f"CREATE OR REPLACE TABLE {identifier(f'gone_{kind}')} (_file INT, _line BIGINT, by_set INT)"
-            )
             return
+        self._store.execute(
+            f"CREATE TABLE IF NOT EXISTS {identifier(f'gone_{kind}')} (_file INT, _line BIGINT, by_set INT)"
+        )
         self._view(found(kind, "before_"), self._union(kind, earlier, upto=self._set - 1))
         before, gone = found(kind, "before_"), identifier(f"gone_{kind}")
         of_key = "true"
