@@ -178,6 +178,10 @@ class ExtractFile(_Strict):
 
     name: Text = Field(description="with {number}, {day}, {moment}, {year} and {text}; .gz may follow")
     is_required: bool = True
+    key: tuple[Text, ...] = Field(
+        default=(),
+        description="columns that tell which row of an earlier set a row takes the place of; for sources with changes",
+    )
     form: Form = Form()
     versions: tuple[Version, ...] = ()
     withdrawn: Withdrawn | None = None
@@ -266,10 +270,26 @@ class OwnManifest(_Strict):
     is_name_without_ending: bool = False
     is_delta: Text | None = None
     delta_words: tuple[str, ...] = ()
+    first_moment: Text | None = Field(default=None, description="column with the beginning of what a delta covers")
     last_moment: Text | None = Field(default=None, description="column with the end of what the file covers")
     moment_format: Text | None = None
     is_reference: Text | None = Field(default=None, description="column that marks files that cover no period")
     reference_words: tuple[str, ...] = ()
+
+
+class Changes(_Strict):
+    """That sets may hold changes only (deltas), and what says so; without it every set must be a whole extract.
+
+    The source's own manifest speaks for the files it covers, and ``manifest.csv`` beside for all others: by a line of
+    the file itself, or else by the one word that all its lines have.
+    """
+
+    told_by: Literal["manifest", "folder_order"] = Field(
+        description="folder_order: where no manifest speaks, the first folder is whole and every later one a delta"
+    )
+    otherwise: Literal["refused", "whole"] = Field(
+        default="refused", description="what a set that nothing speaks for is, where told_by is manifest"
+    )
 
 
 class StandIns(_Strict):
@@ -295,6 +315,7 @@ class Declaration(_Strict):
     not_supplied: tuple[Text, ...] = Field(default=(), description="tables this source never has")
     unit_words: dict[str, str] = Field(default={}, description="our word for each unit of theirs")
     manifest: OwnManifest | None = None
+    changes: Changes | None = None
     stand_ins: StandIns | None = None
 
 

@@ -95,7 +95,8 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
         results += holding.old_feeds(plan) + holding.lost_feeds(plan) + holding.respelled(store, plan)
-        results, holds = holding.settle(store, book, results)
+        with ingest.said_with_a_stop(store):
+            results, holds = holding.settle(store, book, results)
         counts = ingest.build_core(
             store,
             index_date=plan.settings.index_date,
@@ -112,6 +113,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         ]
         steps += [(step, measure, count) for step, measure, count in store.rows(_SHORT_PRACTICES)]
         steps += [(_HELD, f"{table}: {age}", count) for table, age, count in store.rows(_HELD_ROWS, [cutoff])]
+        steps += [(_DAMAGED, words, count) for words, count in ingest.count_damaged_codes(store)]
         steps += [(_UNUSABLE, f"{name}: {status}", count) for name, status, count in store.rows(_UNUSABLE_VALUES)]
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
@@ -138,6 +140,7 @@ SELECT table_name, CASE WHEN period_to + 30 < $1 THEN 'for more than 30 days, gi
 FROM audit.rejected_row JOIN audit.source_file USING (source_file_id, table_name)
 WHERE rule_id LIKE '%-87-orphan' GROUP BY ALL ORDER BY ALL
 """
+_DAMAGED = "codes damaged on their way"
 _UNUSABLE = "value not used"
 _UNUSABLE_VALUES = """
 SELECT measurement, replace(value_status, '_', ' '), count(*) FROM core.gp_observation
@@ -559,6 +562,7 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
         lines += [
             f"  {each.verdict}: {each.rule_id}, {each.failed_count:,} rows: {each.description}" for each in failed
         ]
+        lines += [f"  {_DAMAGED}: {words} ({count:,} rows)" for words, count in ingest.count_damaged_codes(store)]
         lines += [f"  would hold the lists of {name}" for name in sorted({each.pathway for each in held})]
     return "\n".join(lines)
 
@@ -599,7 +603,7 @@ def in_words(done: Summary) -> str:
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
     if values:
         lines.append(f"  values kept but not used: {', '.join(values)}")
-    for step in (_SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
+    for step in (_DAMAGED, _SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
         lines += [
             f"  {step}: {each['measure']} ({each['count']:,} rows)"
             for each in manifest["steps"]

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from stratify.synth.layouts import LAYOUTS
-from whole_runs import counted_plainly, refusal, sheet, stratify, workbooks, working_store
+from whole_runs import counted_plainly, sheet, stratify, workbooks, working_store
 
 INDEX_DATE = date(2026, 11, 2)
 SOURCES = {"canonical": "synthetic_county", "emis": "synthetic_county_emis", "systmone": "synthetic_county_systmone"}
@@ -112,15 +112,6 @@ def test_source_check_knows_the_layout(runs, layout):
     done = stratify("source", "check", runs / layout)
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"This folder looks like source {layout}: ")
-
-
-@pytest.mark.parametrize("layout", ["emis", "systmone"])
-def test_a_weekly_delta_of_the_county_is_refused(tmp_path, layout):
-    order = ("--people", "400", "--practices", "1", "--clean", "--weeks", "1", "--workers", "1")
-    assert stratify("synth", "--out", tmp_path / "county", *order, "--layout", layout).exit_code == 0
-    week = sorted(path for path in (tmp_path / "county").iterdir() if path.is_dir())[-1]
-    done = stratify("run", "--source", SOURCES[layout], "--extracts", week, "--out", tmp_path / "out")
-    assert "are not loaded yet" in refusal(done, 3)
 
 
 def test_layouts_are_those_of_the_county():

@@ -1,12 +1,14 @@
 """Small hand-made sets of each supplier's layout, for the tests of sources: one practice, invented people."""
 
 import csv
+import hashlib
 import io
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from stratify import contracts
 from stratify.ingest import SOURCES
 from stratify.ingest.sources.reading import NOT_CARRIED
 
@@ -212,9 +214,9 @@ def write_systmone(folder: Path, *, manifest=True, **changes):
     return beside(folder)
 
 
-def write_sr_manifest(folder: Path, lines):
+def write_sr_manifest(folder: Path, lines, *, first=""):
     rows = [
-        {"FileName": name, "IsDelta": delta, "IsReference": "N", "DateExtractFrom": "", "DateExtractTo": last}
+        {"FileName": name, "IsDelta": delta, "IsReference": "N", "DateExtractFrom": first, "DateExtractTo": last}
         for name, delta, last in lines
     ]
     (folder / "SRManifest.csv").write_text(csv_text(list(rows[0]), rows), encoding="utf-8")
@@ -227,12 +229,27 @@ def write_hes(folder: Path, **changes):
 
 
 def beside(folder: Path):
-    """Write the files no GP system sends, in the canonical layout and without a manifest."""
-    from stratify import contracts
-
+    """Write the files no GP system sends, in the canonical layout, with a manifest: a whole extract."""
     for table, rows in BESIDE.items():
         header = contracts.load(f"landing.{table}").column_names
         (folder / f"{table}.csv").write_text(csv_text(header, rows), encoding="utf-8")
+    return write_manifest(folder, [f"{table}.csv" for table in BESIDE])
+
+
+def write_manifest(folder: Path, names, tables=(), *, afresh=False, **period):
+    """Name files in manifest.csv, unless ``afresh`` after those it names: whole unless ``period`` says otherwise."""
+    path = folder / "manifest.csv"
+    columns = contracts.load("landing.extract_manifest").column_names
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() and not afresh else []
+    for place, name in enumerate(names):
+        content = (folder / name).read_bytes()
+        line = {
+            "file_name": name, "table_name": tables[place] if tables else Path(name).stem, "source_system": "X",
+            "row_count": content.count(b"\n") - 1, "byte_count": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(), "period_to": LAST_DAY.isoformat(), "is_delta": "false",
+        }  # fmt: skip
+        rows = [row for row in rows if row["file_name"] != name] + [dict.fromkeys(columns, "") | line | period]
+    path.write_text(csv_text(columns, rows), encoding="utf-8")
     return folder
 
 

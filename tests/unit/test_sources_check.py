@@ -5,6 +5,7 @@ import shutil
 import pytest
 from source_sets import (
     AGREEMENT,
+    BESIDE,
     CANARY,
     EMIS,
     csv_text,
@@ -12,6 +13,7 @@ from source_sets import (
     header_of,
     write_emis,
     write_hes,
+    write_manifest,
     write_sr_manifest,
     write_systmone,
 )
@@ -78,18 +80,44 @@ def test_what_is_missing_is_said_by_table_and_file(tmp_path):
     assert "landing.opt_out: no file to make it of." in said
 
 
-def test_deltas_are_told_where_they_can_be_told(tmp_path):
+def test_what_a_set_is_and_what_says_so_is_said(tmp_path):
     folder = write_emis(tmp_path / "one")
-    assert "whether it is a bulk or a delta cannot be told from its names" in check(folder)[1]
+    assert "  a whole extract, as manifest.csv says\n" in check(folder)[1]
+    beside = [f"{table}.csv" for table in BESIDE]
+    write_manifest(folder, beside, is_delta="true", period_from="2025-12-29")
+    code, said = check(folder)
+    assert code == 0 and "  changes since 2025-12-29, as manifest.csv says\n" in said
+    write_manifest(folder, beside, is_delta="true")
+    assert "  changes, from no stated day on, as manifest.csv says\n" in check(folder)[1]
+    (folder / "manifest.csv").unlink()
+    code, said = check(folder)
+    assert code == 3 and "expected to be told whether the set is a whole extract or holds changes only" in said
+    other = write_systmone(tmp_path / "other")
+    names = sorted(path.stem for path in other.glob("SR*.csv") if path.stem != "SRManifest")
+    write_sr_manifest(other, [(name, "Y", "20260104_2359") for name in names], first="20251228_2359")
+    assert "  changes since 2025-12-28, as SRManifest.csv says\n" in check(other)[1]
+
+
+def test_several_sets_in_one_folder_do_not_fit(tmp_path):
+    folder = write_emis(tmp_path / "one")
     later = f"1001_Admin_Patient_20260111235900_{AGREEMENT}.csv"
     shutil.copy(folder / emis_name("Admin_Patient"), folder / later)
     code, said = check(folder)
-    assert code == 3 and "deltas are not loaded yet" in said
-    other = write_systmone(tmp_path / "other")
-    names = sorted(path.stem for path in other.glob("SR*.csv") if path.stem != "SRManifest")
-    write_sr_manifest(other, [(name, "Y", "20260104_2359") for name in names])
-    code, said = check(other)
-    assert code == 3 and f"a delta for {len(names)} of {len(names)} files" in said
+    assert code == 3 and "expected the files of one set in a folder" in said
+
+
+def test_a_folder_for_each_set_is_checked_set_by_set(tmp_path):
+    for day in ("2026-01-04", "2026-01-11"):
+        write_emis(tmp_path / day)
+    write_manifest(tmp_path / "2026-01-11", [f"{table}.csv" for table in BESIDE], is_delta="true")
+    code, said = check(tmp_path)
+    assert code == 0, said
+    assert said.startswith("2 sets, a folder each.\nSet 2026-01-04. This folder looks like source emis_gp_only: ")
+    assert "Set 2026-01-11. This folder looks like source emis_gp_only: " in said
+    shutil.rmtree(tmp_path / "2026-01-11")
+    write_systmone(tmp_path / "2026-01-11")
+    code, said = check(tmp_path)
+    assert code == 3 and said.endswith("The sets do not look like one source.\n")
 
 
 def test_a_folder_of_something_else_looks_like_no_source(tmp_path):

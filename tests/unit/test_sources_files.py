@@ -13,6 +13,7 @@ from source_sets import (
     left_behind,
     prepared,
     write_emis,
+    write_manifest,
     write_sr_manifest,
     write_systmone,
 )
@@ -152,6 +153,7 @@ def test_a_required_file_that_is_not_there_is_named(tmp_path):
 def test_a_table_nobody_sends_is_refused_by_the_file_gate(tmp_path):
     folder = write_emis(tmp_path / "set")
     (folder / "opt_out.csv").unlink()
+    write_manifest(folder, ["practice.csv", "clinic_capacity.csv"], afresh=True)
     landing = SOURCES["emis_gp_only"].read(folder, tmp_path / "scratch")
     with pytest.raises(ExtractError) as caught:
         inspect_files(landing, SOURCES["emis_gp_only"])
@@ -170,33 +172,16 @@ def test_a_dictionary_that_says_a_thing_twice_is_as_good_as_once(tmp_path):
     assert prepared("emis_gp_only", folder, tmp_path / "scratch")["gp_event"].height == 1
 
 
-# Deltas
+# Sets
 
 
-def test_several_emis_extracts_in_one_folder_are_refused_as_deltas(tmp_path):
+def test_several_emis_sets_in_one_folder_are_refused(tmp_path):
     folder = write_emis(tmp_path / "set")
     again = folder / emis_name("Admin_Patient", number=1001, moment="20260111235900")
     again.write_bytes((folder / emis_name("Admin_Patient")).read_bytes())
     message = refused("emis_gp_only", folder, tmp_path)
-    assert "one whole extract: deltas are not loaded yet" in message and "Give the bulk extract alone." in message
-
-
-def test_a_systmone_delta_is_refused_by_its_manifest(tmp_path):
-    folder = write_systmone(tmp_path / "set")
-    names = sorted(path.stem for path in folder.glob("SR*.csv") if path.stem != "SRManifest")
-    write_sr_manifest(folder, [(name, "Y" if name == "SRCode" else "N", "20260104_2359") for name in names])
-    assert f"found a delta for 1 of {len(names)} files" in refused("systmone_gp_only", folder, tmp_path)
-
-
-def test_a_delta_beside_is_refused_by_the_canonical_manifest(tmp_path):
-    folder = write_emis(tmp_path / "set")
-    columns = contracts.load("landing.extract_manifest").column_names
-    line = dict.fromkeys(columns, "") | {
-        "file_name": "practice.csv", "table_name": "practice", "source_system": "X", "row_count": "1",
-        "byte_count": "1", "sha256": "0" * 64, "period_to": "2026-01-04", "is_delta": "true",
-    }  # fmt: skip
-    (folder / "manifest.csv").write_text(csv_text(columns, [line]))
-    assert "is_delta for 1 of 1 files" in refused("emis_gp_only", folder, tmp_path)
+    assert "expected the files of one set in a folder; found 2 that differ in their number or time alone" in message
+    assert "Give every set a folder of its own" in message
 
 
 def test_a_systmone_set_is_held_to_its_manifest(tmp_path):

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -718,7 +719,8 @@ def test_the_systmone_manifest_names_each_of_its_files_and_the_moments_they_cove
     assert line in lines
     assert ["SROrganisation", "Y", *line[3:]] in [[each[0], each[2], *each[3:]] for each in lines]
     beside = csv.DictReader(io.StringIO(manifests["manifest.csv"], newline=""))
-    assert {row["table_name"] for row in beside} == {"practice", "death"}
+    hospital = {"apc_episode", "op_attendance", "ed_attendance"}
+    assert {row["table_name"] for row in beside} == {"practice", "death"} | hospital
 
 
 # Hospital
@@ -855,7 +857,7 @@ def test_the_order_of_rows_does_not_change_which_rows_a_file_holds(layout):
     ],
 )
 def test_the_canonical_manifest_tells_what_its_contract_asks_of_every_landing_file(facts, told):
-    files = [WrittenFile("patient.parquet", 3, 99, "a" * 64), WrittenFile("HES_APC_2627.csv", 1, 2, "b" * 64)]
+    files = [WrittenFile("patient.parquet", 3, 99, "a" * 64), WrittenFile("SRPatient.csv", 1, 2, "b" * 64)]
     text = LAYOUTS["canonical"].manifests(files, facts)["manifest.csv"]
     assert text.endswith("\n")
     assert "\r" not in text
@@ -866,6 +868,36 @@ def test_the_canonical_manifest_tells_what_its_contract_asks_of_every_landing_fi
     assert known.items() <= row.items()
     assert (row["byte_count"], row["sha256"]) == ("99", "a" * 64)
     assert {name: told[name] for name in told if name in row}.items() <= row.items()
+
+
+def test_a_hospital_file_is_named_with_its_table_and_its_window():
+    files = [WrittenFile(name, 1, 2, "b" * 64) for name in ("HES_APC_2627.csv", "SUS_InsertDeleteLog_2627.csv")]
+    text = LAYOUTS["emis"].manifests(files, replace(DELTA, replaces_from=date(2026, 8, 10)))["manifest.csv"]
+    names = ("table_name", "is_delta", "replaces_from", "replaces_to")
+    assert [tuple(row[name] for name in names) for row in csv.DictReader(io.StringIO(text))] == [
+        ("apc_episode", "true", "2026-08-10", "2026-11-08"),
+        ("apc_episode", "true", "", ""),  # the log withdraws rows, it replaces no window
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layout", "readable"),
+    [pytest.param("emis", id_of_guid, id="emis"), pytest.param("systmone", id_of_number, id="tpp")],
+)
+def test_files_beside_know_a_patient_by_the_suppliers_id(layout, readable):
+    asked = {"org_code": "Y00001", "source_patient_id": "000001", "request_id": "Q1"}
+    names = contracts.load("landing.home_visit_request").column_names
+    rows = pl.DataFrame([{name: asked.get(name) for name in names}], schema=dict.fromkeys(names, pl.String))
+    made = LAYOUTS[layout].files({**frames(), "home_visit_request": rows}, BULK)["home_visit_request.csv"]
+    assert made["source_patient_id"].to_list() != ["000001"]
+    assert [readable(each) for each in made["source_patient_id"]] == ["000001"]
+
+
+@pytest.mark.parametrize(("facts", "rows"), [pytest.param(BULK, [], id="bulk"), pytest.param(DELTA, ["1"], id="delta")])
+def test_a_systmone_delta_takes_back_a_number_that_is_not_there_any_more(facts, rows):
+    gone = frames({"patient": [{**BASE["patient"][0], "phone_mobile": None}]})
+    made = LAYOUTS["systmone"].files(gone, facts)["SRPatientContactDetails.csv"]
+    assert made["RemovedData"].to_list() == rows
 
 
 # Ids

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
+from stratify.ingest.damaged_codes import count_damaged_codes, said_with_a_stop
 from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.feeds import LostFeed
@@ -28,6 +29,7 @@ __all__ = [
     "LostFeed",
     "Source",
     "build_core",
+    "count_damaged_codes",
     "count_respelled",
     "gather_files",
     "inspect_files",
@@ -35,6 +37,7 @@ __all__ = [
     "match_codes",
     "open_door",
     "prepare_files",
+    "said_with_a_stop",
 ]
 
 

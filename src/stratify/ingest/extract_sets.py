@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -51,11 +52,12 @@ def gather_files(
         apart: Faults | None = None if lost is None else broken.setdefault(0, {})
         return _from_the_last_whole(inspect_files(_prepared(folder, source, scratch), source, apart), broken, lost)
     later = 0
+    read = source.read_sets(places, scratch) if source.read_sets else partial(_read_alone, source, scratch)
     sets: list[tuple[date, list[InputFile]]] = []
     enough: int | None = None
     for place in reversed(places):
         try:
-            prepared = _prepared(place, source, scratch / place.name)
+            prepared = read(place)
             end = _last_day(prepared)
             if end > known_by:
                 later += 1
@@ -125,6 +127,10 @@ def _prepared(folder: Path, source: Source, scratch: Path) -> Path:
     return source.read(folder, scratch) if source.read else folder
 
 
+def _read_alone(source: Source, scratch: Path, folder: Path) -> Path:
+    return _prepared(folder, source, scratch / folder.name)
+
+
 def _last_day(folder: Path) -> date:
     """Give the last day that the manifest of a set names."""
     faults: list[StratifyError] = []
@@ -166,6 +172,8 @@ def _note_left_out(sets: Sequence[tuple[date, list[InputFile]]], source: Source,
 
 
 def _in_set(name: str, fault: ExtractError) -> ExtractError:
+    if fault.where.startswith("set "):  # of a set that this one follows
+        return fault
     return ExtractError(f"set {name}: {fault.where}", expected=fault.expected, found=fault.found, action=fault.action)
 
 

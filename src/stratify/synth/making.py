@@ -152,7 +152,7 @@ def _make_practice(job: tuple[CountyOrder, int, Path, bool]) -> list[Mapping[str
             for table in TABLES
         }
         if facts.is_delta:
-            written = _whole_records(written, so_far, layout)
+            written = _with_parents(_whole_records(written, so_far, layout), so_far, layout)
         files = layout.files(written, facts)
         for name, rows in files.items():
             _write_part(_part(scratch, week, name, number), rows, layout.style_of(name), order.file_format)
@@ -176,6 +176,19 @@ def _whole_records(written: Tables, so_far: Mapping[str, pl.DataFrame], layout: 
     for table in layout.whole_of:
         rest = so_far[table].join(changed, on=record, how="semi").join(written[table], on=key_of(table), how="anti")
         whole[table] = pl.concat([written[table], rest])
+    return whole
+
+
+def _with_parents(written: Tables, so_far: Mapping[str, pl.DataFrame], layout: Layout) -> Tables:
+    """Add the unchanged entries that values of a delta name as their parents, where the layout needs them."""
+    if not layout.has_headings:
+        return written
+    named = written["gp_observation"].select("org_code", source_event_id="parent_event_id").drop_nulls().unique()
+    whole = dict(written)
+    for table in ("gp_event", "gp_observation"):
+        key = key_of(table)
+        parents = so_far[table].join(named, on=["org_code", "source_event_id"], how="semi")
+        whole[table] = pl.concat([written[table], parents.join(written[table], on=key, how="anti")])
     return whole
 
 

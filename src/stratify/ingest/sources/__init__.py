@@ -9,7 +9,7 @@ belong: checks of rows, which are the same for every source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from stratify.declarations import Declaration
 from stratify.errors import SettingsError
 from stratify.ingest.sources import recognising, synthea
 from stratify.ingest.sources.loading import ENDING, Loaded, load_declaration, our_declarations
-from stratify.ingest.sources.reading import read_declared
+from stratify.ingest.sources.reading import SetReader, read_declared
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Source:
 
     ``needs_manifest``: every file must be named in ``manifest.csv``. ``not_supplied``: landing tables it never has.
     ``may_lack``: tables it has only at times. ``read``: turns its files into the canonical layout; None where they
-    have it already. ``declaration``: what its files look like, where a declaration says so.
+    have it already. ``read_sets``: the same for a folder of several sets, oldest first, of which some may hold changes
+    only: gives what reads one of them. ``declaration``: what its files look like, where a declaration says so.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     not_supplied: tuple[str, ...] = ()
     may_lack: tuple[str, ...] = ()
     read: Callable[[Path, Path], Path] | None = None
+    read_sets: Callable[[Sequence[Path], Path], Callable[[Path], Path]] | None = None
     declaration: Declaration | None = None
 
 
@@ -102,8 +104,14 @@ def _declared(loaded: Loaded) -> Source:
         not_supplied=declaration.not_supplied,
         may_lack=declaration.may_lack,
         read=partial(read_declared, loaded=loaded, source_name=declaration.name),
+        read_sets=partial(_read_sets, loaded=loaded, source_name=declaration.name),
         declaration=declaration,
     )
+
+
+def _read_sets(folders: Sequence[Path], scratch: Path, *, loaded: Loaded, source_name: str) -> Callable[[Path], Path]:
+    places = [scratch / folder.name for folder in folders]
+    return SetReader(folders, places, loaded=loaded, source_name=source_name).read
 
 
 @cache

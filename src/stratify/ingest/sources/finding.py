@@ -85,7 +85,7 @@ def shown_name(name: str) -> str:
 
 
 def faults_of_set(found: Found, declaration: Declaration) -> list[ExtractError]:
-    """Give what is wrong with the files as a set: some that lack, some there twice, a series of extracts."""
+    """Give what is wrong with the files as a set: some that lack, some there twice, several sets."""
     faults = []
     if not any(found.declared.values()):
         names = ", ".join(file.name for file in declaration.files.values() if file.not_read is None)
@@ -108,9 +108,9 @@ def faults_of_set(found: Found, declaration: Declaration) -> list[ExtractError]:
             faults.append(
                 _fault(
                     file.name,
-                    "one whole extract: deltas are not loaded yet",
+                    "the files of one set in a folder",
                     f"{many}, or one plain and one gzipped",
-                    "Give the bulk extract alone.",
+                    "Give every set a folder of its own, named by its last day (2026-11-08).",
                 )
             )
         elif len(paths) > 1 and len({_digest(path) for path in paths}) < len(paths):
@@ -194,6 +194,7 @@ class ManifestLine:
     """What the source says of one of its files."""
 
     is_delta: bool
+    first_day: date | None
     last_day: date | None
 
 
@@ -219,14 +220,15 @@ def read_own_manifest(
         return {}
     lines, wrong = {}, []
     for number, row in enumerate(rows, 2):
-        name, day = (row[own.name] or "").strip(), _last_day(row, own)
+        name, day = (row[own.name] or "").strip(), _day(row, own.last_moment, own)
         if own.is_name_without_ending:
             name += ".csv"
         is_reference = own.is_reference is not None and (row[own.is_reference] or "").strip() in own.reference_words
         if name in lines or (own.last_moment is not None and day is None and not is_reference):
             wrong.append(number)
         is_delta = own.is_delta is not None and (row[own.is_delta] or "").strip() in own.delta_words
-        lines[name] = ManifestLine(is_delta, None if is_reference else day)
+        first = _day(row, own.first_moment, own) if is_delta else None
+        lines[name] = ManifestLine(is_delta, first, None if is_reference else day)
     if wrong:
         listed = ", ".join(map(str, wrong[:5]))
         faults.append(
@@ -242,24 +244,14 @@ def read_own_manifest(
     ends = {line.last_day for line in lines.values() if line.last_day is not None}
     if len(ends) > 1:
         faults.append(_fault(own.file, "one end of the period for all files", f"{len(ends)} of them", _ASK_SET))
-    deltas = sum(line.is_delta for line in lines.values())
-    if deltas:
-        faults.append(
-            _fault(
-                own.file,
-                "whole extracts only: deltas are not loaded yet",
-                f"a delta for {deltas} of {len(lines)} files",
-                "Give a bulk extract.",
-            )
-        )
     return lines
 
 
-def _last_day(row: dict[str, str], own: OwnManifest) -> date | None:
-    if own.last_moment is None or own.moment_format is None:
+def _day(row: dict[str, str], column: str | None, own: OwnManifest) -> date | None:
+    if column is None or own.moment_format is None:
         return None
     try:
-        return datetime.strptime((row[own.last_moment] or "").strip(), pattern_of(own.moment_format)).date()
+        return datetime.strptime((row.get(column) or "").strip(), pattern_of(own.moment_format)).date()
     except ValueError:
         return None
 

@@ -64,6 +64,15 @@ def _emis_registrations(patient: str, history: str) -> str:
     """
 
 
+def _mimic_people(patients: str) -> str:
+    """Write the patients of a MIMIC set with a stand-in day of birth: 1 July of the year their age makes it."""
+    year = "TRY_CAST(anchor_year AS INT) - TRY_CAST(anchor_age AS INT)"
+    return (
+        f"SELECT subject_id, gender, CAST({year} AS VARCHAR) || '-07-01' AS birth_date, dod, _file, _line, _name "
+        f"FROM {patients}"
+    )
+
+
 FUNCTIONS: Mapping[str, RowFunction] = {
     "emis_registrations": RowFunction(
         needs=(
@@ -90,5 +99,10 @@ FUNCTIONS: Mapping[str, RowFunction] = {
             "Deleted",
         ),
         sql=_emis_registrations,
-    )
+    ),
+    "mimic_people": RowFunction(
+        needs=(("subject_id", "gender", "anchor_age", "anchor_year", "dod"),),
+        gives=("subject_id", "gender", "birth_date", "dod"),
+        sql=_mimic_people,
+    ),
 }

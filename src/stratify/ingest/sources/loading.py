@@ -64,7 +64,8 @@ def load_declaration(path: Path) -> Loaded:
 
 def used_columns(declaration: Declaration) -> dict[str, set[str]]:
     """Give the columns that are needed of each file, by the first version's names."""
-    used: dict[str, set[str]] = {kind: set() for kind in (*declaration.files, *declaration.derived)}
+    used: dict[str, set[str]] = {kind: set() for kind in declaration.derived}
+    used |= {kind: set(file.key) for kind, file in declaration.files.items()}
     for kind, name in _references(declaration):
         used.setdefault(kind, set()).add(name)
     for derived in declaration.derived.values():
@@ -91,6 +92,7 @@ def _taken_over(path: Path, texts: list[bytes], above: tuple[str, ...]) -> Decla
     manifest = own.manifest
     if manifest is not None and not manifest.covers:
         manifest = manifest.model_copy(update={"covers": tuple(own.files)})
+    changes = own.changes
     derived, tables, canonical, units = dict(own.derived), dict(own.tables), own.canonical, dict(own.unit_words)
     for name in own.includes:
         beside, ours = path.parent / f"{name}{ENDING}", _OURS / f"{name}{ENDING}"
@@ -102,6 +104,7 @@ def _taken_over(path: Path, texts: list[bytes], above: tuple[str, ...]) -> Decla
         tables |= {table: (*parts, *tables.get(table, ())) for table, parts in other.tables.items()}
         canonical = tuple(dict.fromkeys((*other.canonical, *canonical)))
         manifest = manifest or other.manifest
+        changes = changes or other.changes
     return own.model_copy(
         update={
             "form": form,
@@ -111,6 +114,7 @@ def _taken_over(path: Path, texts: list[bytes], above: tuple[str, ...]) -> Decla
             "canonical": canonical,
             "unit_words": units,
             "manifest": manifest,
+            "changes": changes,
         }
     )
 
@@ -172,6 +176,55 @@ def _faults(declaration: Declaration, name: str) -> Iterator[SettingsError]:
     unknown = sorted({kind for kind, _ in _references(declaration)} - set(columns))
     if unknown:
         yield _fault(name, f"the files {', '.join(columns)}", f"none called {', '.join(unknown)}")
+    if declaration.changes is not None:
+        yield from _faults_of_changes(declaration, landing, name)
+
+
+def _faults_of_changes(
+    declaration: Declaration, landing: Mapping[str, contracts.TableContract], name: str
+) -> Iterator[SettingsError]:
+    """Give what a source lacks whose sets may hold changes only."""
+    lacking = [kind for kind, file in declaration.files.items() if file.not_read is None and not file.key]
+    if lacking:
+        yield _fault(f"{name}, changes", "a key for every file that is read", f"none for {', '.join(lacking)}")
+    for table, parts in declaration.tables.items():
+        where = f"{name}, tables.{table}"
+        if table in landing and "is_deleted" not in landing[table].column_names:
+            yield _fault(
+                where, "tables whose rows can be withdrawn, for a source with changes", "one without is_deleted"
+            )
+        if any(value.line_of for part in parts for made in part.columns.values() for value in parts_of(made)):
+            yield _fault(where, "ids that stay the same from set to set, for a source with changes", "line_of")
+    nested = sorted({kind for kind, _, where in searches(declaration) if any(each.found_in for each in where)})
+    if nested:
+        yield _fault(
+            f"{name}, changes", "conditions on a row that is looked up to be about its columns", ", ".join(nested)
+        )
+
+
+def searches(declaration: Declaration) -> Iterator[tuple[str, Found, tuple[Condition, ...]]]:
+    """Give every search for rows of another file: the file that searches, how it matches, what must hold besides."""
+    for each, file in declaration.files.items():
+        for left_out in file.left_out:
+            yield from _of_searches(each, left_out.when)
+    for parts in declaration.tables.values():
+        for part in parts:
+            yield from _of_searches(part.file, part.when)
+            for made in part.columns.values():
+                for value in parts_of(made):
+                    yield from _of_searches(part.file, value.when)
+                    if value.look_up is not None:
+                        yield part.file, (value.look_up.found_in, value.look_up.match), value.look_up.where
+
+
+Found = tuple[str, Mapping[str, str]]
+"""The file that is searched, and which column of the one matches which of the other."""
+
+
+def _of_searches(kind: str, conditions: tuple[Condition, ...]) -> Iterator[tuple[str, Found, tuple[Condition, ...]]]:
+    for each in conditions:
+        if each.found_in is not None:
+            yield kind, (each.found_in, each.match), each.where
 
 
 def _faults_of_part(
@@ -194,6 +247,8 @@ def _faults_of_part(
 def _references(declaration: Declaration) -> Iterator[tuple[str, str]]:
     """Give every column that is named, with the file it should be in."""
     for kind, file in declaration.files.items():
+        for column in file.key:
+            yield kind, column
         if file.withdrawn is not None:
             yield kind, file.withdrawn.column
         for left_out in file.left_out:

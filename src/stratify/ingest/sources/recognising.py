@@ -6,14 +6,14 @@ Belongs here: comparing a folder with every source, and saying what was found. D
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stratify.declarations import Declaration
 from stratify.errors import ExtractError, StratifyError
-from stratify.ingest.files import MANIFEST, inspect_files, needed_tables, read_manifest, table_of_name
+from stratify.ingest.files import MANIFEST, inspect_files, needed_tables, table_of_name
 from stratify.ingest.sources import synthea
 from stratify.ingest.sources.finding import (
     Found,
@@ -21,9 +21,9 @@ from stratify.ingest.sources.finding import (
     faults_of_set,
     find_files,
     header_of,
-    read_own_manifest,
     shown_name,
 )
+from stratify.ingest.sources.telling import tell
 
 if TYPE_CHECKING:
     from stratify.ingest.sources import Source
@@ -39,14 +39,14 @@ class Comparison:
     faults: list[str] = field(default_factory=list)
 
 
-def compare_folder(folder: Path, source: Source) -> Comparison:
-    """Compare the files of a folder with one source.
+def compare_folder(folder: Path, source: Source, *, place: int = 0) -> Comparison:
+    """Compare the files of a folder with one source; ``place``: which of several sets in order they are, from 0.
 
     Raises:
         ExtractError: there is no such folder.
     """
     if source.declaration is not None:
-        return _compare_declared(folder, source, source.declaration)
+        return _compare_declared(folder, source, source.declaration, place)
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if source.read is not None:
         return _compare_synthea(folder, source, names)
@@ -69,7 +69,7 @@ def check_folder(folder: Path, sources: Mapping[str, Source]) -> tuple[str, bool
     """Say which source a folder looks like and what will not fit.
 
     Args:
-        folder: The files as they came.
+        folder: The files as they came, or a folder for each of several sets.
         sources: The sources to compare with, by name.
 
     Returns:
@@ -85,7 +85,28 @@ def check_folder(folder: Path, sources: Mapping[str, Source]) -> tuple[str, bool
             found="no such folder",
             action="Correct the path.",
         )
-    compared = [compare_folder(folder, source) for source in sources.values()]
+    sets = [each for each in sorted(folder.iterdir()) if not each.name.startswith(".")]
+    if sets and all(each.is_dir() for each in sets):
+        return _check_sets(sets, sources)
+    return _check_one(folder, sources, 0)
+
+
+def _check_sets(folders: Sequence[Path], sources: Mapping[str, Source]) -> tuple[str, bool]:
+    """Say the same of a folder for each set: they must be of one source."""
+    lines, fits, names = [f"{len(folders)} sets, a folder each."], [], set()
+    for place, each in enumerate(folders):
+        said, is_fit = _check_one(each, sources, place)
+        fits.append(is_fit)
+        first, *rest = said.splitlines()
+        names.add(first.split(":")[0])
+        lines += [f"Set {shown_name(each.name)}. {first}", *rest]
+    if len(names) > 1:
+        lines.append("The sets do not look like one source.")
+    return "\n".join(lines), all(fits) and len(names) == 1
+
+
+def _check_one(folder: Path, sources: Mapping[str, Source], place: int) -> tuple[str, bool]:
+    compared = [compare_folder(folder, source, place=place) for source in sources.values()]
     most = max(each.known_count for each in compared)
     if not most:
         return "This folder looks like no source: no file has a name that one of them knows.", False
@@ -112,7 +133,7 @@ def check_folder(folder: Path, sources: Mapping[str, Source]) -> tuple[str, bool
     return "\n".join(lines), is_fit
 
 
-def _compare_declared(folder: Path, source: Source, declaration: Declaration) -> Comparison:
+def _compare_declared(folder: Path, source: Source, declaration: Declaration, place: int) -> Comparison:
     found = find_files(folder, declaration)
     declared = {kind: paths for kind, paths in found.declared.items() if paths}
     beside = sum(len(paths) for paths in found.canonical.values())
@@ -135,11 +156,9 @@ def _compare_declared(folder: Path, source: Source, declaration: Declaration) ->
             else:
                 versions[fit.version] = versions.get(fit.version, 0) + 1
             new += [f"{file.name}: {', '.join(fit.unknown)}"] * bool(fit.unknown and fit.version)
-    lines = read_own_manifest(folder, declaration, found, faults)
-    beside_faults: list[StratifyError] = []
-    read_manifest(folder / MANIFEST, beside_faults, is_needed=False)
-    compared.faults += [str(fault) for fault in beside_faults]
-    compared.faults += [str(fault) for fault in faults]
+    said_faults: list[StratifyError] = []
+    told = tell(folder, declaration, found, said_faults, place=place)
+    compared.faults += [str(fault) for fault in (*said_faults, *faults)]
     compared.faults += [f"landing.{table}: no file to make it of." for table in _missing(source, declaration, found)]
     unread = sum(len(paths) for kind, paths in declared.items() if declaration.files[kind].not_read is not None)
     said = ", ".join(f"{version} in {count} files" for version, count in sorted(versions.items()))
@@ -147,12 +166,12 @@ def _compare_declared(folder: Path, source: Source, declaration: Declaration) ->
     compared.notes.append(f"{sum(map(len, declared.values()))} files known by name, {unread} of them never read")
     if declaration.canonical:
         compared.notes.append(f"{beside} files beside in the canonical layout; {_present(folder, MANIFEST)}")
-    if declaration.manifest is not None and lines:
-        last = {line.last_day.isoformat() for line in lines.values() if line.last_day is not None}
+    if declaration.manifest is not None and told.own:
+        last = {line.last_day.isoformat() for line in told.own.values() if line.last_day is not None}
         ends = f", up to {', '.join(sorted(last))}" if last else ""
-        compared.notes.append(f"{declaration.manifest.file} names {len(lines)} files{ends}")
-    elif any("{number}" in file.name for file in declaration.files.values()):
-        compared.notes.append("one extract; whether it is a bulk or a delta cannot be told from its names")
+        compared.notes.append(f"{declaration.manifest.file} names {len(told.own)} files{ends}")
+    if not said_faults:
+        compared.notes.append(told.in_words)
     absent = [file.name for kind, file in declaration.files.items() if kind not in declared and not file.is_required]
     compared.notes += [f"not there and not required: {', '.join(absent)}"] * bool(absent)
     compared.notes += [f"files no source of this layout knows, not read: {', '.join(found.unknown)}"] * bool(

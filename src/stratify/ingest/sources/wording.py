@@ -8,11 +8,15 @@ as the text it was, for the row rules to set aside by place. ``raw_<file>`` hold
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from stratify import contracts
 from stratify.declarations import Condition, Declaration, ExtractFile, LookUp, Made, Part, Value
 from stratify.ingest.sources.finding import pattern_of
 from stratify.ingest.sources.loading import columns_of, form_of
+
+NOTHING = "CAST(NULL AS VARCHAR)"
+"""A column a file does not have."""
 
 _MOMENT_AS_IT_IS = ("yyyy-MM-ddTHH:mm:ss", "yyyy-MM-dd HH:mm:ss")
 
@@ -27,27 +31,40 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+State = Literal["", "before_"]
+"""As things are with a set, or as they were before it."""
+
+
 def raw(kind: str) -> str:
-    """Write the name of every row of a file."""
+    """Write the name of every row of a file of the set."""
     return identifier(f"raw_{kind}")
 
 
-def rows(kind: str) -> str:
-    """Write the name of the rows of a file that are not left out."""
-    return identifier(f"row_{kind}")
+def rows(kind: str, state: State = "") -> str:
+    """Write the name of the rows that tables are made of: those of the set that are not left out.
+
+    In a set of changes also earlier ones that look up something that changed.
+    """
+    return identifier(f"{state}row_{kind}")
 
 
-def holds(conditions: Sequence[Condition], alias: str, depth: int = 0) -> str:
+def found(kind: str, state: State = "") -> str:
+    """Write the name of the rows that look-ups find: those of the set, and what still stands of the sets before it."""
+    return identifier(f"{state}found_{kind}")
+
+
+def holds(conditions: Sequence[Condition], alias: str, depth: int = 0, state: State = "") -> str:
     """Write what is true when every condition holds of a row, and false otherwise: never null."""
-    return " AND ".join(_condition(each, alias, depth) for each in conditions) or "true"
+    return " AND ".join(_condition(each, alias, depth, state) for each in conditions) or "true"
 
 
-def _condition(condition: Condition, alias: str, depth: int) -> str:
+def _condition(condition: Condition, alias: str, depth: int, state: State) -> str:
     if condition.found_in is not None:
         other = f"f{depth}"
         same = [f"{other}.{identifier(b)} = {alias}.{identifier(a)}" for a, b in condition.match.items()]
-        where = holds(condition.where, other, depth + 1)
-        return f"EXISTS (SELECT 1 FROM {raw(condition.found_in)} AS {other} WHERE {' AND '.join(same)} AND {where})"
+        where = holds(condition.where, other, depth + 1, state)
+        place = found(condition.found_in, state)
+        return f"EXISTS (SELECT 1 FROM {place} AS {other} WHERE {' AND '.join(same)} AND {where})"
     column = f"{alias}.{identifier(condition.column or '')}"
     if condition.is_filled is not None:
         return f"{column} IS {'NOT ' if condition.is_filled else ''}NULL"
@@ -57,17 +74,17 @@ def _condition(condition: Condition, alias: str, depth: int) -> str:
     return f"coalesce({column} NOT IN ({listed}), true)"
 
 
-def left_out_reason(file: ExtractFile, alias: str) -> str:
+def left_out_reason(file: ExtractFile, alias: str, state: State = "") -> str:
     """Write the number of the first reason a row is left out for, null where it is not."""
-    cases = [f"WHEN {holds(each.when, alias)} THEN {number}" for number, each in enumerate(file.left_out)]
+    cases = [f"WHEN {holds(each.when, alias, 0, state)} THEN {number}" for number, each in enumerate(file.left_out)]
     return f"CASE {' '.join(cases)} END" if cases else "NULL"
 
 
 class PartQuery:
     """One part of a landing table as a query, with the look-ups it needs."""
 
-    def __init__(self, declaration: Declaration, table: str, part: Part) -> None:
-        self._declaration, self._table, self._part = declaration, table, part
+    def __init__(self, declaration: Declaration, table: str, part: Part, state: State = "") -> None:
+        self._declaration, self._table, self._part, self._state = declaration, table, part, state
         self._form = form_of(declaration, part.file).form
         self._hits: dict[str, tuple[int, LookUp, list[str]]] = {}
 
@@ -81,8 +98,9 @@ class PartQuery:
             made["is_deleted"] = self._withdrawn()
         columns = [f"{made.get(name, 'NULL')}::VARCHAR AS {identifier(name)}" for name in contract.column_names]
         return (
-            f"SELECT {', '.join(columns)}, r._file, r._line, r._name FROM {rows(self._part.file)} AS r"
-            f"{''.join(self._join(*hit) for hit in self._hits.values())} WHERE {holds(self._part.when, 'r')}"
+            f"SELECT {', '.join(columns)}, r._file, r._line, r._name FROM {rows(self._part.file, self._state)} AS r"
+            f"{''.join(self._join(*hit) for hit in self._hits.values())} "
+            f"WHERE {holds(self._part.when, 'r', 0, self._state)}"
         )
 
     def _withdrawn(self) -> str:
@@ -109,7 +127,8 @@ class PartQuery:
         if made.is_postcode:
             sql = rf"regexp_replace({sql}, '^([A-Za-z0-9]{{2,4}})([0-9][A-Za-z]{{2}})$', '\1 \2')"
         if made.when:
-            sql = f"CASE WHEN {holds(made.when, alias)} THEN {sql} ELSE {self._value(made.otherwise, alias)} END"
+            condition = holds(made.when, alias, 0, self._state)
+            sql = f"CASE WHEN {condition} THEN {sql} ELSE {self._value(made.otherwise, alias)} END"
         return sql
 
     def _made(self, value: Value, alias: str) -> str:
@@ -164,8 +183,8 @@ class PartQuery:
             f"j{number}.{identifier(theirs)} = r.{identifier(ours)}" for ours, theirs in look_up.match.items()
         )
         return (
-            f" LEFT JOIN (SELECT {keys}, {chosen} AS hit FROM {raw(look_up.found_in)} AS x "
-            f"WHERE {holds(look_up.where, 'x')} GROUP BY {keys}) AS j{number} ON {same}"
+            f" LEFT JOIN (SELECT {keys}, {chosen} AS hit FROM {found(look_up.found_in, self._state)} AS x "
+            f"WHERE {holds(look_up.where, 'x', 0, self._state)} GROUP BY {keys}) AS j{number} ON {same}"
         )
 
     def _latest(self, look_up: LookUp) -> str:
@@ -177,23 +196,23 @@ class PartQuery:
     def ambiguities(self) -> list[tuple[str, str, str]]:
         """Give a query for each look-up that must be settled by its key: file, column, and the keys that are not."""
         self.sql()
-        found = []
+        queries = []
         for _, look_up, gives in self._hits.values():
             if look_up.latest_by is not None:
                 continue
             keys = ", ".join(identifier(name) for name in look_up.match.values())
             filled = " AND ".join(f"x.{identifier(name)} IS NOT NULL" for name in look_up.match.values())
             for name in gives:
-                found.append(
+                queries.append(
                     (
                         look_up.found_in,
                         name,
-                        f"SELECT count(*) FROM (SELECT 1 FROM {raw(look_up.found_in)} AS x WHERE {filled} "
+                        f"SELECT count(*) FROM (SELECT 1 FROM {found(look_up.found_in)} AS x WHERE {filled} "
                         f"AND {holds(look_up.where, 'x')} GROUP BY {keys} "
                         f"HAVING count(DISTINCT coalesce({identifier(name)}, '')) > 1)",
                     )
                 )
-        return found
+        return queries
 
 
 def _in_words(sql: str, words: dict[str, str], others: str) -> str:
@@ -204,16 +223,16 @@ def _in_words(sql: str, words: dict[str, str], others: str) -> str:
 
 def _readings(sql: str, formats: Sequence[str], *, as_is: Sequence[str], gives: str) -> list[str]:
     """Write a reading for each format, null where the text is not exactly as the format writes it."""
-    found = []
+    written = []
     for each in formats:
         if each in as_is:  # the contract reads it so
             continue
         pattern = text(pattern_of(each))
         parsed = f"try_strptime({sql}, {pattern})"
-        found.append(
+        written.append(
             f"CASE WHEN lower(strftime({parsed}, {pattern})) = lower({sql}) THEN strftime({parsed}, '{gives}') END"
         )
-    return found
+    return written
 
 
 def _read(sql: str, formats: Sequence[str], *, as_is: Sequence[str], gives: str) -> str:

@@ -7,19 +7,41 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import PurePath
 
+import polars as pl
+
 from stratify import contracts
+from stratify.synth.layouts.identifiers import each_once
 from stratify.synth.layouts.layout import ExtractFacts, Files, FileStyle, Layout, Tables, WrittenFile
 
 MANIFEST = "manifest.csv"
 
+_HOSPITAL_FILES = {
+    "HES_APC_": "apc_episode",
+    "HES_OP_": "op_attendance",
+    "ECDS_": "ed_attendance",
+    "SUS_InsertDeleteLog_": "apc_episode",
+}
+"""Beginnings of the names of hospital files (``hospital``), and the table each belongs to."""
 
-def canonical_files(tables: Tables, without: Collection[str] = ()) -> Files:
-    """Give the file of each table but those another layout holds; the rows are as they came."""
-    return {f"{table}.csv": rows for table, rows in tables.items() if table not in without}
+
+def canonical_files(
+    tables: Tables, without: Collection[str] = (), *, patient_ids: Callable[[pl.Series], pl.Series] | None = None
+) -> Files:
+    """Give the file of each table but those another layout holds.
+
+    The rows are as they came, but that beside a supplier's files they know a patient by the supplier's id.
+    """
+    files = {}
+    for table, rows in tables.items():
+        if table not in without:
+            is_named = patient_ids is not None and "source_patient_id" in rows.columns
+            made = each_once(rows["source_patient_id"], patient_ids) if is_named and patient_ids else None
+            files[f"{table}.csv"] = rows if made is None else rows.with_columns(source_patient_id=made)
+    return files
 
 
 def canonical_style(name: str) -> FileStyle:
@@ -29,13 +51,18 @@ def canonical_style(name: str) -> FileStyle:
 
 
 def canonical_manifest(files: Sequence[WrittenFile], facts: ExtractFacts) -> dict[str, str]:
-    """Give ``manifest.csv``: a line for every file that is named after a landing table, in the order given."""
+    """Give ``manifest.csv``, in the order given: a line for every file that is named after a landing table.
+
+    Hospital files have one under the table that is made of them. Other files of a supplier have none: for them hold the
+    words of the other lines, on whether it is a delta and from which day on.
+    """
     columns = contracts.load("landing.extract_manifest").column_names
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for file in files:
-        table = PurePath(file.name).stem
+        stem = PurePath(file.name).stem
+        table = next((table for begins, table in _HOSPITAL_FILES.items() if stem.startswith(begins)), stem)
         if f"landing.{table}" not in contracts.names("landing"):
             continue
         line: dict[str, object] = {
@@ -49,7 +76,7 @@ def canonical_manifest(files: Sequence[WrittenFile], facts: ExtractFacts) -> dic
             "is_delta": str(facts.is_delta).lower(),
             "period_from": (facts.previous_cutoff + timedelta(days=1)).isoformat() if facts.previous_cutoff else "",
         }
-        if table == "apc_episode" and facts.replaces_from:
+        if table == "apc_episode" and facts.replaces_from and not stem.startswith("SUS_"):
             line |= {"replaces_from": facts.replaces_from.isoformat(), "replaces_to": facts.cutoff.isoformat()}
         writer.writerow([line.get(column, "") for column in columns])
     return {MANIFEST: text.getvalue()}

@@ -69,7 +69,7 @@ clinician_role                   ``SlotType``
 What has no row of ours but is in every such set: a **parent observation** (no value, type "Value") for each
 parent_event_id that is no entry itself, coded as a blood pressure reading over pressures and as a test over others.
 Whoever reads the files drops it: it is named as a parent and has no value. A delta gives the whole of the two
-dictionaries its rows need, also codes sent before.
+dictionaries its rows need, also codes sent before, and the entries that its values name as their parents.
 
 **What EMIS cannot carry**, and is lost: the comparator of a value (">90" is read as 90: fault U4 of nhs-data.md 2.2);
 nhs_number_status (in the layout, never filled); ethnic_category, preferred_language, interpreter_needed, ais_format,
@@ -249,7 +249,7 @@ def emis_files(tables: Tables, facts: ExtractFacts) -> Files:
             for table, columns in TABLES.items()
         },
         **hospital_files(tables, facts),
-        **canonical_files(tables, without=(*_GP_TABLES, *HOSPITAL_TABLES)),
+        **canonical_files(tables, without=(*_GP_TABLES, *HOSPITAL_TABLES), patient_ids=guids),
     }
 
 
@@ -262,7 +262,9 @@ def emis_style(name: str) -> FileStyle:
     return canonical_style(name)
 
 
-EMIS = Layout("emis", emis_style, emis_files, canonical_manifest, whole_of=("patient", "registration"))
+EMIS = Layout(
+    "emis", emis_style, emis_files, canonical_manifest, whole_of=("patient", "registration"), has_headings=True
+)
 
 
 def _agreement(seed: int) -> str:

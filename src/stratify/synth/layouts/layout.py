@@ -83,6 +83,8 @@ class Layout:
         manifests: Gives the manifests that travel with the finished files: their text (ASCII) by file name.
         whole_of: Tables of which a delta must give all rows of a record (``org_code`` and ``source_patient_id``) as
             soon as one row of any of them changed, because the supplier overwrites one row that holds them all.
+        has_headings: Whether a parent that a value names and that is no entry is written as a heading: then a delta
+            must give the entries its values name, or one that was sent before would turn into a heading.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Layout:
     files: Callable[[Tables, ExtractFacts], Files]
     manifests: Callable[[Sequence[WrittenFile], ExtractFacts], dict[str, str]]
     whole_of: tuple[str, ...] = ()
+    has_headings: bool = False
 
 
 def table_of(tables: Tables, name: str) -> pl.DataFrame:

@@ -172,8 +172,8 @@ def systmone_files(tables: Tables, facts: ExtractFacts) -> Files:
     patients = table_of(tables, "patient")
     made = {
         "SRPatient": _patients(patients),
-        "SRPatientContactDetails": _contacts(patients),
-        "SRPatientAddressHistory": _addresses(patients),
+        "SRPatientContactDetails": _contacts(patients, facts),
+        "SRPatientAddressHistory": _addresses(patients, facts),
         "SRPatientRegistration": _registrations(table_of(tables, "registration")),
         "SRCode": _codes(table_of(tables, "gp_event"), table_of(tables, "gp_observation")),
         "SRPrimaryCareMedication": _medication(table_of(tables, "gp_medication")),
@@ -183,7 +183,7 @@ def systmone_files(tables: Tables, facts: ExtractFacts) -> Files:
     return {
         **{f"{name}.csv": in_columns(made[name], columns) for name, columns in FILES.items()},
         **hospital_files(tables, facts),
-        **canonical_files(tables, without=(*_GP_TABLES, *HOSPITAL_TABLES)),
+        **canonical_files(tables, without=(*_GP_TABLES, *HOSPITAL_TABLES), patient_ids=numbers),
     }
 
 
@@ -270,8 +270,14 @@ def _yes(condition: pl.Expr) -> pl.Expr:
     return condition.replace_strict({True: "TRUE", False: "FALSE"}, default=None, return_dtype=pl.String)
 
 
-def _contacts(rows: pl.DataFrame) -> pl.DataFrame:
-    some = rows.filter(pl.col("phone_mobile").is_not_null())
+def _removed(has_one: pl.Expr) -> pl.Expr:
+    """Write whether a row that hangs on the patient's is withdrawn: with it, or as there is nothing in it any more."""
+    return pl.when(has_one).then(_REMOVED).otherwise(pl.lit("1"))
+
+
+def _contacts(rows: pl.DataFrame, facts: ExtractFacts) -> pl.DataFrame:
+    has_one = pl.col("phone_mobile").is_not_null()
+    some = rows if facts.is_delta else rows.filter(has_one)
     own = numbers(some["source_patient_id"])
     return some.select(
         **_of_organisation(),
@@ -279,12 +285,13 @@ def _contacts(rows: pl.DataFrame) -> pl.DataFrame:
         IDPatient=own,
         ContactType=pl.lit("Mobile"),
         ContactNumber="phone_mobile",
-        RemovedData=_REMOVED,
+        RemovedData=_removed(has_one),
     )
 
 
-def _addresses(rows: pl.DataFrame) -> pl.DataFrame:
-    some = rows.filter(pl.col("address_lines").is_not_null() | pl.col("postcode").is_not_null())
+def _addresses(rows: pl.DataFrame, facts: ExtractFacts) -> pl.DataFrame:
+    has_one = pl.col("address_lines").is_not_null() | pl.col("postcode").is_not_null()
+    some = rows if facts.is_delta else rows.filter(has_one)
     own = numbers(some["source_patient_id"])
     lines = pl.col("address_lines").str.split(", ")
     return some.select(
@@ -295,7 +302,7 @@ def _addresses(rows: pl.DataFrame) -> pl.DataFrame:
         NameOfTown=lines.list.last(),
         FullPostCode="postcode",
         AddressType=pl.lit("Home"),
-        RemovedData=_REMOVED,
+        RemovedData=_removed(has_one),
     )
 
 
