@@ -50,8 +50,9 @@ class Movement:
     @property
     def in_words(self) -> str:
         """The movement in a sentence, with small counts hidden and the others to the nearest 5."""
-        parts = [(self.joins, "join"), (self.leaves, "leave"), (self.changes, "stay with another value")]
-        told = [f"{_told(count)} {verb}" for count, verb in parts if count or verb != "stay with another value"]
+        told = [_told(self.joins, "join"), _told(self.leaves, "leave")]
+        if self.changes:
+            told = [*(told if self.joins or self.leaves else ()), f"{_told(self.changes, 'stay')} with another value"]
         return f"{self.what}: {', '.join(told)}"
 
 
@@ -278,8 +279,8 @@ def _joins_and_leaves(moved: str, what: str) -> str:
     )
 
 
-def _told(count: int) -> str:
+def _told(count: int, verb: str) -> str:
     if count == 0:
-        return "nobody"
+        return f"nobody {verb}s"
     is_hidden = count <= disclosure.LARGEST_HIDDEN
-    return disclosure.in_words(count) if is_hidden else f"about {disclosure.rounded(count):,}"
+    return f"{disclosure.in_words(count) if is_hidden else f'about {disclosure.rounded(count):,}'} {verb}"

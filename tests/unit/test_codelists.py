@@ -156,9 +156,12 @@ def test_adopting_needs_a_folder_of_the_site(full_list):
 
 
 def test_movements_hide_few_and_round_the_rest():
-    assert Movement("variable x", 0, 7).in_words == "variable x: nobody join, fewer than 8 leave"
+    assert Movement("variable x", 0, 7).in_words == "variable x: nobody joins, fewer than 8 leave"
     assert Movement("score x, high", 8, 12).in_words == "score x, high: about 10 join, about 10 leave"
-    assert Movement("score x, same tier", 0, 0, 1_003).in_words.endswith("about 1,005 stay with another value")
+    assert (
+        Movement("score x, same tier", 0, 0, 1_003).in_words
+        == "score x, same tier: about 1,005 stay with another value"
+    )
 
 
 def test_a_measurement_of_the_same_name_reads_no_list_by_that_name():
