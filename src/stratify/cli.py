@@ -361,6 +361,92 @@ def rules_describe(clinical: ClinicalOption = None) -> None:
         typer.echo(describe(load_rule_book(clinical)), nl=False)
 
 
+codelists_app = typer.Typer(
+    cls=_QuickHelp, help="Codelists: bring a full list in, check those held (docs/codelists.md).", no_args_is_help=True
+)
+app.add_typer(codelists_app, name="codelists")
+RunOption = Annotated[Path | None, typer.Option("--on", metavar="RUN", help="Output folder of a finished run.")]
+ReleaseOption = Annotated[
+    Path | None, typer.Option("--release", help="Folder of a SNOMED CT release (RF2 snapshot files), a site's own.")
+]
+
+
+@codelists_app.command("add")
+def codelists_add(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The list as it was downloaded.")],
+    codelist: Annotated[str, typer.Option("--id", help="Id of the codelist: a new one, or one to replace.")],
+    clinical: ClinicalOption = None,
+    version: Annotated[str | None, typer.Option("--version", help="Name and version the source gives it.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Where it is from.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="On which terms.")] = None,
+    review_by: Annotated[
+        datetime | None, typer.Option("--review-by", formats=["%Y-%m-%d"], help="Day to look at the source again by.")
+    ] = None,
+    label: Annotated[str | None, typer.Option("--label", help="What a clinician would call it.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="snomed_ct, icd10, dmd or bnf.")] = None,
+    match: Annotated[str | None, typer.Option("--match", help="exact, prefix or category.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="two_sources, one_source or inferred.")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="What would surprise a reader.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Cluster or reference set, of several in FILE.")] = None,
+    release: ReleaseOption = None,
+    descendants: Annotated[bool, typer.Option("--descendants", help="Take all codes below those of FILE.")] = False,
+    on: RunOption = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Write it; without, only say what would change.")] = False,
+) -> None:
+    """Say what a full list would change, and with --adopt put it into a site's clinical folder."""
+    with _faults_in_words():
+        from stratify import codelist_trial, codelists
+        from stratify.errors import SettingsError
+        from stratify.rulebook import load_rule_book
+
+        if adopt and clinical is None:
+            raise SettingsError(
+                "--adopt", expected="a site's clinical folder", found="none", action="Name it with --clinical."
+            )
+        book = load_rule_book(clinical)
+        says = {"label": label, "system": system, "match": match, "version": version, "source": source}
+        says |= {"licence": licence, "status": status, "note": note}
+        addition = codelists.read_addition(
+            file,
+            book,
+            codelist=codelist,
+            says={**says, "review_by": review_by.date() if review_by else None},
+            group=group,
+            release=release,
+            with_descendants=descendants,
+        )
+        trial = codelist_trial.compare(on, book, addition.codelist) if on else None
+        if adopt and clinical:
+            codelists.adopt(addition, clinical)
+        typer.echo(codelists.addition_in_words(addition, book, trial, is_adopted=adopt))
+
+
+@codelists_app.command("check")
+def codelists_check(
+    clinical: ClinicalOption = None,
+    release: ReleaseOption = None,
+    on: RunOption = None,
+    as_of: Annotated[
+        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day a review is late on; today if none.")
+    ] = None,
+) -> None:
+    """Find malformed, inactive, overlapping, unmatched and stale codelists; exit code 5 when one is malformed."""
+    with _faults_in_words():
+        from stratify import codelist_trial, codelists
+        from stratify.rulebook import load_rule_book
+
+        book = load_rule_book(clinical)
+        day = as_of.date() if as_of else date.today()
+        matched = codelist_trial.matched_codelists(on) if on else None
+        found = codelists.check(book, as_of=day, release=release, matched=matched)
+        left_out = {
+            kind: name for kind, name, by in (("inactive", "--release", release), ("unmatched", "--on", on)) if not by
+        }
+        typer.echo(codelists.findings_in_words(found, book, not_looked_for=left_out))
+    if any(each.kind == "malformed" for each in found):
+        raise typer.Exit(5)
+
+
 @app.command()
 def schemas(
     folder: Annotated[Path, typer.Argument(help="Folder the JSON Schemas go to.")],

@@ -167,7 +167,7 @@ def work_features(plan: Plan) -> Receipt:
         store.execute("CREATE SCHEMA IF NOT EXISTS work")
         ingest.match_codes(store, list(book.codelists.values()))
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
-        _note_unused(store, set(book.codelists) - {codelist for _, _, codelist in matches})
+        _note_unused(store, _codelists_read(book) - {codelist for _, _, codelist in matches})
         holding.check_codes(store, plan, book)
         with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
             store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
@@ -189,6 +189,15 @@ def work_features(plan: Plan) -> Receipt:
         )
         engine.settle(store, "work.person_row", rows)
         return Receipt(stage="features", counts={"variable values": kept})
+
+
+def _codelists_read(book: RuleBook) -> set[str]:
+    """Give the codelists that some variable or measurement reads: nobody would miss what the others do not match."""
+    read = {each.what for variable in book.variables.values() for each in variable.records}
+    read |= {each.ended_by for each in book.variables.values() if each.ended_by}
+    for each in book.measurements.values():
+        read |= {*each.codelists, *each.unit_of_codelists, *each.grade_codelists, *each.offset_codelists}
+    return read & set(book.codelists)
 
 
 def _note_unused(store: Store, codelists: set[str]) -> None:
