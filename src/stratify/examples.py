@@ -37,17 +37,23 @@ def run_examples(book: RuleBook) -> list[Outcome]:
     Returns:
         One outcome per example, in order of definition and file.
     """
-    cases = [(name, example) for name, examples in sorted(book.examples.items()) for example in examples]
-    scored = add_scores(nw.from_native(_wide([example for _, example in cases], book).lazy()), book)
-    scored = nw.from_native(scored.collect(backend="polars").to_native().lazy())
-    found = {"": score_rows(scored, book)} | {name: decide(scored, each, book) for name, each in book.pathways.items()}
-    rows = {}
-    for name, frame in found.items():
-        for row in frame.collect(backend="polars").to_native().to_dicts():
-            rows[row["patient_key"], name or row["score"]] = row
+    return [each for name in sorted(book.examples) for each in _outcomes(name, book.cut_down_to(name), book)]
+
+
+def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]:
+    """Work the examples of one definition with nothing but what it depends on."""
+    examples = small.examples[definition]
+    scored = add_scores(nw.from_native(_wide(examples, small).lazy()), small)
+    if definition in small.pathways:
+        found = decide(
+            nw.from_native(scored.collect(backend="polars").to_native().lazy()), small.pathways[definition], small
+        )
+    else:
+        found = score_rows(scored, small).filter(nw.col("score") == definition)
+    rows = {row["patient_key"]: row for row in found.collect(backend="polars").to_native().to_dicts()}
     return [
-        Outcome(name, example.name, _differences(example, rows.get((str(number), name)), name, book))
-        for number, (name, example) in enumerate(cases)
+        Outcome(definition, each.name, _differences(each, rows.get(str(number)), definition, book))
+        for number, each in enumerate(examples)
     ]
 
 

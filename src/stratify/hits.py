@@ -150,7 +150,7 @@ def _parts(variable: Variable) -> Iterator[tuple[Records, str | None]]:
         if records.same_day is None:
             yield records, None
         for place, part in enumerate(records.same_day or ()):
-            yield from ((each, f"{number}.{place}") for each in part.of)
+            yield from ((each, f"{number}.{place}") for each in part.any_of)
     yield from ((each, _EXCLUDED) for each in variable.not_on_days_with)
 
 
@@ -360,22 +360,14 @@ def _day_rules(found: Frame, book: RuleBook) -> Frame:
     day = ("patient_key", "variable", "day")
     counted = [mine.filter(nw.col("part").is_null())]
     in_parts = mine.filter(~nw.col("part").is_null() & (nw.col("part") != _EXCLUDED))
-    codes = in_parts.group_by(*day, "part").agg(nw.col("code").n_unique().alias("codes"))
     for variable in ruled:
         for number, records in enumerate(variable.records):
             if records.same_day is None:
                 continue
-            enough = [
-                (nw.col("part") == f"{number}.{place}") & (nw.col("codes") >= part.different_codes)
-                for place, part in enumerate(records.same_day)
-            ]
-            met = codes.filter((nw.col("variable") == variable.id) & _any(enough))
-            days = met.group_by(*day).agg(nw.col("part").n_unique().alias("parts"))
-            days = days.filter(nw.col("parts") == len(enough)).select(*day)
-            of_rule = in_parts.filter(
-                (nw.col("variable") == variable.id)
-                & nw.col("part").is_in([f"{number}.{place}" for place in range(len(enough))])
-            )
+            names = [f"{number}.{place}" for place in range(len(records.same_day))]
+            of_rule = in_parts.filter((nw.col("variable") == variable.id) & nw.col("part").is_in(names))
+            days = of_rule.group_by(*day).agg(nw.col("part").n_unique().alias("parts"))
+            days = days.filter(nw.col("parts") == len(names)).select(*day)
             counted.append(of_rule.join(days, on=list(day), how="semi"))
     kept = nw.concat(counted)
     excluded = mine.filter(nw.col("part") == _EXCLUDED).select(*day).unique()
@@ -383,13 +375,6 @@ def _day_rules(found: Frame, book: RuleBook) -> Frame:
     kept = nw.concat([kept.filter(from_hospital), kept.filter(~from_hospital).join(excluded, on=list(day), how="anti")])
     # A record that meets two rules is one record.
     return nw.concat([alone.select(*HIT), kept.select(*HIT).unique()])
-
-
-def _any(parts: Sequence[nw.Expr]) -> nw.Expr:
-    whole = parts[0]
-    for each in parts[1:]:
-        whole = whole | each
-    return whole
 
 
 # Records that are not found by their code alone

@@ -85,6 +85,31 @@ class RuleBook:
         named = {other for each in score.conditions for other in each.scores}
         return tuple(sorted(named | {other for other in score.variables if other in self.scores}))
 
+    def cut_down_to(self, definition: str) -> RuleBook:
+        """Give the book with one score or pathway, what it depends on, and its examples; nothing else."""
+        if definition in self.pathways:
+            pathway = self.pathways[definition]
+            shown = (*pathway.show, *(step.variable for step in pathway.rank_by))
+            named = [name for each in pathway.conditions for name in (*each.scores, *each.variables)]
+            wanted, pathways = [pathway.tier_from, *named], {definition: pathway}
+        else:
+            shown, wanted, pathways = (), [definition], {}
+        scores: dict[str, Score] = {}
+        while wanted:
+            name = wanted.pop()
+            if name in self.scores and name not in scores:
+                scores[name] = self.scores[name]
+                wanted += self.scores_behind(name)
+        read = {*shown, *(name for each in scores for name in self.variables_of_score(each))}
+        read |= {name for each in pathways.values() for part in each.conditions for name in self.variables_of(part)}
+        return replace(
+            self,
+            variables={name: each for name, each in self.variables.items() if name in read},
+            scores=scores,
+            pathways=pathways,
+            examples={name: each for name, each in self.examples.items() if name == definition},
+        )
+
     @cached_property
     def score_levels(self) -> tuple[tuple[str, ...], ...]:
         """Scores in rounds, each sorted, in which each comes after those it uses."""

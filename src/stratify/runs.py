@@ -253,6 +253,8 @@ def checked_rule_book(settings: Settings) -> RuleBook:
         RuleError: a definition is wrong, or an example does not come out as written.
     """
     book = load_rule_book(settings.clinical)
+    if book.digest in _PROVED:
+        return book
     failed = [each for each in run_examples(book) if each.differences]
     if failed:
         listed = "; ".join(f"{each.definition}, {each.name}: {', '.join(each.differences)}" for each in failed[:5])
@@ -262,7 +264,12 @@ def checked_rule_book(settings: Settings) -> RuleBook:
             found=listed,
             action="Correct the definition or the example: `stratify rules test` shows them all.",
         )
+    _PROVED.add(book.digest)
     return book
+
+
+_PROVED: set[str] = set()
+"""Digests of the rule books whose every example held, in this process: the same book need not be proved again."""
 
 
 def identity_key(settings: Settings, environment: Mapping[str, str]) -> bytes:

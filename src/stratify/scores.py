@@ -17,7 +17,7 @@ import narwhals.stable.v2 as nw
 
 from stratify.hits import Frame
 from stratify.rulebook import RuleBook
-from stratify.rules import Condition, Points, Score, Tier
+from stratify.rules import PERSON_FIELDS, Condition, Points, Score, Tier
 from stratify.rules.scoring import edges_of
 
 UNKNOWN = nw.lit(None, dtype=nw.Boolean)
@@ -33,7 +33,7 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     if condition.variable and condition.is_missing:
         return _is_missing(condition.variable)
     if condition.variable:
-        return _compare(condition, condition.variable)
+        return _compare(condition, condition.variable, book)
     if condition.score:
         return _tier_in(book.scores[condition.score], condition.tier_in or ())
     parts = [truth(part, book) for part in condition.parts]
@@ -64,10 +64,10 @@ def is_unknown(name: str) -> nw.Expr:
     return nw.col(f"x_{name}").is_null() | nw.col(f"o_{name}") | nw.col(f"u_{name}")
 
 
-def _compare(condition: Condition, name: str) -> nw.Expr:
+def _compare(condition: Condition, name: str, book: RuleBook) -> nw.Expr:
     lower, upper = _lower_edge(condition), _upper_edge(condition)
-    parts = [_is_over(name, *lower)] if lower else []
-    parts += [~_is_over(name, upper[0], is_inside=not upper[1])] if upper else []
+    parts = [_is_over(name, *lower, book)] if lower else []
+    parts += [~_is_over(name, upper[0], not upper[1], book)] if upper else []
     return reduce(lambda left, right: left & right, parts)
 
 
@@ -86,14 +86,19 @@ def _upper_edge(condition: Condition) -> tuple[float, bool] | None:
     return None if condition.below is None else (condition.below, False)
 
 
-def _is_over(name: str, edge: float, is_inside: bool) -> nw.Expr:
+def _is_over(name: str, edge: float, is_inside: bool, book: RuleBook) -> nw.Expr:
     """Write "at least the edge" (``is_inside``) or "above the edge"; null where the value may lie on either side.
 
     A bound that is not the value itself (``>30``) is above its own edge, and one below (``<30``) not at least it.
     """
     value, is_strict = nw.col(f"x_{name}"), nw.col(f"s_{name}")
     holds = value >= edge if is_inside else value > edge
+    variable = book.variables.get(name)
+    if name in PERSON_FIELDS or (variable and not variable.is_value and not variable.reads_hospital):
+        return holds  # exactly known, or not at all
     may_be_higher, may_be_lower = nw.col(f"o_{name}"), nw.col(f"u_{name}")
+    if variable and not variable.is_value:  # a count that may be higher, and never lower
+        return nw.when(holds).then(nw.lit(True)).otherwise(nw.when(~may_be_higher).then(holds))
     is_on_edge = is_strict & (value == edge)
     proved = ~may_be_lower & (holds | (may_be_higher & is_on_edge))
     refuted = ~may_be_higher & (~holds | (may_be_lower & is_on_edge))
@@ -159,17 +164,15 @@ def _parts_of(score: Score, book: RuleBook) -> list[nw.Expr]:
             for each in score.tiers
         ]
     for number, item in enumerate(score.points or ()):
-        low, high = _least_and_most(item, book)
-        parts += [low.alias(f"i_{name}__{number}"), high.alias(f"j_{name}__{number}")]
+        parts += [truth(each, book).alias(f"q_{name}__{number}_{place}") for place, each in enumerate(item.conditions)]
     return parts
 
 
-def _least_and_most(item: Points, book: RuleBook) -> tuple[nw.Expr, nw.Expr]:
+def _least_and_most(name: str, number: int, item: Points) -> tuple[nw.Expr, nw.Expr]:
     """Write the least and the most that one thing adds; null where it could be anything."""
     if item.times is not None:
-        value: nw.Expr = nw.when(~is_unknown(item.variable or "")).then(nw.col(f"x_{item.variable}")) / nw.lit(
-            item.divide_by
-        )
+        value: nw.Expr = nw.when(~is_unknown(item.variable or "")).then(nw.col(f"x_{item.variable}"))
+        value = value / nw.lit(item.divide_by)
         if item.power:
             value = value * value
         if item.log:
@@ -178,23 +181,24 @@ def _least_and_most(item: Points, book: RuleBook) -> tuple[nw.Expr, nw.Expr]:
         if item.when_unknown is not None:
             added = nw.when(~added.is_null()).then(added).otherwise(nw.lit(item.when_unknown))
         return added, added
-    given = [(item.when, item.given)] if item.when else []
-    given += [
-        (condition, band.points)
-        for condition, band in zip(item.conditions, item.bands or (), strict=False)
-        if item.bands
-    ]
-    holds = [truth(condition, book) for condition, _ in given]
-    points = [nw.lit(float(value)) for _, value in given]
-    if item.when:
-        holds, points = [holds[0], ~holds[0]], [points[0], nw.lit(0.0)]
-    # Whatever is not ruled out is possible; where all is known just one thing is.
-    possible = [nw.when(~_is_false(each)).then(value) for each, value in zip(holds, points, strict=True)]
-    low, high = nw.min_horizontal(*possible), nw.max_horizontal(*possible)
+    holds = [nw.col(f"q_{name}__{number}_{place}") for place in range(len(item.conditions))]
+    if item.bands:
+        # Whatever is not ruled out is possible; where the value is known just one band is.
+        points = [nw.lit(float(band.points)) for band in item.bands]
+        possible = [nw.when(~_is_false(each)).then(value) for each, value in zip(holds, points, strict=True)]
+        low, high = nw.min_horizontal(*possible), nw.max_horizontal(*possible)
+    else:
+        given, nothing = nw.lit(float(item.given)), nw.lit(0.0)
+        sure, perhaps = _pick(_is_true(holds[0]), given, nothing), _pick(_is_false(holds[0]), nothing, given)
+        low, high = (sure, perhaps) if item.given > 0 else (perhaps, sure)
     if item.when_unknown is not None:
         is_open = reduce(lambda left, right: left | right, [each.is_null() for each in holds])
-        low, high = (nw.when(is_open).then(nw.lit(item.when_unknown)).otherwise(each) for each in (low, high))
+        low, high = (_pick(is_open, nw.lit(float(item.when_unknown)), each) for each in (low, high))
     return low, high
+
+
+def _pick(condition: nw.Expr, then: nw.Expr, otherwise: nw.Expr) -> nw.Expr:
+    return nw.when(condition).then(then).otherwise(otherwise)
 
 
 def _bounds_of(score: Score) -> list[nw.Expr]:
@@ -208,8 +212,8 @@ def _bounds_of(score: Score) -> list[nw.Expr]:
         absent = nw.col(f"x_{score.value_of}").is_null() & ~is_bound if score.withheld_when_absent else nw.lit(False)
         return [value.alias(f"l_{name}"), value.alias(f"g_{name}"), absent.alias(f"a_{name}")]
     ends = []
-    for letter, end in (("i", "l"), ("j", "g")):
-        items = [nw.col(f"{letter}_{name}__{number}") for number in range(len(score.points or ()))]
+    parts = [_least_and_most(name, number, item) for number, item in enumerate(score.points or ())]
+    for end, items in zip("lg", zip(*parts, strict=True), strict=True):
         value = (reduce(lambda left, right: left + right, items) + nw.lit(score.add)) / nw.lit(score.divide_by)
         if score.no_less_than is not None:
             value = nw.when(value < score.no_less_than).then(nw.lit(score.no_less_than)).otherwise(value)

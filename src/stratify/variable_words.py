@@ -123,9 +123,8 @@ def _entries(variable: Variable, book: RuleBook) -> str:
 
 
 def _day_part(part: DayPart, book: RuleBook) -> str:
-    said = " or ".join(_records(each.kind, [each.what], each.excluding, book) for each in part.of)
-    several = f"{part.different_codes} different codes of " if part.different_codes > 1 else ""
-    return f"({several}{said})"
+    said = " or ".join(_records(each.kind, [each.what], each.excluding, book) for each in part.any_of)
+    return f"({said})" if len(part.any_of) > 1 else said
 
 
 def _ruled_out(variable: Variable, book: RuleBook) -> str:

@@ -28,11 +28,12 @@ YEAR_AGO = date(2025, 6, 15)
 
 TREATED = [
     {"event": "flare"},
-    {"same_day": [{"of": [{"issue": "antibiotic"}]}, {"of": [{"issue": "steroid"}]}]},
+    {"same_day": [{"any_of": [{"issue": "antibiotic"}]}, {"any_of": [{"issue": "steroid"}]}]},
     {
         "same_day": [
-            {"of": [{"event": "symptom"}], "different_codes": 2},
-            {"of": [{"issue": "antibiotic"}, {"issue": "steroid"}]},
+            {"any_of": [{"event": "cough"}]},
+            {"any_of": [{"event": "sputum"}]},
+            {"any_of": [{"issue": "antibiotic"}, {"issue": "steroid"}]},
         ]
     },
 ]
@@ -40,7 +41,8 @@ MISSING = {"unit": "units", "text_when_missing": "not known"}
 BOOK = invented.rule_book(
     codelists=[
         codelist("flare", "snomed_ct", ["F1"]),
-        codelist("symptom", "snomed_ct", ["S1", "S2", "S3"]),
+        codelist("cough", "snomed_ct", ["S1", "S3"]),
+        codelist("sputum", "snomed_ct", ["S2", "S3"]),
         codelist("review", "snomed_ct", ["R1"]),
         codelist("cancer", "snomed_ct", ["C1", "C2"]),
         codelist("skin_cancer", "snomed_ct", ["C2"]),
@@ -94,6 +96,7 @@ CASES: list[tuple[str, str, list[Record], float | str | None]] = [
      [event("p", "S1", MAY), event("p", "S2", MAY), issue("p", MAY, **STEROID)], 1),
     ("one_symptom_twice_and_a_medicine_are_none", "flares",
      [event("p", "S1", MAY), event("p", "S1", MAY), issue("p", MAY, **STEROID)], None),
+    ("one_code_that_is_both_symptoms", "flares", [event("p", "S3", MAY), issue("p", MAY, **STEROID)], 1),
     ("two_symptoms_alone_are_none", "flares", [event("p", "S1", MAY), event("p", "S2", MAY)], None),
     ("not_on_the_day_of_a_review", "flares", [event("p", "F1", MAY), event("p", "R1", MAY)], None),
     ("a_review_the_day_after_does_not_matter", "flares", [event("p", "F1", MAY), event("p", "R1", MAY + DAY)], 1),

@@ -72,7 +72,7 @@ class Records(Strict):
     @property
     def leaves(self) -> tuple[Records, ...]:
         """The kinds of record read in the end: itself, or those of its parts."""
-        return tuple(each for part in self.same_day for each in part.of) if self.same_day else (self,)
+        return tuple(each for part in self.same_day for each in part.any_of) if self.same_day else (self,)
 
 
 CODED = ("event", "issue", "emergency_admission", "hospital_diagnosis", "inpatient_diagnosis")
@@ -80,14 +80,13 @@ CODED = ("event", "issue", "emergency_admission", "hospital_diagnosis", "inpatie
 
 
 class DayPart(Strict):
-    """One thing that must have happened on a day: records of some kinds, of at least so many different codes."""
+    """One thing that must have happened on a day: a record of any of some kinds."""
 
-    of: tuple[Records, ...] = Field(min_length=1)
-    different_codes: int = Field(default=1, ge=1)
+    any_of: tuple[Records, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _simple(self) -> DayPart:
-        if any(each.kind not in ("event", "issue") for each in self.of):
+        if any(each.kind not in ("event", "issue") for each in self.any_of):
             raise ValueError("a part of a day is made of event and issue records")
         return self
 
