@@ -43,7 +43,7 @@ def run_examples(book: RuleBook) -> list[Outcome]:
 def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]:
     """Work the examples of one definition with nothing but what it depends on."""
     examples = small.examples[definition]
-    scored = add_scores(nw.from_native(_wide(examples, small).lazy()), small)
+    scored = add_scores(nw.from_native(wide_rows(examples, small).lazy()), small)
     if definition in small.pathways:
         found = decide(
             nw.from_native(scored.collect(backend="polars").to_native().lazy()), small.pathways[definition], small
@@ -88,7 +88,8 @@ def _listed(expect: dict[str, str | float | bool | None]) -> str:
     return ", ".join(f"{key} {value}" for key, value in expect.items())
 
 
-def _wide(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
+def wide_rows(examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
+    """Give the wide rows of the people of examples, numbered in order; see ``wide.person_rows`` for the columns."""
     rows: list[dict[str, object]] = []
     for number, example in enumerate(examples):
         person = example.person
