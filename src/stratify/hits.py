@@ -270,7 +270,7 @@ def _hospital_hits(
         days = (ended - began).dt.total_minutes() / nw.lit(1440.0)
         is_emergency = nw.when(nw.col("is_emergency")).then(nw.lit(1.0)).otherwise(nw.lit(0.0))
         completed = _completed(spell, index_date)
-        for fact, value in (("length_of_stay_days", days), ("is_emergency", is_emergency)):
+        for fact, value in (("length_of_stay_days", days), ("is_emergency", is_emergency), (ANY, nw.lit(1.0))):
             stay = completed.with_columns(fact=nw.lit(fact))
             yield _hit(stay, codes, "apc_spell", "stay", "fact", "discharge_date", index_date, value=value)
 

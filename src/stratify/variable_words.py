@@ -160,6 +160,8 @@ def _records(kind: str, named: Sequence[str], excluding: str | None, book: RuleB
         return "medicines issued"
     if kind == "ed_attendance":
         return "an attendance at an emergency department"
+    if kind == "stay" and ANY in named:
+        return "the end of a hospital stay"
     if kind == "stay":
         facts = {"length_of_stay_days": "the length in days", "is_emergency": "whether it was an emergency (1 or 0)"}
         return " and ".join(facts[name] for name in named) + " of completed hospital stays"

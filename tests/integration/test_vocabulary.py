@@ -64,6 +64,7 @@ BOOK = invented.rule_book(
         variable("has_asthma_in_hospital", "has", {"inpatient_diagnosis": "asthma_icd10"}, lookback_months=24),
         variable("has_any_diagnosis", "has", {"inpatient_diagnosis": "any"}, lookback_months=24),
         variable("stay_days", "latest", {"stay": "length_of_stay_days"}, maximum_age_days=30),
+        variable("has_left_hospital", "has", {"stay": "any"}, lookback_days=30),
         variable("stay_was_emergency", "latest", {"stay": "is_emergency"}, maximum_age_days=30),
         variable("kidney", "highest", {"measurement": "egfr"}, of_last=2, maximum_age_months=24, **MISSING),
         variable("kidney_low", "lowest", {"measurement": "egfr"}, of_last=2, maximum_age_months=24, **MISSING),
@@ -133,6 +134,12 @@ CASES: list[tuple[str, str, list[Record], float | str | None]] = [
     ("in_and_out_on_one_day_is_nought_days", "stay_days", [stay(JUNE, JUNE)], 0),
     ("the_latest_to_end_counts", "stay_days", [stay(JUNE, JUNE + DAY), stay(MAY, JUNE + 5 * DAY)], 36),
     ("a_stay_that_ended_too_long_ago", "stay_days", [stay(APRIL, APRIL + DAY)], "stale"),
+    ("left_hospital_30_days_ago", "has_left_hospital", [stay(APRIL, INDEX - 30 * DAY)], 1),
+    ("left_hospital_31_days_ago", "has_left_hospital", [stay(APRIL, INDEX - 31 * DAY)], None),
+    ("left_hospital_on_the_day_itself", "has_left_hospital", [stay(JUNE, INDEX)], None),
+    ("still_in_hospital", "has_left_hospital", [stay(JUNE, None)], None),
+    ("two_stays_that_ended_on_one_day_are_an_end", "has_left_hospital", [stay(MAY, JUNE), stay(JUNE, JUNE)], 1),
+    ("and_their_lengths_contradict", "stay_days", [stay(MAY, JUNE), stay(JUNE, JUNE)], "conflict"),
     ("a_planned_stay", "stay_was_emergency", [stay(JUNE, JUNE + DAY, is_emergency=False)], 0),
     ("the_higher_of_two", "kidney", [egfr(55, MAY), egfr(62, APRIL)], 62),
     ("older_ones_do_not_count", "kidney", [egfr(55, JUNE), egfr(58, MAY), egfr(90, APRIL)], 58),
@@ -279,6 +286,15 @@ def test_what_the_records_come_to(values, name, which, answer):
         assert (row["bound"], row["value"], row["state"]) == (answer[:2], float(answer[2:]), "known")
     else:
         assert (row["value"], row["state"], row["bound"]) == (answer, "known", None)
+
+
+@pytest.mark.parametrize(
+    ("take", "stay_of", "more"),
+    [("latest", "any", {"maximum_age_days": 30}), ("has", "length_of_stay_days", {"lookback_days": 30})],
+)
+def test_a_stay_at_all_is_no_value_and_a_fact_of_one_is_no_yes(take, stay_of, more):
+    with pytest.raises(ValueError, match="a fact of a stay goes with take: latest, any stay alone with take: has"):
+        variable("x", take, {"stay": stay_of}, **more)
 
 
 def test_case_names_are_used_once():

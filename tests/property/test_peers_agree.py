@@ -20,6 +20,7 @@ import pytest
 
 from second import charlson, elixhauser, frailty, kidney
 from second.answers import conditions, icd10
+from shipped_codes import scores_of_codes
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,25 @@ def second_scores(patients: Patients) -> Scores:
     return {name: {key: float(score(each).value) for key, each in patients.items()} for name, score in of.items()}
 
 
+SHIPPED_NAMES = {
+    "hfrs": "hospital_frailty",
+    "charlson_1987": "charlson_1987",
+    "charlson_1987_with_age": "charlson_age_adjusted",
+    "charlson_quan_2011": "charlson_quan_2011",
+    "charlson_shmi": "charlson_shmi",
+    "elixhauser_van_walraven": "elixhauser_van_walraven",
+    "elixhauser_swiss": "elixhauser_swiss",
+}
+
+
+def shipped_scores(patients: Patients) -> Scores:
+    """Give the scores by the shipped definitions, from the records of one emergency stay each."""
+    found = scores_of_codes({str(key): (each.age, each.codes) for key, each in patients.items()})
+    return {name: {key: found[str(key), score] for key in patients} for name, score in SHIPPED_NAMES.items()}
+
+
 # Whatever is to agree with the packages stands here: a function from patients to scores.
-IMPLEMENTATIONS: dict[str, Callable[[Patients], Scores]] = {"second": second_scores}
+IMPLEMENTATIONS: dict[str, Callable[[Patients], Scores]] = {"second": second_scores, "shipped": shipped_scores}
 
 
 def random_patients(count: int, seed: int, *, different_codes: int | None = None) -> Patients:
@@ -202,23 +220,31 @@ def test_100000_patients_score_as_by_comorbidipy_but_for_its_errors(name):
         _hold_against_comorbidipy(IMPLEMENTATIONS[name], patients)
 
 
-@pytest.mark.parametrize(
-    ("codes", "score", "right", "wrong_in"),
-    [
-        pytest.param(("B24",), "charlson_quan_2011", 4, {"0.5": 2, "0.8": 2}, id="aids"),
-        pytest.param(("N183", "N184"), "hfrs", 1.4, {"0.8": 2.8}, id="two_codes_of_one_category"),
-        pytest.param(("I110",), "elixhauser_van_walraven", 7, {"0.5": 0}, id="one_code_two_conditions"),
-        pytest.param(("I10", "E669"), "elixhauser_swiss", -10, {"0.5": 0}, id="below_nought"),
-        pytest.param(("E119", "E112"), "charlson_1987", 2, {}, id="hierarchy"),
-        pytest.param(("E112",), "charlson_shmi", 0, {}, id="shmi_not_below_nought"),
-    ],
-)
+ERRORS = [  # codes, score, what is right, what each version gives instead
+    pytest.param(("B24",), "charlson_quan_2011", 4, {"0.5": 2, "0.8": 2}, id="aids"),
+    pytest.param(("N183", "N184"), "hfrs", 1.4, {"0.8": 2.8}, id="two_codes_of_one_category"),
+    pytest.param(("I110",), "elixhauser_van_walraven", 7, {"0.5": 0}, id="one_code_two_conditions"),
+    pytest.param(("I10", "E669"), "elixhauser_swiss", -10, {"0.5": 0}, id="below_nought"),
+    pytest.param(("E119", "E112"), "charlson_1987", 2, {}, id="hierarchy"),
+    pytest.param(("E112",), "charlson_shmi", 0, {}, id="shmi_not_below_nought"),
+]
+
+
+@cache
+def _scores_of_errors() -> dict[str, Scores]:
+    """Score one patient for each known error, all at once, by every implementation."""
+    patients = {number: Patient(80, case.values[0]) for number, case in enumerate(ERRORS)}
+    return {name: score_all(patients) for name, score_all in IMPLEMENTATIONS.items()}
+
+
+@pytest.mark.parametrize(("codes", "score", "right", "wrong_in"), ERRORS)
 @pytest.mark.filterwarnings("ignore")
 def test_each_known_error_of_comorbidipy_by_itself(codes, score, right, wrong_in):
     patients = {0: Patient(80, codes), 1: Patient(80, ("J449",))}
     version = "0.8" if _is_on_polars() else "0.5"
     assert peer_scores(patients)[score][0] == pytest.approx(wrong_in.get(version, right))
-    assert all(scored(patients)[score][0] == pytest.approx(right) for scored in IMPLEMENTATIONS.values())
+    number = next(place for place, case in enumerate(ERRORS) if case.values[0] == codes)
+    assert all(found[score][number] == pytest.approx(right) for found in _scores_of_errors().values())
 
 
 # ----------------------------------------------------------------------------------------------------------------- kfre

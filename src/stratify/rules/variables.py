@@ -26,9 +26,9 @@ class Records(Strict):
     ``event``: coded GP entries. ``measurement``: GP values in their canonical unit. ``issue``: medicine issues.
     ``any_issue``: every medicine issue. ``emergency_admission``: emergency hospital spells by primary diagnosis.
     ``hospital_diagnosis``: diagnoses in any position of emergency spells; ``inpatient_diagnosis``: of all spells.
-    ``ed_attendance``: attendances at an emergency department. ``stay``: a fact of a completed hospital spell, dated by
-    its discharge. ``flag``: status periods that hold on the index date. ``same_day``: days on which every part has a
-    record.
+    ``ed_attendance``: attendances at an emergency department. ``stay``: a fact of a completed hospital spell, or that
+    there was ``any``, dated by its discharge. ``flag``: status periods that hold on the index date. ``same_day``: days
+    on which every part has a record.
 
     ``excluding`` takes the codes of a second codelist out of the first. Where a codelist is named, ``any`` stands for
     every code of hospital records.
@@ -42,7 +42,7 @@ class Records(Strict):
     hospital_diagnosis: str | None = None
     inpatient_diagnosis: str | None = None
     ed_attendance: Literal["any"] | None = None
-    stay: Literal["length_of_stay_days", "is_emergency"] | None = None
+    stay: Literal["any", "length_of_stay_days", "is_emergency"] | None = None
     flag: str | None = None
     same_day: tuple[DayPart, ...] | None = Field(default=None, min_length=2)
     excluding: str | None = None
@@ -54,8 +54,8 @@ class Records(Strict):
             raise ValueError("name exactly one kind of record")
         if self.excluding and (self.kind not in CODED or self.what == ANY):
             raise ValueError("excluding goes with a codelist")
-        if self.what == ANY and self.kind not in (*_MAY_BE_ANY, "ed_attendance"):
-            raise ValueError(f"any goes with {', '.join(_MAY_BE_ANY)} and ed_attendance")
+        if self.what == ANY and self.kind not in (*_MAY_BE_ANY, "ed_attendance", "stay"):
+            raise ValueError(f"any goes with {', '.join(_MAY_BE_ANY)}, ed_attendance and stay")
         return self
 
     @property
@@ -166,8 +166,10 @@ class Variable(Strict):
         if self.take in only and kinds not in only[self.take]:
             names = " or ".join(sorted(name for each in only[self.take] for name in each))
             raise ValueError(f"take: {self.take} reads {names} records only")
-        if self.take not in only and kinds & {"stay"}:
-            raise ValueError("stay goes with take: latest")
+        stays = {each.what for each in self.records if each.kind == "stay"}
+        is_any_stay = stays == {ANY} and kinds == {"stay"} and self.take in ("has", "count")
+        if stays and not is_any_stay and (self.take != "latest" or ANY in stays):
+            raise ValueError("a fact of a stay goes with take: latest, any stay alone with take: has or count")
         if "any_issue" in kinds and self.take != "distinct_codes":
             raise ValueError("any_issue goes with take: distinct_codes only")
         if any(each.kind not in ("event", "issue") for each in self.not_on_days_with):
