@@ -117,7 +117,7 @@ class Variable(Strict):
     before: Literal["latest_stay"] | None = None
     maximum_age_months: int | None = Field(default=None, ge=1)
     maximum_age_days: int | None = Field(default=None, ge=1)
-    of_last: int | None = Field(default=None, ge=2)
+    of_last: int | None = Field(default=None, ge=1)
     merge_days: int | None = Field(default=None, ge=1)
     is_first: Literal[True] | None = None
     not_on_days_with: tuple[Records, ...] = ()
