@@ -13,12 +13,12 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stratify import disclosure, engine, features, pathways, scores
+from stratify import disclosure, engine, features, hits, pathways, scores, wide
 from stratify.errors import RunError
 from stratify.ingest import match_codes
 from stratify.pipeline import core_tables
-from stratify.rulebook import SYSTEMS, RuleBook
-from stratify.rules import Codelist, Variable
+from stratify.rulebook import RuleBook
+from stratify.rules import Codelist
 from stratify.runs import Plan, without_values
 from stratify.store import Store, open_store
 
@@ -77,7 +77,7 @@ def readers(book: RuleBook, codelist: str) -> Readers:
     variables = {
         each.id
         for each in book.variables.values()
-        if codelist in _codelists_of(each)
+        if codelist in each.codelists
         or any(record.kind == "measurement" and record.what in measurements for record in each.records)
     }
     touched = {name for name in book.scores if variables & set(book.variables_of_score(name))}
@@ -85,12 +85,6 @@ def readers(book: RuleBook, codelist: str) -> Readers:
     return Readers(
         tuple(sorted(measurements)), tuple(sorted(variables)), tuple(sorted(touched)), tuple(sorted(on_path))
     )
-
-
-def _codelists_of(variable: Variable) -> set[str]:
-    """Give the codelists a variable names itself; a measurement may have the name of one."""
-    own = {each.what for each in variable.records if each.kind in SYSTEMS}
-    return own | ({variable.ended_by} if variable.ended_by else set())
 
 
 def _variables_of_pathway(book: RuleBook, name: str) -> set[str]:
@@ -118,7 +112,7 @@ def compare(out: Path, book: RuleBook, changed: Codelist) -> Trial:
     with _reckoning(out) as (store, plan):
         index_date = plan.settings.index_date
         found = readers(book, changed.id)
-        is_read_here = any(changed.id in _codelists_of(book.variables[name]) for name in found.variables)
+        is_read_here = any(changed.id in book.variables[name].codelists for name in found.variables)
         after = replace(book, codelists={**book.codelists, changed.id: changed})
         match_codes(store, [changed])
         matched = int(store.scalar("SELECT count(DISTINCT code) FROM derived.code_match"))
@@ -195,19 +189,23 @@ def _part(book: RuleBook, found: Readers) -> RuleBook:
 
 
 def _reckon(store: Store, book: RuleBook, when: str, index_date: date) -> None:
-    read = {name for each in book.variables.values() for name in _codelists_of(each)}
+    read = {name for each in book.variables.values() for name in each.codelists}
     match_codes(store, [each for name, each in book.codelists.items() if name in read])
     matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
-    with store.loaned(features.code_table(book, matches, index_date=index_date)) as codes:
+    with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
         store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
     values = features.variable_values(
-        core_tables(store), engine.table(store, "work.variable_code"), book, index_date=index_date
+        core_tables(store),
+        engine.table(store, "work.variable_code"),
+        book,
+        index_date=index_date,
+        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
     )
     engine.keep(store, "derived.variable_value", values)
-    wide = features.person_rows(
+    rows = wide.person_rows(
         engine.table(store, "core.person"), engine.table(store, "derived.variable_value"), book, index_date=index_date
     )
-    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.settle(store, "work.row", wide), book))
+    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.settle(store, "work.row", rows), book))
     if book.scores:
         engine.keep(store, "derived.patient_score", scores.score_rows(scored, book))
     if book.pathways:

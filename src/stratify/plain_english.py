@@ -18,6 +18,7 @@ from stratify.routing import DAYS_AHEAD
 from stratify.rule_words import STATUS_WORDS, anchor, edges_in_words, figure, items, label_of, plus, table, unit_of
 from stratify.rulebook import RuleBook
 from stratify.rules import (
+    EDGES,
     Clinic,
     Codelist,
     Condition,
@@ -98,7 +99,8 @@ A list proposes; the clinician decides.
 def condition_in_words(condition: Condition, book: RuleBook) -> str:
     """Say a condition on one line, for example ``MRC dyspnoea grade: at least 4; or Cor pulmonale in 5 years: yes``."""
     if condition.variable:
-        return f"{label_of(condition.variable, book)}: {edges_in_words(condition, unit_of(condition.variable, book))}"
+        edges = edges_in_words(condition, unit_of(condition.variable, book))
+        return f"{label_of(condition.variable, book)}: {'no' if _is_no(condition, book) else edges}"
     if condition.score:
         score = book.scores[condition.score]
         wanted = [_tier_name(each) for each in score.tiers if each.tier in (condition.tier_in or ())]
@@ -108,7 +110,16 @@ def condition_in_words(condition: Condition, book: RuleBook) -> str:
         return f"at least {condition.at_least_of.count} of ({'; '.join(parts)})"
     if condition.none_of:
         return f"not {parts[0]}" if len(parts) == 1 else f"none of ({'; '.join(parts)})"
+    if condition.any_known_of:
+        return f"of what is known of these, any ({'; or '.join(parts)})"
     return ("; and " if condition.all_of else "; or ").join(parts)
+
+
+def _is_no(condition: Condition, book: RuleBook) -> bool:
+    """Tell whether a comparison says no to what is only yes or no."""
+    variable = book.variables.get(condition.variable or "")
+    edges = {name for name in EDGES if getattr(condition, name) is not None}
+    return variable is not None and variable.take == "has" and edges == {"below"} and condition.below == 1
 
 
 def tier_in_words(score: Score | str, tier: Tier | str, book: RuleBook) -> str:
@@ -207,7 +218,7 @@ def _parts(condition: Condition, book: RuleBook) -> list[str]:
 
 def _stacked(condition: Condition, book: RuleBook) -> str:
     """Say a condition with one part a line, for the cell of a table."""
-    if len(condition.parts) < 2 or condition.none_of or condition.at_least_of:
+    if len(condition.parts) < 2 or not (condition.all_of or condition.any_of):
         return condition_in_words(condition, book)
     return ("<br>and " if condition.all_of else "<br>or ").join(_parts(condition, book))
 

@@ -48,8 +48,18 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
         )
     if condition.all_of:
         return reduce(lambda left, right: left & right, parts)
+    if condition.any_known_of:
+        return _any_known(condition.any_known_of, parts)
     either = reduce(lambda left, right: left | right, parts)
     return ~either if condition.none_of else either
+
+
+def _any_known(conditions: Sequence[Condition], parts: Sequence[nw.Expr]) -> nw.Expr:
+    """Tell whether any part holds whose value is there; null where none is, or one may be past its edge."""
+    absent = [_is_missing(each.variable or "") for each in conditions]
+    counted = [nw.when(gone).then(nw.lit(False)).otherwise(part) for gone, part in zip(absent, parts, strict=True)]
+    nothing = reduce(lambda left, right: left & right, absent)
+    return nw.when(~nothing).then(reduce(lambda left, right: left | right, counted))
 
 
 def _is_missing(name: str) -> nw.Expr:

@@ -102,7 +102,8 @@ def _question(variable: Variable, book: RuleBook) -> str:
     if variable.take == "weight":
         return f"The points of {entries}{when}, added up; each counts once however often it is recorded."
     unit = f", in {variable.unit}" if variable.unit and variable.unit not in UNSPOKEN_UNITS else ""
-    which = "latest" if variable.take == "latest" else f"{variable.take} on the latest {variable.of_last} days"
+    days = "day" if variable.of_last == 1 else f"{variable.of_last} days"
+    which = "latest" if variable.take == "latest" else f"{variable.take} on the latest {days}"
     age = plural(variable.maximum_age_months or 0, "month")
     if variable.maximum_age_days:
         age = plural(variable.maximum_age_days, "day")
@@ -194,7 +195,8 @@ _ANY_OF = {
 def _without(variable: Variable, book: RuleBook) -> str:
     shown = f' Shown then: "{variable.text_when_missing}".' if variable.text_when_missing else ""
     if variable.take in ("highest", "lowest"):
-        return f"Not known with fewer days that have a value fit to use.{shown}"
+        without = "without a day that has" if variable.of_last == 1 else "with fewer days that have"
+        return f"Not known {without} a value fit to use.{shown}"
     if variable.is_value:
         return (
             "Not known when there is none, when the latest is older, when the latest day holds two different values, or"

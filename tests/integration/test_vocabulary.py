@@ -68,6 +68,8 @@ BOOK = invented.rule_book(
         variable("stay_was_emergency", "latest", {"stay": "is_emergency"}, maximum_age_days=30),
         variable("kidney", "highest", {"measurement": "egfr"}, of_last=2, maximum_age_months=24, **MISSING),
         variable("kidney_low", "lowest", {"measurement": "egfr"}, of_last=2, maximum_age_months=24, **MISSING),
+        variable("pressure", "lowest", {"measurement": "systolic"}, {"measurement": "at_home"}, of_last=1,
+                 maximum_age_months=12, **MISSING),
     ],
 )  # fmt: skip
 
@@ -148,6 +150,12 @@ CASES: list[tuple[str, str, list[Record], float | str | None]] = [
     ("too_old_is_no_second", "kidney", [egfr(55, MAY), egfr(60, date(2024, 6, 14))], None),
     ("a_bound_makes_the_highest_a_bound", "kidney", [egfr(55, MAY), egfr(90, APRIL, comparator=">")], ">=90"),
     ("a_bound_the_other_way_is_unclear", "kidney", [egfr(55, MAY), egfr(60, APRIL, comparator="<")], "unusable"),
+    ("the_lowest_of_the_latest_day", "pressure",
+     [measured("p", "systolic", 150, MAY), measured("p", "at_home", 141, MAY), measured("p", "systolic", 90, APRIL)],
+     141),
+    ("a_later_one_that_cannot_be_used_is_passed_over", "pressure",
+     [measured("p", "systolic", 150, APRIL), measured("p", "systolic", 141, MAY, value_status="pair_incomplete")], 150),
+    ("the_lowest_of_a_day_too_long_ago", "pressure", [measured("p", "systolic", 150, YEAR_AGO - DAY)], None),
 ]  # fmt: skip
 
 SCORE_BOOK = invented.rule_book(
@@ -197,6 +205,10 @@ SCORE_BOOK = invented.rule_book(
                 {"variable": "fev1", "below": 50}, {"variable": "is_smoker", "is_true": True},
                 {"variable": "points", "at_least": 3}]}}},
             {"tier": "no", "label": "No"}]),
+        score("one_is_enough", tiers=[
+            {"tier": "yes", "label": "Yes", "when": {"any_known_of": [
+                {"variable": "fev1", "below": 50}, {"variable": "acr", "at_least": 30}]}},
+            {"tier": "no", "label": "No"}]),
     ],
 )  # fmt: skip
 
@@ -207,6 +219,7 @@ PEOPLE: dict[str, dict[str, float | str]] = {
     "smoker": {"is_smoker": 1},
     "over": {"fev1": ">60"},
     "nought": {"acr": 0},
+    "between": {"fev1": ">45", "acr": 3},
     "unsure": {"is_smoker": "conflict", "has_asthma": 1},
 }
 ANSWERS: list[tuple[str, str, dict[str, Any]]] = [
@@ -233,6 +246,12 @@ ANSWERS: list[tuple[str, str, dict[str, Any]]] = [
     ("all", "two_of", {"tier": "yes", "possible_tiers": "yes"}),
     ("nothing", "two_of", {"tier": None, "possible_tiers": "yes;no"}),
     ("over", "two_of", {"tier": "no", "possible_tiers": "no"}),
+    ("all", "one_is_enough", {"tier": "yes", "possible_tiers": "yes"}),
+    ("edge", "one_is_enough", {"tier": "no", "possible_tiers": "no"}),
+    ("nought", "one_is_enough", {"tier": "no", "possible_tiers": "no", "is_complete": True}),
+    ("over", "one_is_enough", {"tier": "no", "possible_tiers": "no"}),
+    ("between", "one_is_enough", {"tier": None, "possible_tiers": "yes;no"}),
+    ("nothing", "one_is_enough", {"tier": None, "possible_tiers": "yes;no", "missing_variables": "fev1;acr"}),
     ("unlinked", "in_hospital", {"value": None, "tier": None, "possible_tiers": "yes;no", "is_complete": False}),
 ]  # fmt: skip
 

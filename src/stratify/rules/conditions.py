@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from stratify.rules.strict import Strict
 
 EDGES = ("below", "at_most", "at_least", "above")
-_SHAPES = ("variable", "score", "all_of", "any_of", "none_of", "at_least_of")
+_SHAPES = ("variable", "score", "all_of", "any_of", "any_known_of", "none_of", "at_least_of")
 
 
 class Condition(Strict):
@@ -18,7 +18,9 @@ class Condition(Strict):
 
     A variable (or a score that has a value, by its id) with one comparison (two make a range) or ``is_missing``, a
     score with ``tier_in``, ``all_of``/``any_of``/``none_of`` of other conditions, or ``at_least_of`` so many of them.
-    Not-known travels by Kleene's rules: it settles nothing that a known part does not.
+    Not-known travels by Kleene's rules: it settles nothing that a known part does not. ``any_known_of`` compares values
+    of which one is enough, like two tests for one thing: those that are missing do not count, and where all are missing
+    nothing is known.
     """
 
     variable: str | None = None
@@ -32,6 +34,7 @@ class Condition(Strict):
     tier_in: tuple[str, ...] | None = None
     all_of: tuple[Condition, ...] | None = None
     any_of: tuple[Condition, ...] | None = None
+    any_known_of: tuple[Condition, ...] | None = None
     none_of: tuple[Condition, ...] | None = None
     at_least_of: AtLeast | None = None
 
@@ -53,13 +56,15 @@ class Condition(Strict):
             raise ValueError("one upper and one lower edge at most")
         if (shapes == ["score"]) != bool(self.tier_in):
             raise ValueError("a score needs tier_in; nothing else takes it")
+        if any(each.variable is None or each.is_missing for each in self.any_known_of or ()):
+            raise ValueError("any_known_of compares variables, each with its edges")
         return self
 
     @property
     def parts(self) -> tuple[Condition, ...]:
         """The conditions inside this one."""
         inside = self.at_least_of.of if self.at_least_of else ()
-        return self.all_of or self.any_of or self.none_of or inside
+        return self.all_of or self.any_of or self.any_known_of or self.none_of or inside
 
     def walk(self) -> Iterator[Condition]:
         """Give this condition and all inside it."""

@@ -116,7 +116,7 @@ class Variable(Strict):
     before: Literal["latest_stay"] | None = None
     maximum_age_months: int | None = Field(default=None, ge=1)
     maximum_age_days: int | None = Field(default=None, ge=1)
-    of_last: int | None = Field(default=None, ge=2)
+    of_last: int | None = Field(default=None, ge=1)
     merge_days: int | None = Field(default=None, ge=1)
     is_first: Literal[True] | None = None
     not_on_days_with: tuple[Records, ...] = ()
@@ -192,6 +192,14 @@ class Variable(Strict):
     def leaves(self) -> tuple[Records, ...]:
         """Every kind of record it reads to find something, those of its day rules too."""
         return tuple(each for records in self.records for each in records.leaves)
+
+    @property
+    def codelists(self) -> frozenset[str]:
+        """Codelists it names itself; a measurement it reads has its own."""
+        read = (*self.leaves, *self.not_on_days_with)
+        named = {each.what for each in read if each.kind in CODED and each.what != ANY}
+        named |= {each.excluding for each in read if each.excluding}
+        return frozenset(named | ({self.ended_by} if self.ended_by else set()))
 
     @property
     def reads_hospital(self) -> bool:
