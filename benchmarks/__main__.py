@@ -80,8 +80,8 @@ def in_words(
     plain = chosen[PLAIN].cpu_seconds if PLAIN in chosen else None
     limits = {job: most for job, _, most in RATIOS}
     lines = [
-        f"{people:,} invented people, {size:,.0f} MB of CSV; {len(next(iter(runs.values())))} rounds, the median run by "
-        f"CPU; memory limit {memory_limit or 'none set'}; {platform.machine()}, Python {platform.python_version()}, "
+        f"{people:,} invented people, {size:,.0f} MB of CSV; the median by CPU of {len(next(iter(runs.values())))} "
+        f"rounds; memory limit {memory_limit or 'none set'}; {platform.machine()}, Python {platform.python_version()}, "
         f"DuckDB {version('duckdb')}.",
         "",
         _HEAD,
