@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo picture county faults test test-slow check format schemas lock clean
+.PHONY: setup demo picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -42,6 +42,11 @@ county: setup
 # What a run does about each of the 56 faults, planted alone: docs/faults.md.
 faults: setup
 	$(BIN)/stratify synth trial --out docs/faults.md --people 1000
+
+# What loading costs beside a plain typed load of the same files: docs/performance.md. For example PEOPLE=100000 LIMIT=1GB.
+PEOPLE ?= 20000
+bench: setup
+	$(BIN)/python -m benchmarks --people $(PEOPLE) $(if $(LIMIT),--memory-limit $(LIMIT))
 
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow"

@@ -109,6 +109,18 @@ class Store:
         finally:
             path.unlink(missing_ok=True)
 
+    @contextmanager
+    def joins_as_written(self) -> Iterator[None]:
+        """Have joins keep what stands left of them in order and out of memory, and hold what stands right of them.
+
+        DuckDB does not know how many rows a text file has, and would hold all of them.
+        """
+        self.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        try:
+            yield
+        finally:
+            self.execute("RESET disabled_optimizers")
+
     def attach(self, path: Path, name: str, *, read_only: bool = False) -> None:
         """Attach another database file under a name."""
         self.execute(f"ATTACH '{quoted(path)}' AS {name}{' (READ_ONLY)' if read_only else ''}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+from types import SimpleNamespace
 
 import extract_set
 import polars as pl
@@ -11,6 +12,7 @@ from extract_set import CANONICAL, COUNTY, as_csv, event, patient, rows_of, writ
 from stratify import contracts, ingest
 from stratify.errors import ExtractError
 from stratify.ingest import files as gate
+from stratify.ingest.files import scan_text
 
 NO_MANIFEST = dataclasses.replace(COUNTY, needs_manifest=False)
 
@@ -326,3 +328,25 @@ def test_identifiers_as_numbers_in_parquet_are_refused(tmp_path):
         (folder / f"{name}.csv").unlink()
     source = dataclasses.replace(NO_MANIFEST, not_supplied=tuple(rows))
     assert "another type in snomed_code" in refuse(folder, source)
+
+
+@pytest.mark.parametrize(
+    ("value", "may_have"),
+    [
+        pytest.param("a b", False, id="inside"),
+        pytest.param(" a", True, id="before"),
+        pytest.param("a ", True, id="after"),
+        pytest.param('" a"', True, id="inside_quotes"),
+        pytest.param("a\u00a0", True, id="no_break_space"),
+        pytest.param("\ta", True, id="tab"),
+        pytest.param("", False, id="empty"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_scan_sees_whether_a_value_may_have_blanks_around_it(value, may_have, place):
+    """Also where the pieces a file is read in meet: between any two bytes here."""
+    content = f"x,y\n{','.join((value, 'b') if place == 0 else ('b', value))}\n".encode()
+    for cut in range(1, len(content)):
+        parts = iter((content[:cut], content[cut:], b""))
+        stream = SimpleNamespace(read=lambda size, parts=parts: next(parts))
+        assert scan_text(stream).has_blanks is may_have

@@ -350,3 +350,43 @@ def test_codes_of_a_source_s_own_stand_in_for_snomed_codes(tmp_path):
     rows = [event(f"e{n}", snomed_code=None, original_code="H3", original_system="READ2") for n in range(25)]
     with landed(tmp_path, gp_event=rows) as store:
         assert store.scalar("SELECT count(*) FROM landing.gp_event") == 25
+
+
+def test_a_value_that_does_not_fit_its_type_stays_as_it_came(tmp_path):
+    """Stored typed, seen as text: what fits as its type writes it, what does not as the file had it."""
+    rows = [
+        observation("o1", value_num="7.10", effective_date="2020-01-01", is_deleted="no idea"),
+        observation("o2", value_num="high", recorded_at="yesterday"),
+        observation("o3", value_num=""),
+    ]
+    with landed(tmp_path, gp_observation=rows) as store:
+        assert store.rows(
+            "SELECT value_num, effective_date, recorded_at, is_deleted FROM landing.gp_observation ORDER BY source_row"
+        ) == [
+            ("7.1000", "2020-01-01", None, "no idea"),
+            ("high", "2025-06-01", "yesterday", None),
+            (None, "2025-06-01", None, None),
+        ]
+        assert rejected(store, "gp_observation") == [
+            (2, "GPO-18-type", "value"),
+            (3, "GPO-10-type", "value"),
+            (3, "GPO-11-type", "value"),
+        ]
+
+
+def test_one_value_written_in_two_ways_is_a_repeat(tmp_path):
+    """7 and 7.0 under one id say the same; 7 and 8 do not, nor do two texts that are no number."""
+    pairs = {"o1": ("7", "7.0"), "o2": ("7", "8"), "o3": ("high", "low")}
+    rows = [observation(event_id, value_num=value) for event_id, values in pairs.items() for value in values]
+    with landed(tmp_path, gp_observation=rows) as store:
+        found = [(line, rule) for line, rule, _ in rejected(store, "gp_observation") if "-89-" in rule]
+        assert found == [(3, "GPO-89-repeat"), *((line, "GPO-89-duplicate") for line in (4, 5, 6, 7))]
+
+
+def test_rows_keep_the_order_of_their_file_whatever_stands_beside_them(tmp_path):
+    """More people than rows: the rows must not be held to be looked up."""
+    people = [patient(f"p{number}", nhs_number=nhs(number)) for number in range(1, 41)]
+    rows = [event(f"e{number}", source_patient_id=f"p{number}") for number in range(30, 0, -1)]
+    with landed(tmp_path, patient=people, gp_event=rows) as store:
+        stored = store.rows("SELECT source_event_id, source_row FROM landing.gp_event")
+        assert stored == [(f"e{31 - line + 1}", line) for line in range(2, 32)]

@@ -16,6 +16,7 @@ from typing import Literal
 from stratify import contracts
 from stratify.contracts import TableContract
 from stratify.errors import ContractError
+from stratify.store import Store
 
 SURVIVOR = "83-survivor"
 CONTESTED = "84-contested"
@@ -42,6 +43,23 @@ SLICED_TABLES = (
     "home_visit_request",
 )
 """Tables of which each practice sends its own part."""
+
+TYPED_TABLES = (
+    "gp_event",
+    "gp_observation",
+    "gp_medication",
+    "gp_appointment",
+    "apc_episode",
+    "op_attendance",
+    "ed_attendance",
+    "community_contact",
+    "referral",
+)
+"""Tables with nearly all the rows. They land with the types of their contract, in :func:`stored`; what does not fit its
+type is kept beside as text, and ``landing.<table>`` is a view of the text. The others land as text."""
+
+_MISFIT = "misfits"
+"""Column of a typed landing table: the text of values that do not fit their type, by column; null where all do."""
 
 TRACE_COLUMNS = (("patient_key", "VARCHAR"), ("source_file_id", "VARCHAR"), ("source_row", "BIGINT"))
 """What a landing row carries beside its text."""
@@ -111,6 +129,30 @@ def checks_of(table: str) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def stored(table: str) -> str:
+    """Give the name of the table that rows of a landing table are stored in: what is changed, and read in bulk."""
+    return f"landing.{table}_stored" if table in TYPED_TABLES else f"landing.{table}"
+
+
+def define(store: Store, table: str) -> None:
+    """Make a landing table, empty: text, or typed with a view of the text."""
+    contract = contracts.load(f"landing.{table}")
+    is_typed = table in TYPED_TABLES
+    columns = [f'"{column.name}" {column.type if is_typed else "VARCHAR"}' for column in contract.columns]
+    columns += [*(f"{name} {kind}" for name, kind in TRACE_COLUMNS), "faults HUGEINT"]
+    columns += [f"{_MISFIT} MAP(VARCHAR, VARCHAR)"] if is_typed else []
+    store.execute(f"CREATE OR REPLACE TABLE {stored(table)} ({', '.join(columns)})")
+    if is_typed:
+        texts = [
+            f'"{column.name}"'
+            if column.type == "VARCHAR"
+            else f'coalesce(CAST("{column.name}" AS VARCHAR), {_MISFIT}[\'{column.name}\']) AS "{column.name}"'
+            for column in contract.columns
+        ]
+        texts += [*(name for name, _ in TRACE_COLUMNS), "faults"]
+        store.execute(f"CREATE OR REPLACE VIEW landing.{table} AS SELECT {', '.join(texts)} FROM {stored(table)}")
+
+
 def own_check(table: str, suffix: str) -> Check | None:
     """Give the loader's own check of a table, or None where the table has none of the kind."""
     rule_id = f"{prefix(contracts.load(f'landing.{table}'))}-{suffix}"
@@ -132,8 +174,9 @@ def reasons_no_fault(table: str) -> tuple[tuple[str, int], ...]:
 
 
 def value(table: str, column: str) -> str:
-    """Write a landing column as its contract type, null where a rule set the value aside."""
-    typed = contracts.typed(contracts.load(f"landing.{table}").column(column))
+    """Write a column of :func:`stored` as its contract type, null where a rule set the value aside."""
+    declared = contracts.load(f"landing.{table}").column(column)
+    typed = f'"{column}"' if table in TYPED_TABLES else contracts.typed(declared)
     mask = sum(check.weight for check in checks_of(table) if check.scope == "value" and check.column == column)
     return f"CASE WHEN (faults & {number(mask)}) = 0 THEN {typed} END" if mask else typed
 
@@ -141,9 +184,10 @@ def value(table: str, column: str) -> str:
 def faults(
     table: str, *, data_cutoff: date, not_from: Collection[str] = (), only_from: Collection[str] | None = None
 ) -> str:
-    """Write the SQL of the bits that are a property of one row of text (neither repeats nor duplicates).
+    """Write the SQL of the bits that are a property of one row (neither repeats nor duplicates nor :func:`late`).
 
-    It needs the columns ``known_key`` (pseudonym of the row's NHS number) and ``linked_key`` (of its patient record).
+    It needs the text of each column under its name, what :func:`as_typed` gives under that of :func:`typed_name`, and
+    the columns ``known_key`` (pseudonym of the row's NHS number) and ``linked_key`` (of its patient record).
 
     Args:
         table: The landing table, without its layer.
@@ -152,7 +196,7 @@ def faults(
         only_from: The only practices whose part still holds, for a file of an earlier whole set.
     """
     contract = contracts.load(f"landing.{table}")
-    terms = []
+    found: list[tuple[str, Check]] = []
     for check in checks_of(table):
         if check == own_check(table, SHORT_SLICE):
             condition = f"org_code IN ({_listed(not_from)})" if not_from else None
@@ -160,11 +204,67 @@ def faults(
             condition = f"org_code NOT IN ({_listed(only_from)})" if only_from is not None else None
         elif check.rule is None:
             condition = _own_condition(table, check)
+        elif check in late(table):
+            condition = None
         else:
-            condition = contracts.predicate(contract, check.rule, raw=True, data_cutoff=data_cutoff)
+            condition = contracts.predicate(
+                contract, check.rule, raw=True, data_cutoff=data_cutoff, typed_as=lambda column: typed_name(column.name)
+            )
         if condition:
-            terms.append(f"(CASE WHEN {condition} THEN {number(check.weight)} ELSE 0::HUGEINT END)")
-    return " | ".join(terms) or "0::HUGEINT"
+            found.append((f"({condition})", check))
+    if not found:
+        return "0::HUGEINT"
+    # Nearly every row breaks no rule: whether it breaks any is cheaper to ask than which.
+    bits = " | ".join(f"(CASE WHEN {condition} THEN {number(each.weight)} ELSE 0 END)" for condition, each in found)
+    return f"CASE WHEN {' OR '.join(condition for condition, _ in found)} THEN {bits} ELSE 0 END"
+
+
+@cache
+def late(table: str) -> tuple[Check, ...]:
+    """Give the checks of a typed table that are made once for each distinct value, when its rows are stored."""
+    if table not in TYPED_TABLES or table not in SLICED_TABLES:
+        return ()
+    return tuple(
+        check
+        for check in checks_of(table)
+        if check.rule is not None and (check.rule.kind == "pattern" or check.rule_id.endswith("-verhoeff"))
+    )
+
+
+def typed_name(column: str) -> str:
+    """Write the name that a column's typed value has beside its text."""
+    return f'"{column} typed"'
+
+
+def _cast_name(column: str) -> str:
+    return f'"{column} cast"'
+
+
+def as_typed(table: str, rows: str, keep: str) -> str:
+    """Write the query that adds to rows of text their typed values.
+
+    Args:
+        table: The landing table, without its layer.
+        rows: What to write after FROM, with the columns of the table.
+        keep: Other columns of it to keep.
+    """
+    columns = contracts.load(f"landing.{table}").columns
+    texts = ", ".join(f'"{column.name}"' for column in columns)
+    cast = [column for column in columns if column.type != "VARCHAR"]
+    casts = [f'TRY_CAST("{each.name}" AS {each.type}) AS {_cast_name(each.name)}' for each in cast]
+    fits = [f"{contracts.typed(each, cast=_cast_name(each.name))} AS {typed_name(each.name)}" for each in cast]
+    same = [f'"{column.name}" AS {typed_name(column.name)}' for column in columns if column.type == "VARCHAR"]
+    inner = f"SELECT {', '.join([texts, keep, *casts])} FROM {rows}"
+    return f"SELECT {', '.join([texts, keep, *fits, *same])} FROM ({inner})"
+
+
+def misfits(table: str) -> str:
+    """Write the SQL of the text that does not fit its type, by column; null where all does."""
+    names = [column.name for column in contracts.load(f"landing.{table}").columns if column.type != "VARCHAR"]
+    unfit = [f'("{name}" IS NOT NULL AND {typed_name(name)} IS NULL)' for name in names]
+    texts = ", ".join(f'CASE WHEN {is_unfit} THEN "{name}" END' for name, is_unfit in zip(names, unfit, strict=True))
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"CASE WHEN {' OR '.join(unfit)} THEN map([{listed}], [{texts}]) END"
 
 
 def _listed(codes: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from stratify import contracts, privacy
 from stratify.errors import PrivacyError
 from stratify.ingest import lifespan, optouts, people
 from stratify.ingest import measurements as measuring
-from stratify.ingest.checks import is_accepted, value
+from stratify.ingest.checks import is_accepted, stored, value
 from stratify.ingest.identity import has_number
 from stratify.ingest.measurements import MeasurementCodes
 from stratify.ingest.sources import Source
@@ -93,7 +93,7 @@ def _copy(store: Store, table: str, *, where: str) -> None:
         "source_row": "source_row",
         "is_hospital_linked": has_number(),
     }
-    came_from = f"landing.{table}"
+    came_from = stored(table)
     if table in lifespan.DATE_COLUMNS:
         own |= lifespan.dated_fields(table)
         came_from = lifespan.with_lifespan(table)
@@ -102,19 +102,20 @@ def _copy(store: Store, table: str, *, where: str) -> None:
             where += f" AND NOT {lifespan.is_before_birth(table)}"
     fields = [f'{own.get(name) or value(table, name)} AS "{name}"' for name in core.column_names]
     store.define(core)
-    if not store.scalar(f"SELECT count(*) FROM landing.{table}"):
+    if not store.scalar(f"SELECT count(*) FROM {stored(table)}"):
         return
-    store.execute(
-        f"INSERT INTO {core.name} SELECT {', '.join(fields)} FROM {came_from} "
-        f"WHERE {is_accepted(table)} AND {where} ORDER BY source_file_id, source_row"
-    )
+    with store.joins_as_written():  # rows stay in the order they were stored in: that of their files
+        store.execute(
+            f"INSERT INTO {core.name} SELECT {', '.join(fields)} FROM {came_from} "
+            f"WHERE {is_accepted(table)} AND {where}"
+        )
 
 
 def _left_out(store: Store, table: str) -> dict[str, int]:
     """Count accepted rows that did not come along: of people withheld, or of people not in the extract."""
     unlinked, withheld = store.rows(
         "SELECT count(*) FILTER (WHERE s.patient_key IS NULL), count(*) FILTER (WHERE withheld_because IS NOT NULL) "
-        f"FROM (SELECT patient_key FROM landing.{table} WHERE {is_accepted(table)}) "
+        f"FROM (SELECT patient_key FROM {stored(table)} WHERE {is_accepted(table)}) "
         "LEFT JOIN landing.standing AS s USING (patient_key)"
     )[0]
     counts = {f"{table} withheld": int(withheld)}

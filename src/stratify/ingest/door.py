@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from stratify import contracts, strict_yaml
 from stratify.errors import SettingsError
+from stratify.ingest.checks import stored
 from stratify.privacy import EntryPolicy
 from stratify.store import Store
 
@@ -179,11 +180,33 @@ def leave_out(store: Store, table: str, rows: str, door: Door) -> tuple[str, dic
     counted = store.rows(f"SELECT source_file_id, count(*) FROM {rows} WHERE {condition} GROUP BY ALL")
     if not counted:
         return rows, {}
-    return f"(SELECT * FROM {rows} WHERE NOT {condition})", {file_id: int(count) for file_id, count in counted}
+    return without_restricted(table, rows, door), {file_id: int(count) for file_id, count in counted}
+
+
+def without_restricted(table: str, rows: str, door: Door) -> str:
+    """Write what to put after FROM to have rows of text without those that may not land."""
+    condition = _is_restricted(table, door)
+    return f"(SELECT * FROM {rows} WHERE NOT {condition})" if condition else rows
+
+
+def take_out(store: Store, table: str, source_file_id: str, door: Door) -> int:
+    """Take out the rows of a typed landing table that may not land, and give how many there were."""
+    mine = f"FROM {stored(table)} WHERE source_file_id = '{source_file_id}'"
+    terms = _restricted_terms(table, door, is_stored=True)
+    # Asked one by one, since most files have none: a condition alone is cheap, and all of them together are not.
+    found = [term for term in terms if store.scalar(f"SELECT count(*) {mine} AND {term}")]
+    if not found:
+        return 0
+    return int(store.scalar(f"DELETE {mine} AND ({' OR '.join(f'coalesce({term}, false)' for term in found)})"))
 
 
 def _is_restricted(table: str, door: Door) -> str | None:
     """Write the SQL that is true for a row that may not land, or None where no row of the table can be one."""
+    terms = _restricted_terms(table, door)
+    return f"({' OR '.join(f'coalesce({term}, false)' for term in terms)})" if terms else None
+
+
+def _restricted_terms(table: str, door: Door, *, is_stored: bool = False) -> list[str]:
     terms = []
     names = contracts.load(f"landing.{table}").column_names
     for system, place in _PLACES:
@@ -197,5 +220,6 @@ def _is_restricted(table: str, door: Door) -> str | None:
                     terms.append(f"left({name}, 3) IN ({listed})")
     if table in _CONFIDENTIAL_TABLES and not door.keeps_confidential:
         # A mark that cannot be read is a mark.
-        terms.append("coalesce(TRY_CAST(is_confidential AS BOOLEAN), is_confidential IS NOT NULL)")
-    return f"({' OR '.join(f'coalesce({term}, false)' for term in terms)})" if terms else None
+        is_unreadable = "misfits['is_confidential'] IS NOT NULL" if is_stored else "is_confidential IS NOT NULL"
+        terms.append(f"coalesce(TRY_CAST(is_confidential AS BOOLEAN), {is_unreadable})")
+    return terms

@@ -19,6 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, cast
 
+import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
@@ -59,7 +60,7 @@ _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv.gz": "csv.gz",
     ".parquet": "parquet",
 }
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 18
 _HEADER_BYTES = 65536
 _TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 _SCALAR_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal)
@@ -112,6 +113,7 @@ class InputFile(BaseModel):
     rank: int = 0
     passed_over: str | None = None
     is_earlier: bool = False
+    has_blanks: bool = True
 
     @property
     def shown_name(self) -> str:
@@ -157,6 +159,7 @@ class Scan:
     bad_line: int | None = None
     looks_like: str = ""
     first_line: bytes = b""
+    has_blanks: bool = False
 
 
 def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> list[InputFile]:
@@ -377,9 +380,9 @@ def _inspect(path: Path, table: str, declared: Declared | None, faults: list[Str
         if sha256 != declared.sha256:
             found.append(_fault(path.name, f"the SHA-256 {MANIFEST} declares", "another content", _ASK_FILE))
     if _SUFFIXES[suffix] == "parquet":
-        header, row_count = _inspect_parquet(path, table, found)
+        (header, row_count), has_blanks = _inspect_parquet(path, table, found), True
     else:
-        header, row_count = _inspect_text(path, table, declared, found, is_zipped=suffix == ".csv.gz")
+        header, row_count, has_blanks = _inspect_text(path, table, declared, found, is_zipped=suffix == ".csv.gz")
     if declared and not any("cut" in fault.found for fault in found) and row_count not in (None, declared.row_count):
         found.append(_fault(path.name, f"{declared.row_count} rows, as {MANIFEST} says", f"{row_count}", _ASK_FILE))
     faults.extend(found)
@@ -400,12 +403,13 @@ def _inspect(path: Path, table: str, declared: Declared | None, faults: list[Str
         period_from=declared.period_from if declared else None,
         replaces_from=declared.replaces_from if declared else None,
         replaces_to=declared.replaces_to if declared else None,
+        has_blanks=has_blanks,
     )
 
 
 def _inspect_text(
     path: Path, table: str, declared: Declared | None, found: list[ExtractError], *, is_zipped: bool
-) -> tuple[tuple[str, ...], int | None]:
+) -> tuple[tuple[str, ...], int | None, bool]:
     scan = None
     try:
         with gzip.open(path) if is_zipped else path.open("rb") as stream:
@@ -414,10 +418,10 @@ def _inspect_text(
         pass  # the fault is added below, outside, so that nothing of the file is chained to it
     if scan is None:
         found.append(_fault(path.name, "a file that can be read to its end", "one that cannot", _ASK_FILE))
-        return (), None
+        return (), None, True
     if scan.last_byte is None:
         found.append(_fault(path.name, "a header and rows", "an empty file", _ASK_FILE))
-        return (), None
+        return (), None, True
     if scan.bad_line is not None:
         found.append(
             _fault(
@@ -427,13 +431,13 @@ def _inspect_text(
                 "Ask the supplier to write UTF-8.",
             )
         )
-        return (), None
+        return (), None, True
     found.extend(faults_of_text(path.name, scan))
     header = _split_header(scan.first_line)
     _check_header(path.name, table, header, scan.first_line, found)
     if scan.line_feeds < 2 and not (declared and declared.row_count == 0) and not found:
         found.append(_fault(path.name, "rows below the header", "a header only", _ASK_FILE))
-    return header, scan.line_feeds - 1
+    return header, scan.line_feeds - 1, scan.has_blanks
 
 
 def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple[tuple[str, ...], int | None]:
@@ -499,22 +503,26 @@ def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
     scan = Scan()
     decoder = codecs.getincrementaldecoder(encoding)()
     ended_in_return = False
-    head = b""
+    head = last = b""
     for chunk in _chunks(stream):
         if b"\n" not in head and len(head) < _HEADER_BYTES:
             head += chunk[: _HEADER_BYTES - len(head)]
+        scan.has_blanks = scan.has_blanks or _may_have_blanks(last + chunk)
         try:
-            decoder.decode(chunk)
+            if encoding != "utf-8" or decoder.getstate()[0] or not chunk.isascii():
+                decoder.decode(chunk)
         except UnicodeDecodeError as fault:
             scan.bad_line = scan.line_feeds + fault.object[: fault.start].count(b"\n") + 1
             scan.looks_like = _guess(fault.object[fault.start : fault.start + 2], is_first=scan.line_feeds == 0)
         if scan.nul_line is None and b"\x00" in chunk:
             scan.nul_line = scan.line_feeds + chunk[: chunk.index(b"\x00")].count(b"\n") + 1
-        scan.line_feeds += chunk.count(b"\n")
-        scan.carriage_returns += chunk.count(b"\r")
-        scan.pairs += chunk.count(b"\r\n") + (ended_in_return and chunk.startswith(b"\n"))
+        scan.line_feeds += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
+        scan.pairs += ended_in_return and chunk.startswith(b"\n")
+        if b"\r" in chunk:
+            scan.carriage_returns += chunk.count(b"\r")
+            scan.pairs += chunk.count(b"\r\n")
         ended_in_return = chunk.endswith(b"\r")
-        scan.last_byte = chunk[-1]
+        scan.last_byte, last = chunk[-1], chunk[-1:]
         if scan.bad_line is not None:
             break
     else:
@@ -524,6 +532,17 @@ def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
             scan.bad_line, scan.looks_like = scan.line_feeds + 1, "the file is cut inside a character"
     scan.first_line = head.split(b"\n", 1)[0].rstrip(b"\r")
     return scan
+
+
+def _may_have_blanks(chunk: bytes) -> bool:
+    """Tell whether a part of a CSV file may have a blank at either end of a value: by a separator, or rare ones."""
+    is_rare = b"\t" in chunk or (not chunk.isascii() and b"\xc2\xa0" in chunk)
+    signs = np.frombuffer(chunk, np.uint8)
+    is_blank = signs == ord(" ")
+    is_edge = (signs == ord(",")) | (signs == ord("\n"))
+    for other in (each for each in b'"\r' if each in chunk):
+        is_edge |= signs == other
+    return is_rare or bool((is_blank[1:] & is_edge[:-1]).any() or (is_blank[:-1] & is_edge[1:]).any())
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

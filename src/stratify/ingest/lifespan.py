@@ -12,7 +12,7 @@ when the whole of it is.
 from __future__ import annotations
 
 from stratify import contracts
-from stratify.ingest.checks import is_accepted, value
+from stratify.ingest.checks import is_accepted, stored, value
 from stratify.store import Store
 
 DATE_COLUMNS = {"gp_event": "effective_date", "gp_observation": "effective_date", "gp_medication": "issue_date"}
@@ -36,7 +36,7 @@ def define(store: Store) -> None:
 
 def with_lifespan(table: str) -> str:
     """Write what to put after FROM: the landing table with ``born`` and ``died`` of the person of each row."""
-    return f"landing.{table} LEFT JOIN landing.lifespan USING (patient_key)"
+    return f"{stored(table)} LEFT JOIN landing.lifespan USING (patient_key)"
 
 
 def is_before_birth(table: str) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 from stratify import contracts
 from stratify.errors import RuleError
 from stratify.ingest import lifespan
-from stratify.ingest.checks import is_accepted, value
+from stratify.ingest.checks import is_accepted, stored, value
 from stratify.store import Store
 
 _DECIMALS = 6
@@ -102,6 +102,7 @@ def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *
     units = _units(measurements)
     sizes = _sizes(measurements, units)
     with (
+        store.joins_as_written(),
         store.loaned(_code_frame(measurements, units)) as code,
         store.loaned(_unit_frame(units)) as unit,
         store.loaned(_size_frame(sizes)) as size,
@@ -132,7 +133,7 @@ def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *
                 LEFT JOIN {code} AS c ON c.code = t.snomed_code)) AS t
                 LEFT JOIN {unit} AS u ON u.of_measurement = t.measurement AND u.written = t.word
                 LEFT JOIN {size} AS z ON z.number = t.size_number)))
-            ) ORDER BY source_file_id, source_row"""
+            )"""
         )
         shared = ", ".join(name for name in contract.column_names if name in _event_columns())
         others = {
@@ -147,7 +148,7 @@ def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *
             f"INSERT INTO core.gp_observation ({shared}, {', '.join(others)}) "
             f"SELECT {shared}, {', '.join(others.values())} FROM core.gp_event AS e "
             f"JOIN {code} AS c ON c.code = e.snomed_code AND c.grade IS NOT NULL WHERE NOT EXISTS (SELECT 1 FROM "
-            f"landing.gp_observation AS o WHERE o.org_code = e.org_code AND o.source_event_id = e.source_event_id "
+            f"{stored('gp_observation')} AS o WHERE o.org_code = e.org_code AND o.source_event_id = e.source_event_id "
             f"AND {is_accepted('gp_observation').replace('faults', 'o.faults')}) ORDER BY source_file_id, source_row"
         )
     _set_pairs_aside(store, measurements)

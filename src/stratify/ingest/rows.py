@@ -7,9 +7,6 @@ rows rejected, for every file, or the run stops. No rejected line is ever stored
 
 from __future__ import annotations
 
-import hashlib
-import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -23,26 +20,42 @@ from stratify.ingest import identity
 from stratify.ingest.checks import (
     DUPLICATE,
     REPEAT,
-    SHAPE,
     SLICED_TABLES,
     SUPERSEDED,
-    TRACE_COLUMNS,
+    TYPED_TABLES,
     Check,
+    as_typed,
     checks_of,
+    define,
     faults,
     is_accepted,
+    late,
+    misfits,
     number,
     own_check,
-    prefix,
     reasons_no_fault,
+    stored,
+    typed_name,
 )
 from stratify.ingest.door import Door
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
 from stratify.ingest.misdated import refuse_misdated
 from stratify.ingest.slices import Shortfall, shortfalls
 from stratify.ingest.sources import Source
+from stratify.ingest.staging import (
+    STAGED,
+    Piece,
+    file_id,
+    is_read_straight,
+    read,
+    reader,
+    refused,
+    settle,
+    stage,
+    straight,
+)
 from stratify.ingest.versions import Window, mark_superseded
-from stratify.store import Store, quoted
+from stratify.store import Store
 
 LOAD_ORDER = (
     "nhs_number_trace",
@@ -63,12 +76,9 @@ LOAD_ORDER = (
 )
 """What numbers were superseded before any row with one; patients before the rows that belong to them."""
 
-_STAGED = "landing.staged"
 _FEWEST_FOR_A_COLUMN = 20
 """Rows below which a column may be empty by chance."""
 _PLAIN_DOOR = Door()
-_BLANKS = " \t\u00a0"
-_ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
 
 
 @dataclass(frozen=True)
@@ -91,22 +101,6 @@ class FileAccount:
     duplicate_count: int = 0
     superseded_count: int = 0
     withdrawn_count: int = 0
-    restricted_count: int = 0
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """One account to be: a whole file, or the rows of a prepared file that came from one original file.
-
-    ``restricted_count``: rows that may not land.
-    """
-
-    source_file_id: str
-    file: InputFile
-    file_name: str
-    received_count: int
-    shape_count: int
-    period_to: date
     restricted_count: int = 0
 
 
@@ -149,19 +143,19 @@ def land(
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
     doors.define(store, door)
-    refused: list[StratifyError] = []
+    faulty: list[StratifyError] = []
     accounts: list[FileAccount] = []
-    short = shortfalls(store, files, reader=_reader)
+    short = shortfalls(store, files, reader=reader)
     files = [each for each in files if not each.is_earlier or _still_holds(each, short)]
     _note_shortfalls(store, files, short)
     for table in LOAD_ORDER:
-        _define(store, table)
-        pieces: list[_Piece] = []
+        define(store, table)
+        pieces: list[Piece] = []
         mine = sorted((each for each in files if each.table == table), key=lambda each: (*_time(each), each.file_name))
         for file in mine:
             if file.passed_over:
                 pieces.append(
-                    _Piece(_file_id(file, None), file, file.shown_name, file.row_count, 0, file.period_to or index_date)
+                    Piece(file_id(file, None), file, file.shown_name, file.row_count, 0, file.period_to or index_date)
                 )
                 continue
             try:
@@ -169,7 +163,7 @@ def land(
                     _land_file(store, file, source=source, index_date=index_date, key=key, door=door, short=short)
                 )
             except ExtractError as fault:
-                refused.append(fault)
+                faulty.append(fault)
         if any(piece.received_count for piece in pieces):
             times = {time: place for place, time in enumerate(sorted({_time(each) for each in mine}))}
             ranks = {piece.source_file_id: times[_time(piece.file)] for piece in pieces if not piece.file.passed_over}
@@ -177,7 +171,7 @@ def land(
             try:
                 mark_superseded(store, table, ranks, [*_windows(pieces)])
             except ExtractError as fault:
-                refused.append(fault)
+                faulty.append(fault)
             if table == "patient":
                 identity.link_patients(store, key=key)
             if table == "nhs_number_trace":
@@ -187,17 +181,10 @@ def land(
         received = {each.source_file_id: (each.file_name, each.received_count) for each in pieces}
         refused.extend(refuse_misdated(store, table, received))
         _let_go_superseded(store, table)
-    if refused:
-        raise combine(refused) from None
+    if faulty:
+        raise combine(faulty) from None
     _record_accounts(store, accounts)
     return accounts
-
-
-def _define(store: Store, table: str) -> None:
-    contract = contracts.load(f"landing.{table}")
-    columns = [f'"{column.name}" VARCHAR' for column in contract.columns]
-    columns += [f"{name} {kind}" for name, kind in TRACE_COLUMNS]
-    store.execute(f"CREATE OR REPLACE TABLE landing.{table} ({', '.join(columns)}, faults HUGEINT)")
 
 
 def _time(file: InputFile) -> tuple[date, int]:
@@ -226,7 +213,7 @@ def _note_shortfalls(store: Store, files: Sequence[InputFile], short: Sequence[S
         store.execute(f"CREATE OR REPLACE TABLE landing.short_practice AS FROM {loan}")
 
 
-def _windows(pieces: Sequence[_Piece]) -> Iterator[Window]:
+def _windows(pieces: Sequence[Piece]) -> Iterator[Window]:
     for piece in pieces:
         first, last = piece.file.replaces_from, piece.file.replaces_to
         if first is not None and last is not None and not piece.file.passed_over:
@@ -245,46 +232,102 @@ def _land_file(
     key: bytes,
     door: Door,
     short: Sequence[Shortfall],
-) -> list[_Piece]:
-    contract = contracts.load(f"landing.{file.table}")
-    names = contract.column_names
+) -> list[Piece]:
     cutoff = file.period_to or index_date
     if not file.row_count:  # declared empty: nothing to stage
-        return [_Piece(_file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
-    pieces, staged = _stage(store, file, cutoff)
-    _refuse_empty_columns(store, file)
-    numbered, left_out = doors.leave_out(store, file.table, staged, door)
-    learned = numbered if left_out else _STAGED
-    pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
-    if "nhs_number" in names:
-        identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
-    identity.learn_codes(store, learned, _checked_code_columns(file.table))
-    joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
-    if "nhs_number" in names:
-        joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
-        row_key = number_key = "known_key"
-    if "source_patient_id" in names and file.table != "patient":
-        joins += " LEFT JOIN landing.patient_link ON link_org = org_code AND link_patient = source_patient_id"
-        link_key = "linked_key"
-        row_key = "coalesce(known_key, linked_key)" if number_key == "known_key" else "linked_key"
-    columns = ", ".join(f'"{name}"' for name in names)
+        return [Piece(file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
     marks = faults(
         file.table,
         data_cutoff=cutoff,
         not_from={each.practice_code for each in short if each.is_red and each.rank == file.rank},
         only_from=_last_good(file, short) if file.is_earlier else None,
     )
-    store.execute(
-        f"INSERT INTO landing.{file.table} SELECT {columns}, {row_key}, source_file_id, source_row, "
-        f"{marks} FROM (SELECT {columns}, source_file_id, source_row, "
-        f"{number_key} AS known_key, {link_key} AS linked_key FROM {numbered}{joins}) "
-        "ORDER BY source_file_id, source_row"
-    )
-    store.execute(f"DROP TABLE {_STAGED}")
+    if is_read_straight(file):
+        whole_id = file_id(file, None)
+        if "nhs_number" in contracts.load(f"landing.{file.table}").column_names:
+            # Its numbers first, so that nothing but them is held while the rows are read.
+            rows = doors.without_restricted(file.table, straight(file), door)
+            read(store, file, f"CREATE OR REPLACE TEMP TABLE number_seen AS SELECT DISTINCT nhs_number FROM {rows}")
+            identity.learn_numbers(
+                store, "number_seen", source=source, key=key, file_name=file.file_name, ranges=door.ranges
+            )
+            store.execute("DROP TABLE number_seen")
+        with store.joins_as_written():
+            count = read(store, file, _insert(file.table, straight(file), marks))
+        try:
+            piece = settle(store, file, count, cutoff)
+            _refuse_empty_columns(store, file, f"{stored(file.table)} WHERE source_file_id = '{whole_id}'")
+        except ExtractError:
+            store.execute(f"DELETE FROM {stored(file.table)} WHERE source_file_id = '{whole_id}'")
+            raise
+        pieces = [replace(piece, restricted_count=doors.take_out(store, file.table, whole_id, door))]
+    else:
+        pieces, staged = stage(store, file, cutoff)
+        _refuse_empty_columns(store, file, STAGED)
+        numbered, left_out = doors.leave_out(store, file.table, staged, door)
+        learned = numbered if left_out else STAGED
+        pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
+        if "nhs_number" in contracts.load(f"landing.{file.table}").column_names:
+            identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
+        if file.table not in TYPED_TABLES:
+            identity.learn_codes(store, learned, _checked_code_columns(file.table))
+        store.execute(_insert(file.table, numbered, marks) + " ORDER BY source_file_id, source_row")
+        store.execute(f"DROP TABLE {STAGED}")
+    _mark_late(store, file.table, [piece.source_file_id for piece in pieces], cutoff)
     return pieces
 
 
-def _refuse_empty_columns(store: Store, file: InputFile) -> None:
+def _insert(table: str, rows: str, marks: str) -> str:
+    """Write the statement that judges rows of text and stores them, with the person each belongs to."""
+    names = contracts.load(f"landing.{table}").column_names
+    joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
+    if "nhs_number" in names:
+        joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
+        row_key = number_key = "known_key"
+    if "source_patient_id" in names and table != "patient":
+        joins += " LEFT JOIN landing.patient_link ON link_org = org_code AND link_patient = source_patient_id"
+        link_key = "linked_key"
+        row_key = "coalesce(known_key, linked_key)" if number_key == "known_key" else "linked_key"
+    is_typed = table in TYPED_TABLES
+    values = [f'{typed_name(name)} AS "{name}"' if is_typed else f'"{name}"' for name in names]
+    values += [f"{row_key} AS patient_key", "source_file_id", "source_row", marks]
+    values += [misfits(table)] if is_typed else []
+    return (
+        f"INSERT INTO {stored(table)} SELECT {', '.join(values)} FROM (SELECT rows.*, {number_key} AS known_key, "
+        f"{link_key} AS linked_key FROM ({as_typed(table, rows, 'source_file_id, source_row')}) AS rows{joins})"
+    )
+
+
+def _mark_late(store: Store, table: str, file_ids: Sequence[str], cutoff: date) -> None:
+    """Make the checks of codes: once for each distinct one, and the few rows with a bad one are marked."""
+    contract = contracts.load(f"landing.{table}")
+    mine = f"source_file_id IN ({', '.join(repr(each) for each in file_ids)})"
+    for column in sorted({check.column for check in late(table) if check.column}):
+        store.execute(
+            f'CREATE OR REPLACE TEMP TABLE distinct_value AS SELECT DISTINCT "{column}" FROM {stored(table)} '
+            f'WHERE {mine} AND "{column}" IS NOT NULL'
+        )
+        if column in _checked_code_columns(table):
+            identity.learn_codes(store, "distinct_value", [column])
+        bits = " + ".join(
+            f"(CASE WHEN {contracts.predicate(contract, check.rule, raw=False, data_cutoff=cutoff)} "
+            f"THEN {number(check.weight)} ELSE 0 END)"
+            for check in late(table)
+            if check.column == column and check.rule is not None
+        )
+        store.execute(
+            f'CREATE OR REPLACE TEMP TABLE bad_value AS SELECT "{column}" AS bad, {bits} AS bits '
+            f"FROM distinct_value WHERE {bits} <> 0"
+        )
+        if store.scalar("SELECT count(*) FROM bad_value"):
+            store.execute(
+                f'UPDATE {stored(table)} SET faults = faults | bits FROM bad_value WHERE "{column}" = bad AND {mine}'
+            )
+        store.execute("DROP TABLE bad_value")
+        store.execute("DROP TABLE distinct_value")
+
+
+def _refuse_empty_columns(store: Store, file: InputFile, rows: str) -> None:
     """Refuse a file in which nobody has a value that decides something: the column was lost on the way.
 
     Raises:
@@ -299,10 +342,15 @@ def _refuse_empty_columns(store: Store, file: InputFile) -> None:
     # Sources without SNOMED CT or dm+d codes have their own instead.
     own = ', "original_code"' if "original_code" in contract.column_names else ""
     values = [f'coalesce("{name}"{own})' if name in ("snomed_code", "dmd_code") else f'"{name}"' for name in critical]
-    counts = store.rows(f"SELECT {', '.join(f'count({value})' for value in values)} FROM {_STAGED}")[0]
+    counts = store.rows(f"SELECT {', '.join(f'count({value})' for value in values)} FROM {rows}")[0]
     empty = [name for name, count in zip(critical, counts, strict=True) if not count]
+    if empty and rows != STAGED:  # values that do not fit their type are values
+        texts = f"landing.{file.table} {rows.partition(' ')[2]}"
+        named = ", ".join(f'count("{name}")' for name in empty)
+        counts = store.rows(f"SELECT {named} FROM {texts}")[0]
+        empty = [name for name, count in zip(empty, counts, strict=True) if not count]
     if empty:
-        raise _refused(
+        raise refused(
             file, f"values in {', '.join(critical)}", f"none in {', '.join(empty)}, in any of {file.row_count} rows"
         )
 
@@ -313,133 +361,6 @@ def _checked_code_columns(table: str) -> list[str]:
         for check in checks_of(table)
         if check.rule and check.column and check.rule_id.endswith("-verhoeff")
     ]
-
-
-def _stage(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Piece], str]:
-    """Read a file into the staging table as clean text, check that no record was lost, and number its lines.
-
-    Gives the accounts to be and what to write after FROM: the records with ``source_file_id`` and ``source_row``.
-    """
-    whole_id = _file_id(file, None)
-    fields = ", ".join(f'{_clean(name)} AS "{name}"' for name in contracts.load(f"landing.{file.table}").column_names)
-    if file.has_origin:
-        fields += ", CAST(source_file_name AS VARCHAR) AS origin, TRY_CAST(source_line AS BIGINT) AS origin_line"
-    store.execute(f"DROP TABLE IF EXISTS {_STAGED}")
-    store.execute("DROP TABLE IF EXISTS reject_errors")
-    store.execute("DROP TABLE IF EXISTS reject_scans")
-    database_error: type[Exception] = sys.modules[type(store.connection).__module__].Error
-    is_read = False
-    try:
-        store.execute(f"CREATE TABLE {_STAGED} AS SELECT {fields} FROM {_reader(file)}")
-        is_read = True
-    except database_error:
-        pass  # its message may hold a line of the file; raised below, outside, so that nothing is chained to it
-    if not is_read:
-        raise _refused(file, "a file that can be read", "one that cannot (the reason may hold a value: not shown)")
-    loaded = int(store.scalar(f"SELECT count(*) FROM {_STAGED}"))
-    lines = _reject_lines(store, file)
-    if loaded + len(lines) != file.row_count:
-        raise _refused(
-            file,
-            f"{file.row_count} records, as it has lines below the header",
-            f"{loaded} records and {len(lines)} lines that are none: a quote never closed, a line break inside a "
-            "value, or a blank line" + (f", near line {lines[0]}" if lines else ""),
-        )
-    if file.has_origin:
-        return _name_origins(store, file, cutoff)
-    _record_shape(store, file, whole_id, lines)
-    piece = _Piece(whole_id, file, file.shown_name, file.row_count, len(lines), cutoff)
-    return [piece], _numbered(store, whole_id, lines)
-
-
-def _reader(file: InputFile) -> str:
-    path = quoted(file.path)
-    if file.format == "parquet":
-        return f"read_parquet('{path}')"
-    columns = ", ".join(f"'{_identifier(name)}': 'VARCHAR'" for name in file.header)
-    return (
-        f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = true, delim = ',', quote = '\"', "
-        "escape = '\"', nullstr = '', store_rejects = true)"
-    )
-
-
-def _identifier(name: str) -> str:
-    return name.replace("'", "''")
-
-
-def _clean(name: str) -> str:
-    """Write a raw column as clean text: no blanks around, empty is null, no separators in NHS numbers and ICD-10."""
-    text = f"trim(CAST(\"{name}\" AS VARCHAR), '{_BLANKS}')"
-    if name in ("nhs_number", "surviving_nhs_number"):
-        text = f"regexp_replace({text}, '[ -]', '', 'g')"
-    elif _ICD10_COLUMN.fullmatch(name):
-        # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
-        text = f"regexp_replace(upper({text}), '[. ]', '', 'g')"
-        text = f"regexp_replace(regexp_replace({text}, '[-+*†]+$', ''), '^(.{{3,}}?)X+$', '\\1')"
-    return f"nullif({text}, '')"
-
-
-def _reject_lines(store: Store, file: InputFile) -> list[int]:
-    if file.format == "parquet":
-        return []
-    return [int(line) for (line,) in store.rows("SELECT DISTINCT line FROM reject_errors ORDER BY line")]
-
-
-def _numbered(store: Store, source_file_id: str, lines: list[int]) -> str:
-    """Write the staged records with their file and line: the header is line 1, rejected lines are counted in."""
-    staged = f"(SELECT *, CAST(rowid AS BIGINT) AS record FROM {_STAGED})"
-    identified = f"'{source_file_id}' AS source_file_id"
-    if not lines:
-        return f"(SELECT *, record + 2 AS source_row, {identified} FROM {staged})"
-    # The j-th rejected line, l, comes after l - 2 - j accepted records; records from there on lie one line further.
-    steps: dict[int, int] = {}
-    for before, line in enumerate(lines):
-        steps[line - 2 - before] = before + 1
-    frame = pl.DataFrame({"first_record": list(steps), "skipped": list(steps.values())})
-    with store.loaned(frame) as loan:
-        store.execute(f"CREATE OR REPLACE TEMP TABLE reject_step AS FROM {loan}")
-    return (
-        f"(SELECT r.*, record + 2 + coalesce(skipped, 0) AS source_row, {identified} FROM {staged} AS r "
-        "ASOF LEFT JOIN reject_step AS s ON r.record >= s.first_record)"
-    )
-
-
-def _name_origins(store: Store, file: InputFile, cutoff: date) -> tuple[list[_Piece], str]:
-    """Write the staged records of a prepared file with the original file and line each came from."""
-    counts = store.rows(f"SELECT origin, count(*), count(origin_line) FROM {_STAGED} GROUP BY ALL ORDER BY ALL")
-    if any(origin is None or total != numbered for origin, total, numbered in counts):
-        raise _refused(file, "source_file_name and source_line on every row", "rows without")
-    within = f"{file.extract}/" if file.extract else ""
-    pieces = [
-        _Piece(_file_id(file, origin), file, within + origin, total, 0, cutoff) for origin, total, _ in counts
-    ] or [_Piece(_file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
-    frame = pl.DataFrame(
-        {
-            "name": [p.file_name.removeprefix(within) for p in pieces],
-            "source_file_id": [p.source_file_id for p in pieces],
-        }
-    )
-    with store.loaned(frame) as loan:
-        store.execute(f"CREATE OR REPLACE TEMP TABLE origin_file AS FROM {loan}")
-    return pieces, (
-        f"(SELECT r.*, origin_line AS source_row, source_file_id FROM {_STAGED} AS r "
-        "JOIN origin_file AS n ON r.origin = n.name)"
-    )
-
-
-def _file_id(file: InputFile, origin: str | None) -> str:
-    # The same bytes may come in two sets: a table nothing happened to.
-    text = ":".join(filter(None, (file.table, file.sha256, origin, file.extract)))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _refused(file: InputFile, expected: str, found: str) -> ExtractError:
-    return ExtractError(
-        file.shown_name,
-        expected=expected,
-        found=found,
-        action="The file is refused whole. Ask the supplier for it again.",
-    )
 
 
 # Duplicates
@@ -453,9 +374,13 @@ def _mark_duplicates(store: Store, table: str, ranks: Mapping[str, int]) -> None
         return
     keys = ", ".join(f'"{name}"' for name in contract.key)
     filled = " AND ".join(f'"{name}" IS NOT NULL' for name in contract.key)
-    listed = ", ".join(f"('{file_id}', {rank})" for file_id, rank in sorted(ranks.items()))
-    store.execute(f"CREATE OR REPLACE TEMP TABLE set_of AS FROM (VALUES {listed}) AS f (source_file_id, rank)")
-    keyed = f"(SELECT l.rowid AS row_id, l.*, rank FROM landing.{table} AS l JOIN set_of USING (source_file_id))"
+    rows = stored(table)
+    if len(set(ranks.values())) == 1:
+        keyed = f"(SELECT rowid AS row_id, *, 0 AS rank FROM {rows})"
+    else:
+        listed = ", ".join(f"('{file_id}', {rank})" for file_id, rank in sorted(ranks.items()))
+        store.execute(f"CREATE OR REPLACE TEMP TABLE set_of AS FROM (VALUES {listed}) AS f (source_file_id, rank)")
+        keyed = f"(SELECT l.rowid AS row_id, l.*, rank FROM {rows} AS l JOIN set_of USING (source_file_id))"
     # The hash only narrows the search (eight bytes a row instead of the key); the key itself decides.
     store.execute(
         f"CREATE OR REPLACE TEMP TABLE shared_key AS SELECT hash({keys}, rank) AS mark FROM {keyed} "
@@ -463,6 +388,7 @@ def _mark_duplicates(store: Store, table: str, ranks: Mapping[str, int]) -> None
     )
     if store.scalar("SELECT count(*) FROM shared_key"):
         content = ", ".join(f'"{name}"' for name in contract.column_names)
+        content += ", CAST(misfits AS VARCHAR)" if table in TYPED_TABLES else ""
         store.execute(
             "CREATE OR REPLACE TEMP TABLE sharing AS "
             f"SELECT row_id, min(row_id) OVER same AS first_id, count(*) OVER same AS together, "
@@ -475,26 +401,26 @@ def _mark_duplicates(store: Store, table: str, ranks: Mapping[str, int]) -> None
             (repeat, "together > 1 AND NOT is_different AND row_id <> first_id"),
         ):
             store.execute(
-                f"UPDATE landing.{table} SET faults = faults | {number(check.weight)} "
+                f"UPDATE {rows} SET faults = faults | {number(check.weight)} "
                 f"WHERE rowid IN (SELECT row_id FROM sharing WHERE {condition})"
             )
         store.execute("DROP TABLE sharing")
     store.execute("DROP TABLE shared_key")
-    store.execute("DROP TABLE set_of")
 
 
 # Accounts
 
 
-def _account(store: Store, table: str, pieces: list[_Piece]) -> list[FileAccount]:
+def _account(store: Store, table: str, pieces: list[Piece]) -> list[FileAccount]:
     kinds = [kind for kind, _ in reasons_no_fault(table)]
     cases = " ".join(f"WHEN (faults & {number(bit)}) <> 0 THEN '{kind}'" for kind, bit in reasons_no_fault(table))
     became: dict[str, dict[str, int]] = {}
-    for file_id, kind, count in store.rows(
-        f"SELECT source_file_id, CASE WHEN {is_accepted(table)} THEN 'loaded' {cases} ELSE 'quarantined' END, count(*) "
-        f"FROM landing.{table} GROUP BY ALL"
+    for source_file_id, kind, count in store.rows(
+        "SELECT source_file_id, CASE WHEN faults = 0 THEN 'loaded' "
+        f"WHEN {is_accepted(table)} THEN 'loaded' {cases} ELSE 'quarantined' END, count(*) "
+        f"FROM {stored(table)} GROUP BY ALL"
     ):
-        became.setdefault(file_id, {})[kind] = int(count)
+        became.setdefault(source_file_id, {})[kind] = int(count)
     accounts = []
     for piece in pieces:
         counts = dict(became.get(piece.source_file_id, {}))
@@ -537,7 +463,7 @@ def _let_go_superseded(store: Store, table: str) -> None:
     """Drop the rows that a newer version overtook, now that they are counted: no later step has a use for them."""
     check = own_check(table, SUPERSEDED)
     if check is not None:
-        store.execute(f"DELETE FROM landing.{table} WHERE (faults & {number(check.weight)}) <> 0")
+        store.execute(f"DELETE FROM {stored(table)} WHERE (faults & {number(check.weight)}) <> 0")
 
 
 def _record_accounts(store: Store, accounts: list[FileAccount]) -> None:
@@ -547,20 +473,9 @@ def _record_accounts(store: Store, accounts: list[FileAccount]) -> None:
     store.create("audit.source_file", pl.DataFrame(values, schema_overrides=schema).sort("table_name", "file_name"))
 
 
-def _record_shape(store: Store, file: InputFile, source_file_id: str, lines: list[int]) -> None:
-    if not lines:
-        return
-    rule_id = f"{prefix(contracts.load(f'landing.{file.table}'))}-{SHAPE}"
-    with store.loaned(pl.DataFrame({"line": lines})) as loan:
-        store.execute(
-            "INSERT INTO audit.rejected_row (source_file_id, source_row, rule_id, table_name, column_name, scope) "
-            f"SELECT '{source_file_id}', line, '{rule_id}', '{file.table}', NULL, 'row' FROM {loan} ORDER BY line"
-        )
-
-
 def _record_rejected(store: Store, table: str) -> None:
     """Write a line per row and rule it breaks; rows overtaken by a newer version break none and are only counted."""
-    if not store.scalar(f"SELECT count(*) FROM landing.{table} WHERE faults <> 0"):
+    if not store.scalar(f"SELECT count(*) FROM {stored(table)} WHERE faults <> 0"):
         return
     overtaken = own_check(table, SUPERSEDED)
 
@@ -572,7 +487,7 @@ def _record_rejected(store: Store, table: str) -> None:
     store.execute(
         "INSERT INTO audit.rejected_row (source_file_id, source_row, rule_id, table_name, column_name, scope) "
         f"SELECT DISTINCT source_file_id, source_row, rule_id, '{table}', column_name, scope "
-        f"FROM (SELECT source_file_id, source_row, faults FROM landing.{table} WHERE faults <> 0) AS marked "
+        f"FROM (SELECT source_file_id, source_row, faults FROM {stored(table)} WHERE faults <> 0) AS marked "
         f"JOIN (VALUES {rules}) AS c (weight, rule_id, column_name, scope) ON (marked.faults & c.weight) <> 0 "
         "ORDER BY ALL"
     )

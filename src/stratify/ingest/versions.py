@@ -13,7 +13,7 @@ from datetime import date
 
 from stratify import contracts
 from stratify.errors import ExtractError
-from stratify.ingest.checks import SUPERSEDED, WITHDRAWN, checks_of, number, own_check
+from stratify.ingest.checks import SUPERSEDED, WITHDRAWN, checks_of, number, own_check, stored
 from stratify.store import Store
 
 _LARGEST_FALL_PERCENT = 20
@@ -55,8 +55,8 @@ def mark_superseded(store: Store, table: str, ranks: dict[str, int], windows: Se
     # The hash only narrows the search to rows that came more than once; the key itself decides.
     store.execute(
         "CREATE OR REPLACE TEMP TABLE version AS "
-        f"SELECT l.rowid AS row_id, rank, {keys} FROM landing.{table} AS l JOIN file_rank USING (source_file_id) "
-        f"WHERE {filled} AND ({_holds(table)}) AND hash({keys}) IN (SELECT hash({keys}) FROM landing.{table} "
+        f"SELECT l.rowid AS row_id, rank, {keys} FROM {stored(table)} AS l JOIN file_rank USING (source_file_id) "
+        f"WHERE {filled} AND ({_holds(table)}) AND hash({keys}) IN (SELECT hash({keys}) FROM {stored(table)} "
         f"JOIN file_rank USING (source_file_id) WHERE {filled} GROUP BY ALL HAVING count(DISTINCT rank) > 1)"
     )
     _mark(
@@ -85,7 +85,7 @@ def _holds(table: str) -> str:
 def _mark(store: Store, table: str, rows: str) -> None:
     check = own_check(table, SUPERSEDED)
     store.execute(
-        f"UPDATE landing.{table} SET faults = faults | {number(check.weight if check else 0)} WHERE rowid IN ({rows})"
+        f"UPDATE {stored(table)} SET faults = faults | {number(check.weight if check else 0)} WHERE rowid IN ({rows})"
     )
 
 
@@ -99,13 +99,13 @@ def _replace_window(store: Store, table: str, window: Window, *, keys: tuple[str
     )
     mask = number(sum(check.weight for check in checks_of(table) if check.scope == "row"))
     superseded = own_check(table, SUPERSEDED)
-    overtaken_by_it = f"EXISTS (SELECT 1 FROM landing.{table} AS new WHERE source_file_id = {file_id} AND {same_key})"
+    overtaken_by_it = f"EXISTS (SELECT 1 FROM {stored(table)} AS new WHERE source_file_id = {file_id} AND {same_key})"
     store.execute(
         "CREATE OR REPLACE TEMP TABLE before_window AS "
         f"SELECT old.rowid AS row_id, old.provider_code, {overtaken_by_it} AS is_sent_again "
-        f"FROM landing.{table} AS old JOIN file_rank USING (source_file_id) "
+        f"FROM {stored(table)} AS old JOIN file_rank USING (source_file_id) "
         f"WHERE rank < (SELECT rank FROM file_rank WHERE source_file_id = {file_id}) AND {inside} "
-        f"AND old.provider_code IN (SELECT provider_code FROM landing.{table} "
+        f"AND old.provider_code IN (SELECT provider_code FROM {stored(table)} "
         f"WHERE source_file_id = {file_id} AND update_type = 'BULK') "
         f"AND ((old.faults & {mask}) = 0 OR (old.faults & {mask}) = {number(superseded.weight if superseded else 0)})"
     )

@@ -1,0 +1,133 @@
+"""What is measured: each job is one competitor, run in a process of its own.
+
+A job takes the folder of the extract, an empty folder to write to and the memory limit, and gives the seconds of its
+stages. To add one: write the function, name it in ``JOBS``, and say in ``RATIOS`` what to compare it with.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+INDEX_DATE = date(2026, 11, 2)
+PLAIN, ROWS, LOADING = "plain typed load", "rows, rules and quarantine", "all of loading"
+FILES = "files.json"
+
+Stages = dict[str, float]
+
+
+class _Laps:
+    """CPU seconds of the stages of a job, every thread counted."""
+
+    def __init__(self) -> None:
+        self.seconds: Stages = {}
+        self._last = time.process_time()
+
+    def end(self, stage: str) -> None:
+        now = time.process_time()
+        self.seconds[stage] = round(now - self._last, 3)
+        self._last = now
+
+
+def plain_load(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
+    """The least there is: every CSV file into a table with the types of its contract, nothing looked at."""
+    import duckdb
+
+    from stratify import contracts
+
+    laps = _Laps()
+    with duckdb.connect(str(out / "plain.duckdb"), config=_limited(memory_limit)) as connection:
+        for path in sorted(extracts.glob("*.csv")):
+            if path.stem == "manifest":
+                continue
+            columns = {column.name: column.type for column in contracts.load(f"landing.{path.stem}").columns}
+            connection.execute(
+                f"CREATE TABLE {path.stem} AS FROM read_csv('{path}', columns = {columns}, header = true, "
+                "auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '')"
+            ).fetchall()
+            laps.end(path.stem)
+    return laps.seconds
+
+
+def _limited(memory_limit: str | None) -> dict[str, str]:
+    return {"memory_limit": memory_limit} if memory_limit else {}
+
+
+def rows_only(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
+    """Our reading of files that the gate has passed: every row rule, quarantine, duplicates, keys and accounts."""
+    from stratify.ingest import InputFile
+
+    listed = json.loads((extracts.parent / FILES).read_text(encoding="utf-8"))
+    laps = _Laps()
+    with _store(out, memory_limit) as store:
+        _land(store, [InputFile.model_validate(each) for each in listed])
+        laps.end("rows")
+    return laps.seconds
+
+
+def all_of_loading(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
+    """From files to core tables: the file gate with hashes, rows, identities, objections, units, spells, people."""
+    from stratify import ingest, privacy
+    from stratify.ingest import SOURCES
+    from stratify.rulebook import load_rule_book
+
+    book = load_rule_book(None)
+    laps = _Laps()
+    files = inspect(extracts, out)
+    laps.end("file gate and hashes")
+    with _store(out, memory_limit) as store:
+        _land(store, files)
+        laps.end("rows")
+        ingest.build_core(
+            store,
+            index_date=INDEX_DATE,
+            key=privacy.THROWAWAY_KEY,
+            measurements=book.resolved_measurements(score_inferred_units=False),
+            privacy_policy=privacy.STAND_IN_POLICY,
+            source=SOURCES["synthetic_county"],
+        )
+        laps.end("core tables")
+    return laps.seconds
+
+
+def inspect(extracts: Path, out: Path) -> list:
+    from stratify.ingest import SOURCES, gather_files
+
+    return list(gather_files(extracts, SOURCES["synthetic_county"], out / "prepared", known_by=INDEX_DATE))
+
+
+def _land(store, files: list) -> None:
+    from stratify import ingest, privacy
+    from stratify.privacy import EntryPolicy
+
+    ingest.land(
+        store,
+        files,
+        source=ingest.SOURCES["synthetic_county"],
+        index_date=INDEX_DATE,
+        key=privacy.THROWAWAY_KEY,
+        door=ingest.open_door(EntryPolicy()),
+    )
+
+
+@contextmanager
+def _store(out: Path, memory_limit: str | None) -> Iterator:
+    from stratify.store import open_store
+
+    with open_store(out / "run.duckdb", temp_directory=out / "scratch", memory_limit=memory_limit) as store:
+        for name in ("landing", "identity"):
+            store.attach(out / f"{name}.duckdb", name)
+        yield store
+
+
+JOBS: dict[str, Callable[[Path, Path, str | None], Stages]] = {
+    PLAIN: plain_load,
+    ROWS: rows_only,
+    LOADING: all_of_loading,
+}
+RATIOS: tuple[tuple[str, str, float], ...] = ((ROWS, PLAIN, 1.5), (LOADING, PLAIN, 2.0))
+"""A job, what it is compared with, and how many times its CPU it may cost."""
