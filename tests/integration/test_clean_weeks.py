@@ -1,7 +1,7 @@
 """Weeks of a clean county, run one after another as a site does: nothing is held or set aside, and truth agrees.
 
 The supplier sends changes every week and everything again each quarter; the sets gather in one folder, and each run
-carries the practices' counts of the runs before. A year is a slow test; four weeks of it run always.
+carries the practices' counts of the runs before. A year, and a slice of it: four weeks of which the last comes whole.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Year:
         assert len({line.split(",")[0] for line in history.splitlines()[1:]}) == weeks, "each run adds to the counts"
 
 
+@pytest.mark.slow
 def test_four_weeks_of_a_clean_county_hold_nothing_and_agree_with_the_truth(tmp_path):
     Year(tmp_path, people=300, practices=1, weeks=3, whole_every=3).check(4, {0, 2, 3})
 
