@@ -90,7 +90,7 @@ def test_worked_examples_of_elixhauser_hold_from_the_codes(name, expected):
 
 
 def test_each_of_the_14_codes_of_two_conditions_sets_both():
-    people, found = by_codes()
+    _, found = by_codes()
     for code in elixhauser.CODES_OF_TWO_CONDITIONS.split():
         both = [name for name, given in elixhauser.CODES.items() if code.startswith(tuple(given.split()))]
         assert len(both) == 2
