@@ -442,19 +442,20 @@ def _score_unknown(score: Score, book: RuleBook) -> str:
             " above it is known not to hold"
         )
     elif score.is_count and score.points:
-        text = "what has no record counts as absent; what is not known leaves higher tiers possible"
+        text = "what has no record counts as absent; what is not known leaves "
+        text += "higher tiers possible" if score.tiers else "a higher value possible"
     elif score.points:
-        text = (
-            "no value is given while something that adds to it is not known, and every tier stays possible that what is"
-            " known leaves open"
-        )
+        text = "no value is given while something that adds to it is not known"
+        if any(each.when_unknown is not None for each in score.points):
+            text += ", but for what is given points even then"
+        if score.tiers:
+            text += ", and every tier stays possible that what is known leaves open"
     else:
         text = "without a value every tier stays possible and none is given"
     if score.withheld_when_absent:
         text += f'; with no record at all there is no score: "{score.withheld_when_absent}"'
     if score.understated_when:
-        text += (
-            f". While {condition_in_words(score.understated_when, book)}, the value can only be too low:"
-            " higher tiers stay possible"
+        text += f". While {condition_in_words(score.understated_when, book)}, the value can only be too low: " + (
+            "higher tiers stay possible" if score.tiers else "it is marked incomplete"
         )
     return text

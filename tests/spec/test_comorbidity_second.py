@@ -78,14 +78,14 @@ def test_coded_stays_score_as_by_the_second_implementation(score):
 
 @pytest.mark.parametrize(("name", "expected"), [(each[0], each[3]) for each in CHARLSON_EXAMPLES])
 def test_worked_examples_of_charlson_hold_from_the_codes(name, expected):
-    people, found = by_codes()
+    _people, found = by_codes()
     names = ("charlson_1987", "charlson_age_adjusted", "charlson_quan_2011")
     assert tuple(found[name, score] for score in names) == expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [(each[0], each[2]) for each in ELIXHAUSER_EXAMPLES])
 def test_worked_examples_of_elixhauser_hold_from_the_codes(name, expected):
-    people, found = by_codes()
+    _people, found = by_codes()
     assert (found[name, "elixhauser_van_walraven"], found[name, "elixhauser_swiss"]) == expected
 
 

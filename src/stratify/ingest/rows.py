@@ -179,7 +179,7 @@ def land(
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
         received = {each.source_file_id: (each.file_name, each.received_count) for each in pieces}
-        refused.extend(refuse_misdated(store, table, received))
+        faulty.extend(refuse_misdated(store, table, received))
         _let_go_superseded(store, table)
     if faulty:
         raise combine(faulty) from None
