@@ -260,6 +260,8 @@ def _value(
         yield f"    {variable.label}: yes"
     else:
         yield f"    {variable.label}: {in_figures(row['value'], row['bound'])}{unit}"
+    if variable.plug_in:
+        yield f"      given by the plug-in {variable.plug_in}, from values that are listed here"
     for each in records[:MOST_RECORDS]:
         is_shown = variable.is_value and each["value"] is not None
         figure = f" {in_figures(each['value'], each['bound'])}{unit}" if is_shown else ""

@@ -75,6 +75,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
     "ed_attendance": {"ed_attendance": ("arrival_at",)},
     "stay": {"apc_spell": ("admission_date", "discharge_date", "is_emergency")},
     "flag": {"patient_flag": ("flag", "start_date", "end_date")},
+    "plug_in": {},
 }
 """Core tables and their columns that each kind of record is read from, beside whose record it is and its place."""
 
@@ -158,6 +159,8 @@ def _meanings(
     records: Records, variable: Variable, by_codelist: Mapping[str, Sequence[tuple[str, str]]], book: RuleBook
 ) -> Iterator[tuple[str, str, float]]:
     """Give kind, code and weight for everything in the data that is one of these records."""
+    if records.kind == "plug_in":
+        return
     if records.kind in ("measurement", "flag", "stay"):
         yield records.kind, records.what, 0.0
     elif records.kind == "any_issue":

@@ -24,12 +24,12 @@ from stratify import (
     holding,
     ingest,
     pathways,
+    plug_in,
     publish,
     quality,
     reasons,
     routing,
     scores,
-    wide,
 )
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
@@ -181,13 +181,7 @@ def work_features(plan: Plan) -> Receipt:
         kept = engine.keep(store, "derived.variable_value", values)
         for name in hits.SETTLED:
             store.execute(f"DROP TABLE work.{name}")
-        rows = wide.person_rows(
-            engine.table(store, "core.person"),
-            engine.table(store, "derived.variable_value"),
-            book,
-            index_date=index_date,
-        )
-        engine.settle(store, "work.person_row", rows)
+        kept += plug_in.settle_person_rows(store, book, plan.settings)
         return Receipt(stage="features", counts={"variable values": kept})
 
 
@@ -434,6 +428,7 @@ def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
             "codelists": {name: book.codelists[name].entry.sha256 for name in sorted(book.codelists)},
             "scores": {name: book.scores[name].version for name in sorted(book.scores)},
             "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
+            "plug_ins": plug_in.identity(book, plan.settings),
         },
         **counted,
         "lost_feeds": [

@@ -78,7 +78,9 @@ class RuleBook:
         return tuple(dict.fromkeys(own))
 
     def _leaves(self, name: str) -> tuple[str, ...]:
-        return self.variables_of_score(name) if name in self.scores else (name,)
+        if name in self.scores:
+            return self.variables_of_score(name)
+        return (name, *self.variables[name].inputs) if name in self.variables else (name,)
 
     def scores_behind(self, name: str) -> tuple[str, ...]:
         """Give the scores whose tier or value a score uses itself, sorted."""
@@ -465,6 +467,9 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
                 check_codelist(f"variable {variable.id}", each.excluding, each.kind)
         if variable.ended_by:
             check_codelist(f"variable {variable.id}", variable.ended_by, "event")
+        for name in variable.inputs:
+            if name not in PERSON_FIELDS and (name not in book.variables or book.variables[name].take == "given"):
+                missing(f"variable {variable.id}", "variable from records", name)
     with_value = {score.id for score in book.scores.values() if not score.is_decision_list}
     variables = {*book.variables, *PERSON_FIELDS, *with_value}
     for name in sorted({*book.variables, *PERSON_FIELDS} & set(book.scores)):

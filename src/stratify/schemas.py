@@ -46,6 +46,9 @@ class RuleVersions(_Strict):
     codelists: dict[str, str] = Field(description="SHA-256 of each codelist, by id")
     scores: dict[str, str] = Field(description="Version of each score, by id")
     pathways: dict[str, str] = Field(description="Version of each pathway, by id")
+    plug_ins: dict[str, list[str]] = Field(
+        description="Function, version and hash of the module of each plug-in, by its name"
+    )
 
 
 class InputCount(_Strict):

@@ -25,6 +25,15 @@ Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "pa
 _FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
 
 
+class PlugInSetting(BaseModel):
+    """A function of the site's own that gives a value: where it is, and which version, for the id of the run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    function: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    version: str = Field(min_length=1)
+
+
 class Settings(BaseModel):
     """Settings of one weekly run.
 
@@ -43,6 +52,7 @@ class Settings(BaseModel):
         clinical: Folder of clinical definitions; those that come with stratify when absent.
         most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
             read it are held. A feed that is not named may be of any age.
+        plug_ins: Functions of the site's own that give values, by the name the rule book has for them.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -61,6 +71,7 @@ class Settings(BaseModel):
     score_inferred_units: bool = False
     clinical: Path | None = None
     most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
+    plug_ins: dict[str, PlugInSetting] = {}
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
 

@@ -12,6 +12,7 @@ from stratify.rule_words import (
     codes_in_words,
     figure,
     items,
+    label_of,
     plural,
     plus,
     table,
@@ -101,6 +102,9 @@ def _question(variable: Variable, book: RuleBook) -> str:
         return f"The number of different codes among {entries}{when}{_by_substance(variable)}."
     if variable.take == "weight":
         return f"The points of {entries}{when}, added up; each counts once however often it is recorded."
+    if variable.take == "given":
+        inputs = ", ".join(label_of(name, book) for name in variable.inputs)
+        return f"The value that {entries} gives, from: {inputs}."
     unit = f", in {variable.unit}" if variable.unit and variable.unit not in UNSPOKEN_UNITS else ""
     days = "day" if variable.of_last == 1 else f"{variable.of_last} days"
     which = "latest" if variable.take == "latest" else f"{variable.take} on the latest {days}"
@@ -159,6 +163,8 @@ def _by_substance(variable: Variable) -> str:
 def _records(kind: str, named: Sequence[str], excluding: str | None, book: RuleBook) -> str:
     if kind == "any_issue":
         return "medicines issued"
+    if kind == "plug_in":
+        return f"the site's own plug-in {' or '.join(named)}"
     if kind == "ed_attendance":
         return "an attendance at an emergency department"
     if kind == "stay" and ANY in named:
@@ -194,6 +200,8 @@ _ANY_OF = {
 
 def _without(variable: Variable, book: RuleBook) -> str:
     shown = f' Shown then: "{variable.text_when_missing}".' if variable.text_when_missing else ""
+    if variable.take == "given":
+        return f"Not known where it gives none.{shown}"
     if variable.take in ("highest", "lowest"):
         without = "without a day that has" if variable.of_last == 1 else "with fewer days that have"
         return f"Not known {without} a value fit to use.{shown}"

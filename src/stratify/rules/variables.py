@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from stratify.rules.codes import Measurement
 from stratify.rules.strict import Strict
 
-Take = Literal["has", "count", "episodes", "latest", "highest", "lowest", "distinct_codes", "weight"]
-VALUES = ("latest", "highest", "lowest")
+Take = Literal["has", "count", "episodes", "latest", "highest", "lowest", "distinct_codes", "weight", "given"]
+VALUES = ("latest", "highest", "lowest", "given")
 """Ways of taking that give a value which may be missing, as against a yes or a count."""
 PERSON_FIELDS = ("age_years", "months_registered", "is_female", "is_male", "imd_decile")
 """What is known of a person without any record."""
@@ -28,7 +28,8 @@ class Records(Strict):
     ``hospital_diagnosis``: diagnoses in any position of emergency spells; ``inpatient_diagnosis``: of all spells.
     ``ed_attendance``: attendances at an emergency department. ``stay``: a fact of a completed hospital spell, or that
     there was ``any``, dated by its discharge. ``flag``: status periods that hold on the index date. ``same_day``: days
-    on which every part has a record.
+    on which every part has a record. ``plug_in``: no record, but the value that a site's own function gives
+    (docs/plug-in.md).
 
     ``excluding`` takes the codes of a second codelist out of the first. Where a codelist is named, ``any`` stands for
     every code of hospital records.
@@ -45,6 +46,7 @@ class Records(Strict):
     stay: Literal["any", "length_of_stay_days", "is_emergency"] | None = None
     flag: str | None = None
     same_day: tuple[DayPart, ...] | None = Field(default=None, min_length=2)
+    plug_in: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
     excluding: str | None = None
 
     @model_validator(mode="after")
@@ -97,7 +99,7 @@ class Variable(Strict):
     ``take``: ``has`` (any; 1), ``count`` (days with a record), ``episodes`` (days more than ``merge_days``
     apart start a new one), ``latest`` (value of the latest record), ``highest`` or ``lowest`` (of the values of the
     latest ``of_last`` days; fewer days are too few to tell), ``distinct_codes``, ``weight`` (sum of the weights of the
-    distinct codes).
+    distinct codes), ``given`` (by a plug-in, from ``inputs``: other variables and what is known of the person).
 
     The window is ``[index date − lookback, index date)``, in ``lookback_months`` or ``lookback_days``; without either,
     ever. ``until_months_ago`` ends it earlier. ``before: latest_stay`` ends it on the day the person's latest completed
@@ -121,6 +123,7 @@ class Variable(Strict):
     is_first: Literal[True] | None = None
     not_on_days_with: tuple[Records, ...] = ()
     ended_by: str | None = None
+    inputs: tuple[str, ...] = ()
     unit: str | None = None
     text: str
     text_when_missing: str | None = None
@@ -132,7 +135,8 @@ class Variable(Strict):
             raise ValueError("a look-back is in months or in days, not both")
         if self.is_value and self.has_lookback:
             raise ValueError("a value has a maximum age, not a look-back")
-        if self.is_value != (self.maximum_age_months is not None or self.maximum_age_days is not None):
+        has_age = self.maximum_age_months is not None or self.maximum_age_days is not None
+        if (self.is_value and self.take != "given") != has_age:
             raise ValueError("a value states its maximum age, and only a value does")
         if self.maximum_age_months and self.maximum_age_days:
             raise ValueError("a maximum age is in months or in days, not both")
@@ -163,6 +167,11 @@ class Variable(Strict):
         kinds = {each.kind for each in self.records}
         only = {"latest": ({"measurement"}, {"stay"}), "highest": ({"measurement"},), "lowest": ({"measurement"},)}
         only["weight"] = ({"hospital_diagnosis"},)
+        only["given"] = ({"plug_in"},)
+        if (self.take == "given") != bool(self.inputs) or (self.take == "given") != ("plug_in" in kinds):
+            raise ValueError("a plug-in goes with take: given, and states its inputs")
+        if self.take == "given" and (len(self.records) > 1 or len(set(self.inputs)) < len(self.inputs)):
+            raise ValueError("one plug-in gives a value, and each of its inputs is named once")
         if self.take in only and kinds not in only[self.take]:
             names = " or ".join(sorted(name for each in only[self.take] for name in each))
             raise ValueError(f"take: {self.take} reads {names} records only")
@@ -182,6 +191,11 @@ class Variable(Strict):
     def is_value(self) -> bool:
         """A value that may be missing, as against a count or a yes that is nought without records."""
         return self.take in VALUES
+
+    @property
+    def plug_in(self) -> str:
+        """The plug-in that gives its value; empty for all others."""
+        return self.records[0].plug_in or ""
 
     @property
     def has_lookback(self) -> bool:
