@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | explain | identity | synth | rules | schemas``.
+"""The command line: ``stratify run | check | explain | verify | identity | synth | rules | schemas``.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
@@ -147,6 +147,27 @@ def explain(
         key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
         asked = reference or nhs_number or typer.prompt("NHS number", hide_input=True)
         typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
+
+
+@app.command()
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Output folder of a finished run.")],
+    clinical: ClinicalOption = None,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="Of people without a decision too: slower, and finds one that is lost.")
+    ] = False,
+) -> None:
+    """Derive every value, score, tier and decision once more from each person's own records, by other code.
+
+    Of everybody with a decision. Exit code 1 means that something differs; nothing is written, and nobody is named.
+    """
+    with _faults_in_words():
+        from stratify import runs, verification
+
+        proof = runs.without_values(verification.verify)(out, clinical=clinical, everybody=everybody)
+        typer.echo(verification.in_words(proof))
+    if not proof.holds:
+        raise typer.Exit(1)
 
 
 @identity_app.command("rotate")
