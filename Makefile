@@ -56,6 +56,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/stratify rules test
 	$(BIN)/stratify schemas schemas --check
+	$(BIN)/stratify rules check --against schemas/rule_versions.json
 	$(BIN)/stratify rules describe | diff - docs/rules.md
 
 format: setup
@@ -64,6 +65,7 @@ format: setup
 
 schemas: setup
 	$(BIN)/stratify schemas schemas
+	$(BIN)/stratify rules versions schemas/rule_versions.json
 	$(BIN)/stratify rules describe > docs/rules.md
 
 lock:

@@ -363,6 +363,54 @@ def rules_test(
             )
 
 
+@rules_app.command("versions")
+def rules_versions(
+    file: Annotated[Path, typer.Argument(help="File to write (schemas/rule_versions.json is made by this).")],
+    clinical: ClinicalOption = None,
+) -> None:
+    """Write version and digest of every definition; refused while a changed one keeps its version."""
+    with _faults_in_words():
+        from stratify.rule_versions import write_versions
+        from stratify.rulebook import load_rule_book
+
+        typer.echo(write_versions(load_rule_book(clinical), file))
+
+
+@rules_app.command("check")
+def rules_check(
+    against: Annotated[
+        Path, typer.Option("--against", help="Earlier definitions: a clinical folder, or a file of versions.")
+    ],
+    clinical: ClinicalOption = None,
+) -> None:
+    """Fail when a definition changed and its version did not."""
+    with _faults_in_words():
+        from stratify.rule_versions import check_versions
+        from stratify.rulebook import load_rule_book
+
+        typer.echo(check_versions(load_rule_book(clinical), against))
+
+
+@rules_app.command("diff")
+def rules_diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="Folder of clinical definitions as they were.")],
+    on: Annotated[Path, typer.Option("--on", metavar="RUN", help="Output folder of a finished run, for its people.")],
+    after: Annotated[
+        Path | None, typer.Argument(metavar="B", help="As they shall be; those of stratify when not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for who moves.")] = None,
+) -> None:
+    """Say which definitions differ, and who of a run's people gets another tier or decision, and why."""
+    with _faults_in_words():
+        from stratify import rule_changes
+        from stratify.rulebook import load_rule_book
+
+        found = rule_changes.compare(load_rule_book(before), load_rule_book(after), on)
+        if out:
+            rule_changes.write_csv(found, out)
+        typer.echo(rule_changes.in_words(found))
+
+
 @rules_app.command("describe")
 def rules_describe(clinical: ClinicalOption = None) -> None:
     """Write every rule in plain English, with its source (docs/rules.md is made by this)."""

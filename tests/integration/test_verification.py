@@ -158,3 +158,26 @@ def test_other_definitions_than_the_run_had_are_refused(finished, tmp_path):
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     assert "a finished run" in refusal(stratify("verify", tmp_path), 8)
+
+
+@pytest.mark.slow
+def test_the_people_of_a_run_are_compared_under_two_folders_of_definitions(finished, tmp_path):
+    """Before, everybody with an MRC grade at all was at moderate risk at least; after, grade 1 is low."""
+    before = tmp_path / "before"
+    shutil.copytree(clinical_folder(), before)
+    definition = before / "scores" / "copd_priority_group.yaml"
+    text = definition.read_text(encoding="utf-8")
+    assert text.count("{variable: mrc_grade, at_least: 2}") == 1
+    definition.write_text(text.replace("{variable: mrc_grade, at_least: 2}", "{variable: mrc_grade, at_least: 1}"))
+    silent = refusal(stratify("rules", "check", "--against", before), 5)
+    assert "score copd_priority_group" in silent and "clinical/scores/copd_priority_group.yaml" in silent
+    definition.write_text(definition.read_text(encoding="utf-8").replace("version: 1.0.0", "version: 0.9.0"))
+    assert "version 0.9.0 → 1.0.0" in stratify("rules", "check", "--against", before).stdout
+    done = stratify("rules", "diff", before, "--on", finished, "--out", tmp_path / "moved.csv")
+    assert done.exit_code == 0, done.output
+    assert "score copd_priority_group: version 0.9.0 → 1.0.0" in done.stdout
+    assert "MR → LR" in done.stdout
+    header, *rows = (tmp_path / "moved.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "definition,breakdown,group,before,after,people_count,is_suppressed"
+    counts = {row.split(",")[-2] for row in rows}
+    assert counts <= {""} | {str(number) for number in range(0, 1000, 5)}
