@@ -5,6 +5,7 @@ The county is a small synthetic one; each of the tampered copies differs from th
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import duckdb
@@ -162,21 +163,23 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_the_people_of_a_run_are_compared_under_two_folders_of_definitions(finished, tmp_path):
-    """Before, everybody with an MRC grade at all was at moderate risk at least; after, grade 1 is low."""
+    """Before, up to seven deficits of 36 (0.194) are fit; after, as it comes, four at most (0.111)."""
     before = tmp_path / "before"
     shutil.copytree(clinical_folder(), before)
-    definition = before / "scores" / "copd_priority_group.yaml"
+    definition = before / "scores" / "efi.yaml"
     text = definition.read_text(encoding="utf-8")
-    assert text.count("{variable: mrc_grade, at_least: 2}") == 1
-    definition.write_text(text.replace("{variable: mrc_grade, at_least: 2}", "{variable: mrc_grade, at_least: 1}"))
+    assert text.count(" 0.12") == 2
+    definition.write_text(text.replace(" 0.12", " 0.2"), encoding="utf-8")
     silent = refusal(stratify("rules", "check", "--against", before), 5)
-    assert "score copd_priority_group" in silent and "clinical/scores/copd_priority_group.yaml" in silent
-    definition.write_text(definition.read_text(encoding="utf-8").replace("version: 1.0.0", "version: 0.9.0"))
-    assert "version 0.9.0 → 1.0.0" in stratify("rules", "check", "--against", before).stdout
+    assert "score efi:" in silent and "clinical/scores/efi.yaml" in silent
+    version = re.search(r"^version: (.*)$", text, flags=re.MULTILINE)[1]
+    earlier = definition.read_text(encoding="utf-8").replace(f"version: {version}", "version: 0.0.1")
+    definition.write_text(earlier, encoding="utf-8")
+    assert f"score efi: version 0.0.1 → {version}" in stratify("rules", "check", "--against", before).stdout
     done = stratify("rules", "diff", before, "--on", finished, "--out", tmp_path / "moved.csv")
     assert done.exit_code == 0, done.output
-    assert "score copd_priority_group: version 0.9.0 → 1.0.0" in done.stdout
-    assert "MR → LR" in done.stdout
+    assert f"score efi: version 0.0.1 → {version}" in done.stdout
+    assert "fit → mild" in done.stdout and "no value is another" in done.stdout
     header, *rows = (tmp_path / "moved.csv").read_text(encoding="utf-8").splitlines()
     assert header == "definition,breakdown,group,before,after,people_count,is_suppressed"
     counts = {row.split(",")[-2] for row in rows}
