@@ -244,8 +244,9 @@ def _tiers_of(score: Score) -> list[nw.Expr]:
     else:
         low, high, absent = nw.col(f"l_{name}"), nw.col(f"g_{name}"), nw.col(f"a_{name}")
         is_exact = _is_true(low == high)
-        at_least = nw.when(~nw.col(f"e_{name}").is_null()).then(low)
-        value = at_least if score.is_count and score.points else nw.when(is_exact).then(low)
+        is_given = ~nw.col(f"e_{name}").is_null()
+        is_given = is_given if score.is_count and score.points else is_given & is_exact
+        value = nw.when(is_given).then(low)
         understated = nw.col(f"k_{name}") if score.understated_when else nw.lit(False)
         nothing_known = (low.is_null() | high.is_null()) & ~absent
         is_known = is_exact & ~understated
