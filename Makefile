@@ -61,6 +61,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/stratify rules test
 	$(BIN)/stratify schemas schemas --check
+	$(BIN)/stratify rules check --against schemas/rule_versions.json
 	$(BIN)/stratify rules describe | diff - docs/rules.md
 
 format: setup
@@ -69,6 +70,7 @@ format: setup
 
 schemas: setup
 	$(BIN)/stratify schemas schemas
+	$(BIN)/stratify rules versions schemas/rule_versions.json
 	$(BIN)/stratify rules describe > docs/rules.md
 
 lock:

@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | explain | identity | synth | rules | schemas``.
+"""The command line: ``stratify run | check | explain | verify | identity | synth | rules | schemas``.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
@@ -147,6 +147,27 @@ def explain(
         key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
         asked = reference or nhs_number or typer.prompt("NHS number", hide_input=True)
         typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
+
+
+@app.command()
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Output folder of a finished run.")],
+    clinical: ClinicalOption = None,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="Of people without a decision too: slower, and finds one that is lost.")
+    ] = False,
+) -> None:
+    """Derive every value, score, tier and decision once more from each person's own records, by other code.
+
+    Of everybody with a decision. Exit code 1 means that something differs; nothing is written, and nobody is named.
+    """
+    with _faults_in_words():
+        from stratify import runs, verification
+
+        proof = runs.without_values(verification.verify)(out, clinical=clinical, everybody=everybody)
+        typer.echo(verification.in_words(proof))
+    if not proof.holds:
+        raise typer.Exit(1)
 
 
 @identity_app.command("rotate")
@@ -349,6 +370,54 @@ def rules_test(
                 found=f"{len(failed)} that do not",
                 action="Correct the definition or the example.",
             )
+
+
+@rules_app.command("versions")
+def rules_versions(
+    file: Annotated[Path, typer.Argument(help="File to write (schemas/rule_versions.json is made by this).")],
+    clinical: ClinicalOption = None,
+) -> None:
+    """Write version and digest of every definition; refused while a changed one keeps its version."""
+    with _faults_in_words():
+        from stratify.rule_versions import write_versions
+        from stratify.rulebook import load_rule_book
+
+        typer.echo(write_versions(load_rule_book(clinical), file))
+
+
+@rules_app.command("check")
+def rules_check(
+    against: Annotated[
+        Path, typer.Option("--against", help="Earlier definitions: a clinical folder, or a file of versions.")
+    ],
+    clinical: ClinicalOption = None,
+) -> None:
+    """Fail when a definition changed and its version did not."""
+    with _faults_in_words():
+        from stratify.rule_versions import check_versions
+        from stratify.rulebook import load_rule_book
+
+        typer.echo(check_versions(load_rule_book(clinical), against))
+
+
+@rules_app.command("diff")
+def rules_diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="Folder of clinical definitions as they were.")],
+    on: Annotated[Path, typer.Option("--on", metavar="RUN", help="Output folder of a finished run, for its people.")],
+    after: Annotated[
+        Path | None, typer.Argument(metavar="B", help="As they shall be; those of stratify when not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for who moves.")] = None,
+) -> None:
+    """Say which definitions differ, and who of a run's people gets another tier or decision, and why."""
+    with _faults_in_words():
+        from stratify import rule_changes
+        from stratify.rulebook import load_rule_book
+
+        found = rule_changes.compare(load_rule_book(before), load_rule_book(after), on)
+        if out:
+            rule_changes.write_csv(found, out)
+        typer.echo(rule_changes.in_words(found))
 
 
 @rules_app.command("describe")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from stratify.plain_english import describe
+from stratify.rule_versions import check_versions
 from stratify.rulebook import load_rule_book
 from stratify.schemas import RunManifest, write_schemas
 
@@ -21,6 +22,11 @@ def test_schemas_are_up_to_date():
 def test_rules_in_plain_english_are_up_to_date():
     """Mend with: stratify rules describe > docs/rules.md."""
     assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == describe(load_rule_book())
+
+
+def test_no_definition_changed_without_a_new_version():
+    """Mend with: a new version, then stratify rules versions schemas/rule_versions.json."""
+    assert check_versions(load_rule_book(), ROOT / "schemas" / "rule_versions.json") == "No definition differs."
 
 
 def test_the_schema_of_the_manifest_has_the_keys_that_the_pipeline_writes():

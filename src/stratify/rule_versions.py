@@ -1,0 +1,185 @@
+"""Versions of the definitions: what each says under which version, so that none changes without a new one.
+
+A digest is of what a definition does and says: a score's or pathway's whole content but its version, and with it the
+variables it reads itself and their measurements, less their words, since those have no version of their own. A codelist
+is its codes, weights and way of matching. Scores and codelists that a definition uses are told apart by their own
+versions. Examples do not count. Reads files; decides nothing about anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from stratify.errors import RuleError, combine
+from stratify.rulebook import RuleBook, load_rule_book
+from stratify.rules import Codelist, Pathway, Score
+
+Versions = dict[str, dict[str, dict[str, str]]]
+"""By kind (codelists, scores, pathways) and id: ``version`` and ``digest``."""
+
+KINDS = ("codelists", "scores", "pathways")
+_WORDS = {"label", "text", "text_when_missing", "source"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One definition that is not the same in two sets: the versions it has, None where it is not there."""
+
+    kind: str
+    id: str
+    before: str | None
+    after: str | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Another content under the same version."""
+        return self.before == self.after
+
+    def in_words(self) -> str:
+        """Say it on one line."""
+        name = f"{self.kind.removesuffix('s')} {self.id}"
+        if self.before is None:
+            return f"{name}: new, version {self.after}"
+        if self.after is None:
+            return f"{name}: taken away, was version {self.before}"
+        if self.is_silent:
+            return f"{name}: CHANGED UNDER THE SAME VERSION {self.after}"
+        return f"{name}: version {self.before} → {self.after}"
+
+
+def versions_of(book: RuleBook) -> Versions:
+    """Give the version and digest of every definition that has a version."""
+    return {
+        "codelists": {each.id: _entry(each.entry.version, _codes(each)) for each in _sorted(book.codelists)},
+        "scores": {each.id: _entry(each.version, _score(each, book)) for each in _sorted(book.scores)},
+        "pathways": {each.id: _entry(each.version, _pathway(each, book)) for each in _sorted(book.pathways)},
+    }
+
+
+def changes(before: Versions, after: Versions) -> list[Change]:
+    """Give every definition that two sets do not have alike."""
+    found = []
+    for kind in KINDS:
+        old, new = before.get(kind, {}), after.get(kind, {})
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                versions = (each[name]["version"] if name in each else None for each in (old, new))
+                found.append(Change(kind, name, *versions))
+    return found
+
+
+def check_versions(book: RuleBook, against: Path) -> str:
+    """Hold definitions against earlier ones: whatever changed has a new version.
+
+    Args:
+        book: The definitions to check.
+        against: A clinical folder, or a file that :func:`write_versions` wrote, which must be up to date too.
+
+    Returns:
+        What changed, in words.
+
+    Raises:
+        RuleError: a definition changed and kept its version, or the file is out of date.
+    """
+    found = changes(_read(against), versions_of(book))
+    _refuse_silent(found)
+    if against.is_file() and found:
+        raise RuleError(
+            against.name,
+            expected="the version of every definition",
+            found=f"{len(found)} that differ: {'; '.join(each.in_words() for each in found[:5])}",
+            action=f"Run `stratify rules versions {against.name}` where it lies, and keep it with the change.",
+        )
+    return "\n".join(each.in_words() for each in found) or "No definition differs."
+
+
+def write_versions(book: RuleBook, file: Path) -> str:
+    """Write the version and digest of every definition, over those of before.
+
+    Raises:
+        RuleError: the file has another content for a version that a definition still has.
+    """
+    mine = versions_of(book)
+    if file.exists():
+        _refuse_silent(changes(_read(file), mine))
+    file.write_text(json.dumps(mine, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    return f"{sum(len(each) for each in mine.values())} definitions written to {file.name}"
+
+
+def _refuse_silent(found: Iterable[Change]) -> None:
+    faults = [
+        RuleError(
+            f"{each.kind.removesuffix('s')} {each.id}",
+            expected="a new version with a new content",
+            found=f"a changed definition, or a changed variable that it reads, under version {each.after}",
+            action=f"Raise its version in {_where(each)}, and say in CHANGELOG.md whose list changes",
+        )
+        for each in found
+        if each.is_silent
+    ]
+    if faults:
+        raise combine(list(faults))
+
+
+def _where(change: Change) -> str:
+    place = "codelists/manifest" if change.kind == "codelists" else f"{change.kind}/{change.id}"
+    return f"clinical/{place}.yaml"
+
+
+def _read(path: Path) -> Versions:
+    if path.is_dir():
+        return versions_of(load_rule_book(path))
+    try:
+        found: Versions = json.loads(path.read_text(encoding="utf-8"))
+        is_sound = all(set(entry) == {"version", "digest"} for kind in KINDS for entry in found[kind].values())
+    except (ValueError, KeyError, AttributeError, TypeError):
+        is_sound = False
+    if not is_sound:
+        raise RuleError(
+            path.name,
+            expected="a clinical folder, or a file of versions",
+            found="something else",
+            action="Name one that `stratify rules versions` wrote.",
+        )
+    return found
+
+
+def _sorted(things: dict[str, Any]) -> list[Any]:
+    return [things[name] for name in sorted(things)]
+
+
+def _entry(version: str, content: object) -> dict[str, str]:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return {"version": version, "digest": hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+
+def _codes(codelist: Codelist) -> object:
+    return [codelist.system, codelist.match, sorted(codelist.codes), sorted(codelist.weights.items())]
+
+
+def _score(score: Score, book: RuleBook) -> object:
+    return [_content(score, {"version"}), _read_by(score.variables, book)]
+
+
+def _pathway(pathway: Pathway, book: RuleBook) -> object:
+    own = [name for each in pathway.conditions for name in each.variables]
+    own += [*(step.variable for step in pathway.rank_by), *pathway.show]
+    return [_content(pathway, {"version"}), _read_by(own, book)]
+
+
+def _read_by(names: Iterable[str], book: RuleBook) -> object:
+    variables = [book.variables[name] for name in sorted(set(names)) if name in book.variables]
+    measurements = sorted({each.what for variable in variables for each in variable.leaves if each.measurement})
+    return [_content(each, _WORDS) for each in (*variables, *(book.measurements[name] for name in measurements))]
+
+
+def _content(model: BaseModel, without: set[str]) -> object:
+    # What is left at its default is not there, so that a new word of the vocabulary changes no digest.
+    return model.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
