@@ -311,7 +311,8 @@ def rules_test(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Example files of your own, <definition>.examples.yaml; without, those of the definitions."
+            help="Files of your own: worked examples (<definition>.examples.yaml) or patients with records; without, "
+            "the examples of the definitions."
         ),
     ] = None,
     clinical: ClinicalOption = None,
@@ -320,11 +321,19 @@ def rules_test(
     with _faults_in_words():
         from stratify.errors import RuleError
         from stratify.examples import run_examples
-        from stratify.rulebook import load_rule_book, with_examples
+        from stratify.patients_tried import try_patients
+        from stratify.rulebook import load_rule_book, read_patients, with_examples
 
         book = load_rule_book(clinical)
-        books = [with_examples(book, file) for file in files] if files else [book]
-        outcomes = [each for one in books for each in run_examples(one)]
+        outcomes = [] if files else run_examples(book)
+        for file in files or []:
+            patients = read_patients(file)
+            tried = try_patients(patients, book) if patients else run_examples(with_examples(book, file))
+            for each in tried if patients else []:
+                typer.echo(
+                    f"{'FAILED' if each.differences else 'holds '}  {each.definition}: {each.name}: {each.found}"
+                )
+            outcomes += tried
         failed = [each for each in outcomes if each.differences]
         for each in failed:
             typer.echo(f"FAILED  {each.definition}: {each.name}\n        " + "\n        ".join(each.differences))

@@ -29,6 +29,12 @@ def from_polars(frame: pl.DataFrame) -> Frame:
     return nw.from_native(frame.lazy())
 
 
+def collected(frame: Frame) -> pl.DataFrame:
+    """Run a lazy frame that came from Polars."""
+    found: pl.DataFrame = frame.collect(backend="polars").to_native()
+    return found
+
+
 def concat(frames: Sequence[Frame]) -> Frame:
     """Put frames of the same columns under one another."""
     return nw.concat(list(frames))

@@ -6,7 +6,7 @@ An example gives the values that were found, not records; what records mean for 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import narwhals.stable.v2 as nw
@@ -24,11 +24,12 @@ _SHORT = {"missing": "missing_variables", "clinic": "clinic_id", "rule": "rule_i
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one example came out; ``differences`` is empty when it holds."""
+    """How one example came out; ``differences`` is empty when it holds, ``found`` says what was found."""
 
     definition: str
     name: str
     differences: tuple[str, ...]
+    found: str = ""
 
 
 def run_examples(book: RuleBook) -> list[Outcome]:
@@ -69,11 +70,14 @@ def _differences(example: Example, row: dict[str, object] | None, definition: st
         if not wants_nothing:
             differences.append("found nothing for this person; expected " + _listed(example.expect))
         return tuple(differences)
-    for short, wanted in example.expect.items():
-        key = _SHORT.get(short, short)
-        if key not in keys:
-            continue
-        got = row[key]
+    return (*differences, *differences_of(example.expect, row))
+
+
+def differences_of(expect: Mapping[str, str | float | bool | None], row: Mapping[str, object]) -> tuple[str, ...]:
+    """Say in words what of a row is not as expected; what a row does not have is not looked at."""
+    differences = []
+    for short, wanted in expect.items():
+        got = row.get(_SHORT.get(short, short), wanted)
         same = (
             abs(float(got) - wanted) < 1e-6
             if isinstance(got, float) and isinstance(wanted, int | float)
@@ -82,6 +86,12 @@ def _differences(example: Example, row: dict[str, object] | None, definition: st
         if not same:
             differences.append(f"{short}: expected {wanted}, found {got}")
     return tuple(differences)
+
+
+def keys_of(definition: str, book: RuleBook) -> tuple[str, ...]:
+    """Give what may be expected of a definition."""
+    keys = _PATHWAY_KEYS if definition in book.pathways else _SCORE_KEYS
+    return (*keys, *(short for short, key in _SHORT.items() if key in keys))
 
 
 def _listed(expect: dict[str, str | float | bool | None]) -> str:

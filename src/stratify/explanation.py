@@ -249,7 +249,7 @@ def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dic
         for name, frame in core_tables(store).items()
     }
     codes = engine.from_polars(engine.rows(store, engine.table(store, "work.variable_code")))
-    behind = hits.records_behind(mine, codes, book, index_date=index_date).collect("polars").to_native()
+    behind = engine.collected(hits.records_behind(mine, codes, book, index_date=index_date))
     found: dict[str, list[dict[str, Any]]] = {}
     order = ("variable", "day", "source_file_id", "source_row", "code")
     newest_first = [False, True, False, False, False]

@@ -31,6 +31,7 @@ from stratify.rules import (
     ExamplesFile,
     Measurement,
     Pathway,
+    PatientsFile,
     ResolvedMeasurement,
     Score,
     Variable,
@@ -205,6 +206,25 @@ def with_examples(book: RuleBook, file: Path) -> RuleBook:
     if faults or read is None:
         raise combine(list(faults))
     return replace(book, examples={definition: read.examples})
+
+
+def read_patients(file: Path) -> PatientsFile | None:
+    """Read a file of patients of one's own; None where it holds worked examples instead.
+
+    Raises:
+        RuleError: it has patients, and does not say of them what such a file says.
+    """
+    faults: list[RuleError] = []
+    try:
+        content = strict_yaml.load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None  # read as worked examples, which says what is wrong
+    if not isinstance(content, dict) or "patients" not in content:
+        return None
+    read = _read(file, PatientsFile, faults)
+    if faults:
+        raise combine(list(faults))
+    return read
 
 
 def clinical_folder() -> Path:
@@ -514,6 +534,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "score": Score,
         "pathway": Pathway,
         "examples": ExamplesFile,
+        "patients": PatientsFile,
     }
     return {
         name: json.loads(json.dumps(model.model_json_schema(by_alias=True), sort_keys=True))

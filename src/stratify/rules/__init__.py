@@ -31,7 +31,7 @@ from stratify.rules.variables import (
     Variable,
     VariablesFile,
 )
-from stratify.rules.worked import Bounded, Example, ExamplePerson, ExamplesFile
+from stratify.rules.worked import Bounded, Example, ExamplePerson, ExamplesFile, Patient, PatientsFile
 
 __all__ = [
     "ANY",
@@ -57,6 +57,8 @@ __all__ = [
     "Measurement",
     "Offer",
     "Pathway",
+    "Patient",
+    "PatientsFile",
     "Points",
     "RankBy",
     "Records",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date as date_of
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stratify.rules.strict import Strict
 
@@ -40,3 +41,72 @@ class ExamplesFile(Strict):
     """``<name>.examples.yaml``: examples of the definition beside it."""
 
     examples: tuple[Example, ...] = Field(min_length=1)
+
+
+class _Coded(Strict):
+    date: date_of | None
+    code: str
+
+
+class PatientObservation(_Coded):
+    """A value in the GP record, as the practice wrote it."""
+
+    value: float | None = None
+    unit: str | None = None
+    comparator: Literal["<", "<=", ">", ">=", "~"] | None = None
+
+
+class PatientIssue(Strict):
+    """A medicine issue, by its dm+d or BNF code or both."""
+
+    date: date_of
+    dmd: str | None = None
+    bnf: str | None = None
+
+    @model_validator(mode="after")
+    def _coded(self) -> PatientIssue:
+        if not self.dmd and not self.bnf:
+            raise ValueError("an issue has a dm+d or a BNF code")
+        return self
+
+
+class PatientSpell(Strict):
+    """A hospital stay; the first diagnosis is the primary one. ``admission_method``: NHS Data Dictionary."""
+
+    admitted: date_of
+    discharged: date_of | None = None
+    admission_method: str = "21"
+    diagnoses: tuple[str, ...] = Field(min_length=1, max_length=20)
+
+
+class PatientFlag(Strict):
+    """A status period."""
+
+    flag: str
+    start: date_of
+    end: date_of | None = None
+
+
+class Patient(Strict):
+    """An invented patient with records, and what definitions must say of them: by score or pathway, what and which."""
+
+    name: str
+    born: date_of
+    sex: Literal["female", "male"]
+    registered: date_of = date_of(2010, 1, 1)
+    died: date_of | None = None
+    is_hospital_linked: bool = True
+    events: tuple[_Coded, ...] = ()
+    observations: tuple[PatientObservation, ...] = ()
+    medications: tuple[PatientIssue, ...] = ()
+    spells: tuple[PatientSpell, ...] = ()
+    ed_attendances: tuple[date_of, ...] = ()
+    flags: tuple[PatientFlag, ...] = ()
+    expect: dict[str, dict[str, str | float | bool | None]] = Field(min_length=1)
+
+
+class PatientsFile(Strict):
+    """A file of patients of one's own, tried through the whole of the run."""
+
+    index_date: date_of
+    patients: tuple[Patient, ...] = Field(min_length=1)
