@@ -12,8 +12,10 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from stratify import (
@@ -30,6 +32,7 @@ from stratify import (
     reasons,
     routing,
     scores,
+    wide,
 )
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
@@ -159,9 +162,15 @@ def _not_carried(plan: Plan) -> list[tuple[str, str, int]]:
     return found
 
 
+def rule_book_of(plan: Plan) -> RuleBook:
+    """Give the rule book that a run works out: all of it, or what the pathways use."""
+    book = load_rule_book(plan.settings.clinical)
+    return book if plan.settings.other_scores else book.for_pathways
+
+
 def work_features(plan: Plan) -> Receipt:
     """Match codes to codelists and reduce the records to one value per person and variable."""
-    book = load_rule_book(plan.settings.clinical)
+    book = rule_book_of(plan)
     index_date = plan.settings.index_date
     with _opened(plan) as store:
         store.execute("CREATE SCHEMA IF NOT EXISTS work")
@@ -210,18 +219,47 @@ def core_tables(store: Store) -> dict[str, engine.Frame]:
 
 def score(plan: Plan) -> Receipt:
     """Score every person for every score."""
-    book = load_rule_book(plan.settings.clinical)
+    book = rule_book_of(plan)
     with _opened(plan) as store:
-        scored = engine.settle(
-            store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), book)
-        )
-        kept = engine.keep(store, "derived.patient_score", scores.score_rows(scored, book))
+        kept = score_everybody(store, book, index_date=plan.settings.index_date)
         return Receipt(stage="score", counts={"scores": kept})
+
+
+def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
+    """Work out the scores of everybody, each that no pathway uses by itself.
+
+    A row of everything known of a person grows with every definition, and so does the work of planning a query on it:
+    a score needs a few columns of it.
+
+    Args:
+        store: A store with ``work.person_row`` for the pathways, and the tables that rows are made of.
+        book: The rule book.
+        index_date: The day the run describes.
+
+    Returns:
+        Rows of ``derived.patient_score``; ``work.scored_row`` is what the pathways decide on.
+    """
+    small = book.for_pathways
+    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), small))
+    parts = [scores.score_rows(scored, small)]
+    made = []
+    people, values = engine.table(store, "core.person"), engine.table(store, "derived.variable_value")
+    for name in (name for name in book.score_order if name not in small.scores):
+        own = book.cut_down_to(name)
+        mine = values.filter(nw.col("variable").is_in(sorted(own.variables) or [""]))
+        rows = scores.add_scores(wide.person_rows(people, mine, own, index_date=index_date), own)
+        found = scores.score_rows(rows, own).filter(nw.col("score") == name)
+        made.append(f"work.score_{name}")
+        parts.append(engine.settle(store, made[-1], found))
+    kept = engine.keep(store, "derived.patient_score", engine.concat(parts))
+    for name in made:
+        store.execute(f"DROP TABLE {name}")
+    return kept
 
 
 def decide(plan: Plan) -> Receipt:
     """Propose what happens to each person on each pathway, with the reasons in words."""
-    book = load_rule_book(plan.settings.clinical)
+    book = rule_book_of(plan)
     with _opened(plan) as store:
         scored = engine.table(store, "work.scored_row")
         parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
@@ -244,7 +282,7 @@ _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision G
 
 def route(plan: Plan) -> Receipt:
     """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
-    book = load_rule_book(plan.settings.clinical)
+    book = rule_book_of(plan)
     with _opened(plan) as store:
         placed = routing.place(
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),

@@ -89,7 +89,9 @@ def identity(book: RuleBook, settings: Settings) -> dict[str, list[str]]:
 
 
 def settle_person_rows(store: Store, book: RuleBook, settings: Settings) -> int:
-    """Make the wide rows of everybody (``work.person_row``), with what the plug-ins say of them.
+    """Make the wide rows of everybody for the pathways (``work.person_row``), with what plug-ins say of people.
+
+    Plug-ins are asked for every variable of the book that is given, whoever reads it.
 
     Returns:
         How many values the plug-ins gave; they are in ``derived.variable_value`` like any other.
@@ -98,10 +100,11 @@ def settle_person_rows(store: Store, book: RuleBook, settings: Settings) -> int:
         SettingsError: a plug-in has no function.
         RunError: a function fails, or gives something else than a number for each of some people.
     """
-    _settle(store, book, settings)
     asked = _given(book)
     if not asked:
+        _settle(store, book.for_pathways, settings)
         return 0
+    _settle(store, book, settings)
     found = functions(book, settings)
     count = 0
     for variable in asked:
@@ -113,7 +116,7 @@ def settle_person_rows(store: Store, book: RuleBook, settings: Settings) -> int:
         with store.loaned(values) as name:
             store.execute(f"INSERT INTO derived.variable_value BY NAME FROM {name}")
         count += values.height
-    _settle(store, book, settings)
+    _settle(store, book.for_pathways, settings)
     return count
 
 

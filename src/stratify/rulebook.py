@@ -88,30 +88,36 @@ class RuleBook:
         named = {other for each in score.conditions for other in each.scores}
         return tuple(sorted(named | {other for other in score.variables if other in self.scores}))
 
-    def cut_down_to(self, definition: str) -> RuleBook:
-        """Give the book with one score or pathway, what it depends on, and its examples; nothing else."""
-        if definition in self.pathways:
-            pathway = self.pathways[definition]
-            shown = (*pathway.show, *(step.variable for step in pathway.rank_by))
-            named = [name for each in pathway.conditions for name in (*each.scores, *each.variables)]
-            wanted, pathways = [pathway.tier_from, *named], {definition: pathway}
-        else:
-            shown, wanted, pathways = (), [definition], {}
+    def cut_down_to(self, *definitions: str) -> RuleBook:
+        """Give the book with some scores and pathways, what they depend on, and their examples; nothing else."""
+        pathways = {name: self.pathways[name] for name in definitions if name in self.pathways}
+        wanted = [name for name in definitions if name not in pathways]
+        read: set[str] = set()
+        for each in pathways.values():
+            wanted += [each.tier_from, *(name for part in each.conditions for name in (*part.scores, *part.variables))]
+            read |= {name for part in each.conditions for name in self.variables_of(part)}
+            read |= {*each.show, *(step.variable for step in each.rank_by)}
         scores: dict[str, Score] = {}
         while wanted:
             name = wanted.pop()
             if name in self.scores and name not in scores:
                 scores[name] = self.scores[name]
                 wanted += self.scores_behind(name)
-        read = {*shown, *(name for each in scores for name in self.variables_of_score(each))}
-        read |= {name for each in pathways.values() for part in each.conditions for name in self.variables_of(part)}
+        read |= {name for each in scores for name in self.variables_of_score(each)}
+        while given := {name for each in read & set(self.variables) for name in self.variables[each].inputs} - read:
+            read |= given
         return replace(
             self,
             variables={name: each for name, each in self.variables.items() if name in read},
             scores=scores,
             pathways=pathways,
-            examples={name: each for name, each in self.examples.items() if name == definition},
+            examples={name: each for name, each in self.examples.items() if name in definitions},
         )
+
+    @property
+    def for_pathways(self) -> RuleBook:
+        """The book with the pathways and what they depend on; no score that none of them uses."""
+        return self.cut_down_to(*sorted(self.pathways))
 
     @cached_property
     def score_levels(self) -> tuple[tuple[str, ...], ...]:
@@ -256,6 +262,9 @@ def load_rule_book(folder: Path | None = None) -> RuleBook:
             digest.update(
                 f"{path.relative_to(root).as_posix()}\n".encode() + hashlib.sha256(path.read_bytes()).digest()
             )
+    known = (str(root.resolve()), digest.hexdigest())
+    if known in _LOADED:
+        return _LOADED[known]
     codelists = _codelists(root / "codelists", faults)
     measurements: dict[str, Measurement] = {}
     variables: dict[str, Variable] = {}
@@ -273,7 +282,12 @@ def load_rule_book(folder: Path | None = None) -> RuleBook:
     if faults:
         raise combine(list(faults))
     _ = book.score_order
+    _LOADED[known] = book
     return book
+
+
+_LOADED: dict[tuple[str, str], RuleBook] = {}
+"""Rule books read in this process, by folder and digest of its files: a run asks for its own at every stage."""
 
 
 def _definitions(

@@ -215,6 +215,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "entry": ingest.open_door(settings.entry).in_manifest(),
         "printed": [settings.organisation, settings.contact],
         "score_inferred_units": settings.score_inferred_units,
+        "other_scores": settings.other_scores,
         "key": privacy.key_fingerprint(key),
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),

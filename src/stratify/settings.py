@@ -49,6 +49,7 @@ class Settings(BaseModel):
         organisation: Who runs it; printed on every cover.
         contact: How to report a concern about somebody's list entry; printed on every cover.
         score_inferred_units: Score values whose unit nobody wrote and only their size tells; not unless you ask.
+        other_scores: Work out the scores that no pathway uses, too.
         clinical: Folder of clinical definitions; those that come with stratify when absent.
         most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
             read it are held. A feed that is not named may be of any age.
@@ -69,6 +70,7 @@ class Settings(BaseModel):
     organisation: str = "Organisation not named in the settings"
     contact: str = "Tell the team that runs stratify in your organisation"
     score_inferred_units: bool = False
+    other_scores: bool = True
     clinical: Path | None = None
     most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
     plug_ins: dict[str, PlugInSetting] = {}

@@ -12,7 +12,8 @@ import pytest
 import invented
 import little_county
 from little_county import INDEX
-from stratify import engine, features, hits, pathways, scores, wide
+from stratify import engine, features, hits, pathways, wide
+from stratify.pipeline import score_everybody
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 
@@ -58,11 +59,14 @@ def by_duckdb(county, store) -> dict[str, pl.DataFrame]:
     )
     engine.keep(store, "derived.variable_value", values)
     rows = wide.person_rows(
-        engine.table(store, "core.person"), engine.table(store, "derived.variable_value"), BOOK, index_date=INDEX
+        engine.table(store, "core.person"),
+        engine.table(store, "derived.variable_value"),
+        BOOK.for_pathways,
+        index_date=INDEX,
     )
     engine.settle(store, "work.person_row", rows)
-    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), BOOK))
-    engine.keep(store, "derived.patient_score", scores.score_rows(scored, BOOK))
+    score_everybody(store, BOOK, index_date=INDEX)
+    scored = engine.table(store, "work.scored_row")
     parts = [pathways.decide(scored, BOOK.pathways[name], BOOK) for name in sorted(BOOK.pathways)]
     engine.keep(store, "derived.pathway_decision", engine.concat(parts))
     return {name: store.frame(f"SELECT * FROM derived.{name}") for name in TABLES}

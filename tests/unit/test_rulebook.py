@@ -296,8 +296,8 @@ def test_missing_examples_are_told(clinical):
 
 
 def test_examples_without_a_definition_are_told(clinical):
-    (clinical / "scores" / "efi.examples.yaml").rename(clinical / "scores" / "efi2.examples.yaml")
-    assert "efi2.examples.yaml: expected the definition efi2.yaml beside it; found no file" in fault_of(clinical)
+    (clinical / "scores" / "efi.examples.yaml").rename(clinical / "scores" / "efi9.examples.yaml")
+    assert "efi9.examples.yaml: expected the definition efi9.yaml beside it; found no file" in fault_of(clinical)
 
 
 def test_scores_that_depend_on_each_other_in_a_circle_are_told_with_the_circle(clinical):
