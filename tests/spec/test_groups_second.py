@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from second import diabetes, kidney, priority, segments, stroke
 from second.answers import Answer
-from second.shipped import Found, book_of, drawn, say
 from second.strategies import CASES, INDEX
 from second.windows import is_within
+from shipped_values import Found, book_of, drawn, say
 
 Inputs = dict[str, Any]
 Person = tuple[dict[str, Any], dict[str, Any]]

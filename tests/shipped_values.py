@@ -1,12 +1,12 @@
 """What the shipped definition of a score says of many people at once, to be held against the second implementation.
 
-The one place of this package that knows stratify: a rule book cut down to one score, and all people in one frame.
+A rule book cut down to one score, and all people in one frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,9 +14,9 @@ import narwhals.stable.v2 as nw
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stratify.examples import _wide
+from stratify.examples import wide_rows
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.rules import PERSON_FIELDS, Example
+from stratify.rules import Example
 from stratify.scores import add_scores, score_rows
 
 
@@ -37,20 +37,7 @@ _whole_book = cache(load_rule_book)
 @cache
 def book_of(score: str) -> RuleBook:
     """Give the rule book with one score, those it uses, and their variables."""
-    book = _whole_book()
-    names, wanted = [score], {score}
-    while names:
-        more = set(book.scores_behind(names.pop())) - wanted
-        wanted |= more
-        names += sorted(more)
-    read = [each for name in sorted(wanted) for each in book.variables_of_score(name) if each not in PERSON_FIELDS]
-    return replace(
-        book,
-        variables={name: book.variables[name] for name in dict.fromkeys(read)},
-        scores={name: book.scores[name] for name in sorted(wanted)},
-        pathways={},
-        examples={},
-    )
+    return _whole_book().cut_down_to(score)
 
 
 def say(score: str, people: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[Found]:
@@ -63,7 +50,7 @@ def say(score: str, people: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]
         Example.model_validate({"name": "one", "person": dict(person), "values": _known(values), "expect": {}})
         for person, values in people
     ]
-    scored = add_scores(nw.from_native(_wide(given_people, book).lazy()), book)
+    scored = add_scores(nw.from_native(wide_rows(given_people, book).lazy()), book)
     rows = score_rows(scored, book).filter(nw.col("score") == score).collect(backend="polars").to_native()
     by_key = {row["patient_key"]: row for row in rows.to_dicts()}
     return [_found(by_key.get(str(number))) for number in range(len(people))]
