@@ -19,8 +19,9 @@ from stratify.synth import CountyOrder, write_county
 from whole_runs import counted_plainly, settings_file, stratify, working_store
 
 FIRST = date(2026, 11, 2)
-NO_FAULT = re.compile(r"^(PAT|APC|OPA|EDA|DTH|FLG)-86-nhs-number$|-88-withdrawn$")
-"""What a clean county has of its own: people without an NHS number, their hospital rows, entries taken back."""
+NO_FAULT = re.compile(r"^(PAT|APC|OPA|EDA|DTH|FLG)-86-nhs-number$|-88-withdrawn$|^FIT-06-spelling$")
+"""What a clean county has of its own: people without an NHS number, their hospital rows, entries taken back, hospital
+codes filled up with X (which are put right and used)."""
 
 
 class Year:
