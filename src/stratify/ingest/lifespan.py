@@ -42,7 +42,7 @@ def define(store: Store) -> None:
 
 
 def with_lifespan(table: str) -> str:
-    """Write what to put after FROM: the landing table with the life of the person of each row, and whether it is withheld."""
+    """Write what to put after FROM: the landing table, with the life and standing of whose row it is."""
     return f"{stored(table)} LEFT JOIN landing.lifespan USING (patient_key)"
 
 
