@@ -68,12 +68,13 @@ def build_core(
     for table in _REFERENCE:
         _copy(store, table, where="true")
     for table in (*_GP, *_HOSPITAL):
-        _copy(store, table, where=_KEPT)
-        counts |= _left_out(store, table)
-    counts |= _left_out(store, "gp_observation")
+        is_dated = table in lifespan.DATE_COLUMNS
+        _copy(store, table, where=lifespan.IS_KEPT if is_dated else _KEPT)
+        if not is_dated:
+            counts |= _left_out(store, table)
     for table in lifespan.DATE_COLUMNS:
-        counts |= lifespan.counts(store, table, where=_KEPT)
-    measuring.build_observations(store, measurements, kept=_KEPT)
+        counts |= lifespan.counts(store, table)
+    measuring.build_observations(store, measurements, kept=lifespan.IS_KEPT)
     _build_spells(store)
     is_hospital_supplied = "apc_episode" not in source.not_supplied
     counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)

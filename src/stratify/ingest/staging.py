@@ -24,6 +24,7 @@ from stratify.store import Store, quoted
 STAGED = "landing.staged"
 _BLANKS = " \t\u00a0"
 _ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
+_NOTHING_TO_PUT_RIGHT = "[A-Z0-9]*[A-WYZ0-9]"
 
 
 @dataclass(frozen=True)
@@ -157,12 +158,16 @@ def _clean(file: InputFile, name: str) -> str:
             f"THEN nullif(trim({text}, '{_BLANKS}'), '') ELSE {text} END"
         )
     if name in ("nhs_number", "surviving_nhs_number"):
-        text = f"nullif(regexp_replace({text}, '[ -]', '', 'g'), '')"
+        cut = f"nullif(regexp_replace({text}, '[ -]', '', 'g'), '')"
+        # Most are digits alone, and looking is cheaper than cutting.
+        text = f"CASE WHEN contains({text}, ' ') OR contains({text}, '-') OR {text} = '' THEN {cut} ELSE {text} END"
     elif _ICD10_COLUMN.fullmatch(name):
         # HES writes J440, suppliers also j44.0; R69X and I10- fill up three-character categories.
-        text = f"regexp_replace(upper({text}), '[. ]', '', 'g')"
-        text = f"regexp_replace(regexp_replace({text}, '[-+*†]+$', ''), '^(.{{3,}}?)X+$', '\\1')"
-        text = f"nullif({text}, '')"
+        put_right = f"regexp_replace(upper({text}), '[. ]', '', 'g')"
+        put_right = f"regexp_replace(regexp_replace({put_right}, '[-+*†]+$', ''), '^(.{{3,}}?)X+$', '\\1')"
+        # Capitals and digits that do not end in X are what that leaves alone, as are most codes.
+        is_right = f"regexp_full_match({text}, '{_NOTHING_TO_PUT_RIGHT}')"
+        text = f"CASE WHEN {is_right} THEN {text} ELSE nullif({put_right}, '') END"
     return text
 
 
