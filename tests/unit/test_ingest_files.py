@@ -118,8 +118,9 @@ def test_a_name_that_does_not_begin_with_its_table_is_refused_whatever_the_manif
     tables = {each.name: each.stem for each in folder.iterdir() if each.stem not in ("manifest", name[:-4])}
     write_manifest(folder, tables | {"gp_observation_1.csv": "gp_observation", name: "gp_event"})
     if is_refused:
-        expected = f"{name}: expected a name that begins with the table, gp_event; found another name"
-        assert expected in refuse(folder)
+        said = refuse(folder)
+        assert f"{name}: expected a name that begins with its table, such as gp_event.csv" in said
+        assert "found another, which manifest.csv says holds landing.gp_event" in said
     else:
         assert name in {file.file_name for file in ingest.inspect_files(folder, COUNTY)}
 
