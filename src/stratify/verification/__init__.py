@@ -24,7 +24,7 @@ from typing import Any
 from stratify.errors import RunError
 from stratify.store import Store, open_store
 from stratify.verification.answers import Person
-from stratify.verification.definitions import Definitions, Json, read_definitions
+from stratify.verification.definitions import Definitions, Json, read_definitions, used_by_pathways
 from stratify.verification.values import Value, values_of
 
 __all__ = ["Proof", "in_words", "verify"]
@@ -107,6 +107,8 @@ def verify(out: Path, *, clinical: Path | None = None, everybody: bool = False) 
             found="changed ones",
             action="Give the folder the run was made with (--clinical), or run again.",
         )
+    if not plan["settings"]["other_scores"]:
+        definitions = used_by_pathways(definitions)
     index_date = date.fromisoformat(plan["settings"]["index_date"])
     proof = Proof(plan["run_id"])
     with (

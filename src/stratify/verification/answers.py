@@ -74,6 +74,8 @@ class Person:
             return some(map(self.holds, condition["any_of"]))
         if "none_of" in condition:
             return opposite(some(map(self.holds, condition["none_of"])))
+        if "any_known_of" in condition:
+            return self._any_known(condition["any_known_of"])
         if "at_least_of" in condition:
             parts = list(map(self.holds, condition["at_least_of"]["of"]))
             if parts.count(True) >= condition["at_least_of"]["count"]:
@@ -82,13 +84,24 @@ class Person:
         name = condition["variable"]
         known = self._what_is_known(name)
         if "is_missing" in condition:
-            is_bound = known.may_be_higher or known.may_be_lower
-            return None if known.number is None and is_bound else known.number is None
+            return self._is_missing(name)
         parts = []
         for edge in ("is_true", *_EDGES):
             if condition.get(edge) is not None:
                 parts.append(self._keeps(name, known, edge, 1.0 if edge == "is_true" else float(condition[edge])))
         return every(parts)
+
+    def _any_known(self, conditions: list[Json]) -> Truth:
+        """Tell whether any holds of those whose value is there; not known where none is, or nobody can know."""
+        absent = [self._is_missing(each["variable"]) for each in conditions]
+        if every(absent) is not False:
+            return None
+        return some(False if gone else self.holds(each) for gone, each in zip(absent, conditions, strict=True))
+
+    def _is_missing(self, name: str) -> Truth:
+        known = self._what_is_known(name)
+        is_bound = known.may_be_higher or known.may_be_lower
+        return None if known.number is None and is_bound else known.number is None
 
     def _keeps(self, name: str, known: Known, edge: str, limit: float) -> Truth:
         if edge in ("is_true", "at_least"):
@@ -280,7 +293,7 @@ class Person:
         if "score" in condition:
             yield from self._behind_score(condition["score"])
         inside = condition.get("at_least_of", {}).get("of", [])
-        for kind in ("all_of", "any_of", "none_of"):
+        for kind in ("all_of", "any_of", "any_known_of", "none_of"):
             inside = [*inside, *(condition.get(kind) or ())]
         for each in inside:
             yield from self._depends_on(each)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,37 @@ class Definitions:
     scores: dict[str, Json]
     pathways: dict[str, Json]
     digest: str
+
+
+def used_by_pathways(definitions: Definitions) -> Definitions:
+    """Leave out the scores and variables that no pathway comes to: a run may have been told not to work them out."""
+    wanted: set[str] = set()
+    found = {name for each in definitions.pathways.values() for name in _named(each)}
+    while found:
+        wanted |= found
+        inside = [definitions.scores[name] for name in found if name in definitions.scores]
+        inside += [definitions.variables[name] for name in found if name in definitions.variables]
+        found = {name for each in inside for name in _named(each)} - wanted
+    return replace(
+        definitions,
+        variables={name: each for name, each in definitions.variables.items() if name in wanted},
+        scores={name: each for name, each in definitions.scores.items() if name in wanted},
+    )
+
+
+def _named(part: object) -> Iterator[str]:
+    """Give what a part of a definition names that may be a variable or a score."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("variable", "score", "value_of", "tier_from") and isinstance(value, str):
+                yield value
+            elif key in ("show", "inputs"):
+                yield from value
+            else:
+                yield from _named(value)
+    elif isinstance(part, list | tuple):
+        for each in part:
+            yield from _named(each)
 
 
 def read_definitions(folder: Path) -> Definitions:
