@@ -52,6 +52,7 @@ def try_patients(file: PatientsFile, book: RuleBook) -> list[Outcome]:
         ExtractError: a record is none that an extract could hold.
     """
     _check_expected(file, book)
+    book = book.cut_down_to(*sorted({name for each in file.patients for name in each.expect}))
     with TemporaryDirectory(prefix="stratify-") as scratch:
         folder = Path(scratch)
         _write_set(folder / "extracts", file)

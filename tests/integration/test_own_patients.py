@@ -60,6 +60,7 @@ def test_a_slip_in_the_file_is_refused_with_its_place(documented, patient, said)
     assert said in refusal(stratify("rules", "test", changed(documented, **patient)), 5)
 
 
+@pytest.mark.slow
 def test_every_score_and_pathway_may_be_expected(documented):
     book = load_rule_book()
     nothing = {name: {"missing": None} for name in book.scores if name != "x"}
