@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 import duckdb
 import pytest
 
-from stratify.rulebook import clinical_folder
+from stratify.rulebook import clinical_folder, load_rule_book
 from stratify.synth import CountyOrder, write_county
 from whole_runs import (
     KEY,
@@ -97,8 +97,12 @@ def _published(folder):
 
 @pytest.fixture
 def clinical(tmp_path):
-    """The definitions, but frailty reads nothing of hospital; one small example per definition."""
+    """The definitions that pathways use, but frailty reads nothing of hospital; one small example per definition."""
     folder = shutil.copytree(clinical_folder(), tmp_path / "clinical")
+    used = load_rule_book().for_pathways.scores
+    for path in (folder / "scores").glob("*.yaml"):
+        if path.name.split(".")[0] not in used:
+            path.unlink()
     for path in folder.rglob("*.examples.yaml"):
         path.write_text("examples: [{name: nobody, person: {age_years: 50}, expect: {tier: null}}]\n", encoding="utf-8")
     frailty = folder / "pathways" / "frailty.yaml"
