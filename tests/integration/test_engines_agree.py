@@ -17,7 +17,7 @@ from stratify.pipeline import score_everybody
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 
-BOOK = load_rule_book()
+BOOK = load_rule_book().cut_down_to("copd", "frailty", "charlson_shmi", "dose", "efi2", "kfre_uk_5_year", "lace")
 TABLES = ("variable_value", "patient_score", "pathway_decision")
 
 
