@@ -8,50 +8,36 @@ could show a row.
 from __future__ import annotations
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of every call
 
 import typer
-from typer.core import TyperGroup, TyperOption
+
+from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.rule_commands import codelists_app, rules_app
 
 if TYPE_CHECKING:
     from stratify.settings import Settings
 
 
-class _QuickHelp(TyperGroup):
-    """A group whose own ``--help``, when not asked for, is False: typer loads pydantic to turn its None into that."""
-
-    def get_help_option(self, ctx: Any) -> TyperOption | None:  # noqa: ANN401  its class is private to typer
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.default = False
-        return option
-
-
 app = typer.Typer(
     name="stratify",
-    cls=_QuickHelp,
+    cls=QuickHelp,
     help="Finds the people in a population who most need help and gets them to the right team. "
     "A list proposes; the clinician decides.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-rules_app = typer.Typer(
-    cls=_QuickHelp, help="Clinical definitions: test them, read them in plain words.", no_args_is_help=True
-)
 app.add_typer(rules_app, name="rules")
-identity_app = typer.Typer(cls=_QuickHelp, help="The identity key: change it.", no_args_is_help=True)
+app.add_typer(codelists_app, name="codelists")
+identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(
-    cls=_QuickHelp,
+    cls=QuickHelp,
     help="A synthetic county: invented people in the layout of real extracts, and the truth about them.",
     invoke_without_command=True,
 )
@@ -66,10 +52,6 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Folder the output
 DateOption = Annotated[
     datetime | None,
     typer.Option("--index-date", formats=["%Y-%m-%d"], help="Day the run describes; today when not given."),
-]
-ClinicalOption = Annotated[
-    Path | None,
-    typer.Option("--clinical", help="Folder of clinical definitions; those that come with stratify when not given."),
 ]
 
 
@@ -86,14 +68,14 @@ def run(
 
     Exit code 10 means that it finished and published, and that a failed check holds some lists.
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import pipeline, runs
         from stratify.errors import HELD_EXIT_CODE
 
         chosen = _settings(
             settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
         )
-        with _progress() as tell:
+        with progress() as tell:
             done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
         typer.echo(pipeline.in_words(done))
     if done.manifest["held"]:
@@ -110,7 +92,7 @@ def check(
     clinical: ClinicalOption = None,
 ) -> None:
     """Check definitions and extract files, down to each row, without writing anything."""
-    with _faults_in_words():
+    with faults_in_words():
         import tempfile
 
         from stratify import pipeline, runs
@@ -120,7 +102,7 @@ def check(
             chosen = _settings(
                 settings, extracts=extracts, source=source, out=folder, index_date=index_date, clinical=clinical
             )
-            with _progress() as tell:
+            with progress() as tell:
                 report = pipeline.check(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
         typer.echo(report)
 
@@ -141,7 +123,7 @@ def explain(
 
     Needs the identity key of the run (STRATIFY_IDENTITY_KEY or STRATIFY_KEY_FILE).
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import explanation, key_rotation, privacy
 
         key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
@@ -161,7 +143,7 @@ def verify(
 
     Of everybody with a decision. Exit code 1 means that something differs; nothing is written, and nobody is named.
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import runs, verification
 
         proof = runs.without_values(verification.verify)(out, clinical=clinical, everybody=everybody)
@@ -181,7 +163,7 @@ def identity_rotate(
     Both keys must be in the key ring (STRATIFY_KEY_FILE), the new one as the current one. Writes which pseudonym was
     which into the restricted folder. Killed or given twice, it does no harm.
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import key_rotation, privacy
 
         ring = privacy.read_key_ring(os.environ)
@@ -226,7 +208,7 @@ def synth(
     """Write a synthetic county: invented people in the layout of real extracts, and the truth about them."""
     if context.invoked_subcommand is not None:
         return
-    with _faults_in_words():
+    with faults_in_words():
         from stratify.errors import SettingsError
         from stratify.synth import CountyOrder, write_county
         from stratify.synth.faults.asked import chosen_rates
@@ -246,7 +228,7 @@ def synth(
             file_format=file_format,
             workers=workers if workers is not None else _processes(people),
         )
-        with _progress() as tell:
+        with progress() as tell:
             tell(f"Inventing {people:,} people")
             made = write_county(out, order, truth_folder=truth, replace=replace, tell=tell)
         rows = sum(sum(each.row_counts.values()) for each in made.extracts)
@@ -264,7 +246,7 @@ def _processes(people: int) -> int:
 @synth_app.command("faults")
 def synth_faults() -> None:
     """List the faults that can be put in: id, what it is, what should be done about it, usual rate."""
-    with _faults_in_words():
+    with faults_in_words():
         from stratify.synth.faults.asked import in_words
 
         typer.echo(in_words(), nl=False)
@@ -280,7 +262,7 @@ def synth_score(
 
     Exit code 1 means that they differ. A run stamped test needs no key; any other needs the one it was made with.
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import runs, truth_score
 
         plan = truth_score.read_plan(run)
@@ -297,7 +279,7 @@ def synth_report(
     out: Annotated[Path, typer.Option("--out", help="Markdown file to write; the plots go beside it.")],
 ) -> None:
     """Compare a county with published English figures: how common illnesses are, and how much care people get."""
-    with _faults_in_words():
+    with faults_in_words():
         from stratify.synth.prevalence_report import write_report
 
         write_report(extracts, truth, out)
@@ -316,204 +298,15 @@ def synth_trial(
     ] = None,
 ) -> None:
     """Plant each fault alone in a county, run the county, and report what the run did about it."""
-    with _faults_in_words():
+    with faults_in_words():
         from stratify import fault_trial
 
-        with _progress() as tell:
+        with progress() as tell:
             trials = fault_trial.try_faults(
                 fault or None, people=people, seed=seed, workers=workers or os.cpu_count() or 1, tell=tell
             )
         out.write_text(fault_trial.report(trials, people=people, seed=seed), encoding="utf-8", newline="")
         typer.echo(fault_trial.in_words(trials))
-
-
-@rules_app.command("test")
-def rules_test(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Files of your own: worked examples (<definition>.examples.yaml) or patients with records; without, "
-            "the examples of the definitions."
-        ),
-    ] = None,
-    clinical: ClinicalOption = None,
-) -> None:
-    """Work the worked examples, and say which do not come out as written."""
-    with _faults_in_words():
-        from stratify.errors import RuleError
-        from stratify.examples import run_examples
-        from stratify.patients_tried import try_patients
-        from stratify.rulebook import load_rule_book, read_patients, with_examples
-
-        book = load_rule_book(clinical)
-        outcomes = [] if files else run_examples(book)
-        for file in files or []:
-            patients = read_patients(file)
-            tried = try_patients(patients, book) if patients else run_examples(with_examples(book, file))
-            for each in tried if patients else []:
-                typer.echo(
-                    f"{'FAILED' if each.differences else 'holds '}  {each.definition}: {each.name}: {each.found}"
-                )
-            outcomes += tried
-        failed = [each for each in outcomes if each.differences]
-        for each in failed:
-            typer.echo(f"FAILED  {each.definition}: {each.name}\n        " + "\n        ".join(each.differences))
-        for definition in sorted({each.definition for each in outcomes}):
-            mine = [each for each in outcomes if each.definition == definition]
-            typer.echo(
-                f"{definition}: {len(mine) - sum(1 for each in mine if each.differences)} of {len(mine)} examples hold"
-            )
-        if failed:
-            raise RuleError(
-                "worked examples",
-                expected="all to hold",
-                found=f"{len(failed)} that do not",
-                action="Correct the definition or the example.",
-            )
-
-
-@rules_app.command("versions")
-def rules_versions(
-    file: Annotated[Path, typer.Argument(help="File to write (schemas/rule_versions.json is made by this).")],
-    clinical: ClinicalOption = None,
-) -> None:
-    """Write version and digest of every definition; refused while a changed one keeps its version."""
-    with _faults_in_words():
-        from stratify.rule_versions import write_versions
-        from stratify.rulebook import load_rule_book
-
-        typer.echo(write_versions(load_rule_book(clinical), file))
-
-
-@rules_app.command("check")
-def rules_check(
-    against: Annotated[
-        Path, typer.Option("--against", help="Earlier definitions: a clinical folder, or a file of versions.")
-    ],
-    clinical: ClinicalOption = None,
-) -> None:
-    """Fail when a definition changed and its version did not."""
-    with _faults_in_words():
-        from stratify.rule_versions import check_versions
-        from stratify.rulebook import load_rule_book
-
-        typer.echo(check_versions(load_rule_book(clinical), against))
-
-
-@rules_app.command("diff")
-def rules_diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="Folder of clinical definitions as they were.")],
-    on: Annotated[Path, typer.Option("--on", metavar="RUN", help="Output folder of a finished run, for its people.")],
-    after: Annotated[
-        Path | None, typer.Argument(metavar="B", help="As they shall be; those of stratify when not given.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file for who moves.")] = None,
-) -> None:
-    """Say which definitions differ, and who of a run's people gets another tier or decision, and why."""
-    with _faults_in_words():
-        from stratify import rule_changes
-        from stratify.rulebook import load_rule_book
-
-        found = rule_changes.compare(load_rule_book(before), load_rule_book(after), on)
-        if out:
-            rule_changes.write_csv(found, out)
-        typer.echo(rule_changes.in_words(found))
-
-
-@rules_app.command("describe")
-def rules_describe(clinical: ClinicalOption = None) -> None:
-    """Write every rule in plain English, with its source (docs/rules.md is made by this)."""
-    with _faults_in_words():
-        from stratify.plain_english import describe
-        from stratify.rulebook import load_rule_book
-
-        typer.echo(describe(load_rule_book(clinical)), nl=False)
-
-
-codelists_app = typer.Typer(
-    cls=_QuickHelp, help="Codelists: bring a full list in, check those held (docs/codelists.md).", no_args_is_help=True
-)
-app.add_typer(codelists_app, name="codelists")
-RunOption = Annotated[Path | None, typer.Option("--on", metavar="RUN", help="Output folder of a finished run.")]
-ReleaseOption = Annotated[
-    Path | None, typer.Option("--release", help="Folder of a SNOMED CT release (RF2 snapshot files), a site's own.")
-]
-
-
-@codelists_app.command("add")
-def codelists_add(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The list as it was downloaded.")],
-    codelist: Annotated[str, typer.Option("--id", help="Id of the codelist: a new one, or one to replace.")],
-    clinical: ClinicalOption = None,
-    version: Annotated[str | None, typer.Option("--version", help="Name and version the source gives it.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Where it is from.")] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="On which terms.")] = None,
-    review_by: Annotated[
-        datetime | None, typer.Option("--review-by", formats=["%Y-%m-%d"], help="Day to look at the source again by.")
-    ] = None,
-    label: Annotated[str | None, typer.Option("--label", help="What a clinician would call it.")] = None,
-    system: Annotated[str | None, typer.Option("--system", help="snomed_ct, icd10, dmd or bnf.")] = None,
-    match: Annotated[str | None, typer.Option("--match", help="exact, prefix or category.")] = None,
-    status: Annotated[str | None, typer.Option("--status", help="two_sources, one_source or inferred.")] = None,
-    note: Annotated[str | None, typer.Option("--note", help="What would surprise a reader.")] = None,
-    group: Annotated[str | None, typer.Option("--group", help="Cluster or reference set, of several in FILE.")] = None,
-    release: ReleaseOption = None,
-    descendants: Annotated[bool, typer.Option("--descendants", help="Take all codes below those of FILE.")] = False,
-    on: RunOption = None,
-    adopt: Annotated[bool, typer.Option("--adopt", help="Write it; without, only say what would change.")] = False,
-) -> None:
-    """Say what a full list would change, and with --adopt put it into a site's clinical folder."""
-    with _faults_in_words():
-        from stratify import codelist_trial, codelists
-        from stratify.errors import SettingsError
-        from stratify.rulebook import load_rule_book
-
-        if adopt and clinical is None:
-            raise SettingsError(
-                "--adopt", expected="a site's clinical folder", found="none", action="Name it with --clinical."
-            )
-        book = load_rule_book(clinical)
-        says = {"label": label, "system": system, "match": match, "version": version, "source": source}
-        says |= {"licence": licence, "status": status, "note": note}
-        addition = codelists.read_addition(
-            file,
-            book,
-            codelist=codelist,
-            says={**says, "review_by": review_by.date() if review_by else None},
-            group=group,
-            release=release,
-            with_descendants=descendants,
-        )
-        trial = codelist_trial.compare(on, book, addition.codelist) if on else None
-        if adopt and clinical:
-            codelists.adopt(addition, clinical)
-        typer.echo(codelists.addition_in_words(addition, book, trial, is_adopted=adopt))
-
-
-@codelists_app.command("check")
-def codelists_check(
-    clinical: ClinicalOption = None,
-    release: ReleaseOption = None,
-    on: RunOption = None,
-    as_of: Annotated[
-        datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Day a review is late on; today if none.")
-    ] = None,
-) -> None:
-    """Find malformed, inactive, overlapping, unmatched and stale codelists; exit code 5 when one is malformed."""
-    with _faults_in_words():
-        from stratify import codelist_trial, codelists
-        from stratify.rulebook import load_rule_book
-
-        book = load_rule_book(clinical)
-        day = as_of.date() if as_of else date.today()
-        matched = codelist_trial.matched_codelists(on) if on else None
-        found = codelists.check(book, as_of=day, release=release, matched=matched)
-        left_out = {
-            kind: name for kind, name, by in (("inactive", "--release", release), ("unmatched", "--on", on)) if not by
-        }
-        typer.echo(codelists.findings_in_words(found, book, not_looked_for=left_out))
-    if any(each.kind == "malformed" for each in found):
-        raise typer.Exit(5)
 
 
 @app.command()
@@ -522,13 +315,13 @@ def schemas(
     check_only: Annotated[bool, typer.Option("--check", help="Write nothing; fail when one is out of date.")] = False,
 ) -> None:
     """Write the JSON Schemas of what people write and exchange (schemas/ is made by this)."""
-    with _faults_in_words():
+    with faults_in_words():
         from stratify.schemas import write_schemas
 
         typer.echo(write_schemas(folder, check_only=check_only))
 
 
-source_app = typer.Typer(cls=_QuickHelp, help="Layouts of extract files: which one a folder has.", no_args_is_help=True)
+source_app = typer.Typer(cls=QuickHelp, help="Layouts of extract files: which one a folder has.", no_args_is_help=True)
 app.add_typer(source_app, name="source")
 
 
@@ -543,7 +336,7 @@ def source_check(
 
     Exit code 3 means that it does not fit one source.
     """
-    with _faults_in_words():
+    with faults_in_words():
         from stratify.ingest.sources import check_source
 
         report, is_fit = check_source(folder, source)
@@ -568,47 +361,6 @@ def _settings(file: Path | None, *, index_date: datetime | None, **overrides: st
         today=date.today(),  # the only clock: below this line the index date is an argument
         synthetic_sources=frozenset(name for name, each in ingest.SOURCES.items() if each.is_synthetic),
     )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Say on standard error what is being done, and how long the last step took."""
-    started: list[tuple[str, float]] = []
-
-    def finish() -> None:
-        if started:
-            words, begun = started.pop()
-            typer.echo(f"  {words}: {time.monotonic() - begun:.1f} s", err=True)
-
-    def tell(words: str) -> None:
-        finish()
-        started.append((words, time.monotonic()))
-        if sys.stderr.isatty():
-            typer.echo(f"  {words} …\r", err=True, nl=False)
-
-    yield tell
-    finish()
-
-
-@contextmanager
-def _faults_in_words() -> Iterator[None]:
-    """Turn a fault of ours, or one of the machine, into its message and its exit code."""
-    from stratify.errors import RunError, StratifyError
-
-    try:
-        try:
-            yield
-        except OSError as fault:
-            name = Path(str(fault.filename)).name if fault.filename else "this machine"
-            raise RunError(
-                name,
-                expected="files and folders that can be read and written",
-                found=fault.strerror or type(fault).__name__,
-                action="Mend that, then run again; the last lists stay in place.",
-            ) from None
-    except StratifyError as fault:
-        typer.echo(f"{type(fault).__name__}: {fault}", err=True)
-        raise typer.Exit(fault.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from stratify import disclosure, engine, features, hits, pathways, scores, wide
+from stratify import disclosure
 from stratify.errors import RunError
 from stratify.ingest import match_codes
-from stratify.pipeline import core_tables
+from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import RuleBook
 from stratify.rules import Codelist
 from stratify.runs import Plan, without_values
@@ -167,50 +167,15 @@ def _reckoning(out: Path) -> Iterator[tuple[Store, Plan]]:
 
 def _part(book: RuleBook, found: Readers) -> RuleBook:
     """Give the part of a rule book that a change reaches, with all that part needs."""
-    chosen_pathways = {name: book.pathways[name] for name in found.pathways}
-    wanted = {*found.scores, *(each.tier_from for each in chosen_pathways.values())}
-    wanted |= {name for each in chosen_pathways.values() for rule in each.conditions for name in rule.scores}
-    chosen_scores: dict[str, None] = {}
-    for name in book.score_order[::-1]:  # those that others name come after them
-        if name in wanted:
-            chosen_scores[name] = None
-            wanted |= {other for each in book.scores[name].conditions for other in each.scores}
-    variables = set(found.variables)
-    for name in chosen_scores:
-        variables |= set(book.variables_of_score(name))
-    for name in chosen_pathways:
-        variables |= _variables_of_pathway(book, name)
-    return replace(
-        book,
-        variables={name: each for name, each in book.variables.items() if name in variables},
-        scores={name: each for name, each in book.scores.items() if name in chosen_scores},
-        pathways=chosen_pathways,
-    )
+    return book.cut_down_to(*found.variables, *found.scores, *found.pathways)
 
 
 def _reckon(store: Store, book: RuleBook, when: str, index_date: date) -> None:
     read = {name for each in book.variables.values() for name in each.codelists}
     match_codes(store, [each for name, each in book.codelists.items() if name in read])
-    matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
-    with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
-        store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
-    values = features.variable_values(
-        core_tables(store),
-        engine.table(store, "work.variable_code"),
-        book,
-        index_date=index_date,
-        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
-    )
-    engine.keep(store, "derived.variable_value", values)
-    rows = wide.person_rows(
-        engine.table(store, "core.person"), engine.table(store, "derived.variable_value"), book, index_date=index_date
-    )
-    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.settle(store, "work.row", rows), book))
-    if book.scores:
-        engine.keep(store, "derived.patient_score", scores.score_rows(scored, book))
-    if book.pathways:
-        parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
-        engine.keep(store, "derived.pathway_decision", engine.concat(parts))
+    work_values(store, book, index_date=index_date)
+    score_everybody(store, book, index_date=index_date)
+    decide_everybody(store, book)
     _note(store, book, "", when)
 
 

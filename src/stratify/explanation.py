@@ -20,9 +20,9 @@ from stratify import engine, hits, key_rotation, privacy, publish
 from stratify.codes import is_unverified
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
 from stratify.periods import in_words
-from stratify.pipeline import core_tables
 from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
+from stratify.reckoning import core_tables
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, without_values
 from stratify.store import Store, open_store
@@ -73,6 +73,7 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
             found="changed ones",
             action="Run again, or explain with the definitions of the run.",
         )
+    book = book.for_pathways
     with (
         TemporaryDirectory(prefix="stratify-explain-") as scratch,
         open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
@@ -277,7 +278,8 @@ def _records(store: Store, book: RuleBook, person: str, index_date: date) -> dic
         name: engine.from_polars(engine.rows(store, frame.filter(nw.col("patient_key") == person)))
         for name, frame in core_tables(store).items()
     }
-    codes = engine.from_polars(engine.rows(store, engine.table(store, "work.variable_code")))
+    asked = nw.col("variable").is_in(sorted(book.variables))
+    codes = engine.from_polars(engine.rows(store, engine.table(store, "work.variable_code").filter(asked)))
     behind = engine.collected(hits.records_behind(mine, codes, book, index_date=index_date))
     found: dict[str, list[dict[str, Any]]] = {}
     order = ("variable", "day", "source_file_id", "source_row", "code")

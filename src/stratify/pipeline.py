@@ -7,39 +7,22 @@ it left.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
-from typing import Any
 
-import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import (
-    contracts,
-    engine,
-    features,
-    hits,
-    holding,
-    ingest,
-    pathways,
-    plug_in,
-    publish,
-    quality,
-    reasons,
-    routing,
-    scores,
-    wide,
-)
+from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
+from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, Receipt, Summary, earlier_counts, one_at_a_time, prepare, put_in_place, without_values
+from stratify.run_record import manifest_of, write_practices_page, write_quality_page
+from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -171,26 +154,13 @@ def rule_book_of(plan: Plan) -> RuleBook:
 def work_features(plan: Plan) -> Receipt:
     """Match codes to codelists and reduce the records to one value per person and variable."""
     book = rule_book_of(plan)
-    index_date = plan.settings.index_date
     with _opened(plan) as store:
-        store.execute("CREATE SCHEMA IF NOT EXISTS work")
         ingest.match_codes(store, list(book.codelists.values()))
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
         _note_unused(store, _codelists_read(book) - {codelist for _, _, codelist in matches})
         holding.check_codes(store, plan, book)
-        with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
-            store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
-        values = features.variable_values(
-            core_tables(store),
-            engine.table(store, "work.variable_code"),
-            book,
-            index_date=index_date,
-            settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
-        )
-        kept = engine.keep(store, "derived.variable_value", values)
-        for name in hits.SETTLED:
-            store.execute(f"DROP TABLE work.{name}")
-        kept += plug_in.settle_person_rows(store, book, plan.settings)
+        kept = work_values(store, book, index_date=plan.settings.index_date)
+        kept += plug_in.ask_all(store, book, plan.settings)
         return Receipt(stage="features", counts={"variable values": kept})
 
 
@@ -212,11 +182,6 @@ def _note_unused(store: Store, codelists: set[str]) -> None:
 _UNUSED = "codelist that matches nothing"
 
 
-def core_tables(store: Store) -> dict[str, engine.Frame]:
-    """Give the core tables that variables read."""
-    return {name: engine.table(store, f"core.{name}") for name in hits.SOURCE_TABLES}
-
-
 def score(plan: Plan) -> Receipt:
     """Score every person for every score."""
     book = rule_book_of(plan)
@@ -225,45 +190,11 @@ def score(plan: Plan) -> Receipt:
         return Receipt(stage="score", counts={"scores": kept})
 
 
-def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
-    """Work out the scores of everybody, each that no pathway uses by itself.
-
-    A row of everything known of a person grows with every definition, and so does the work of planning a query on it:
-    a score needs a few columns of it.
-
-    Args:
-        store: A store with ``work.person_row`` for the pathways, and the tables that rows are made of.
-        book: The rule book.
-        index_date: The day the run describes.
-
-    Returns:
-        Rows of ``derived.patient_score``; ``work.scored_row`` is what the pathways decide on.
-    """
-    small = book.for_pathways
-    scored = engine.settle(store, "work.scored_row", scores.add_scores(engine.table(store, "work.person_row"), small))
-    parts = [scores.score_rows(scored, small)]
-    made = []
-    people, values = engine.table(store, "core.person"), engine.table(store, "derived.variable_value")
-    for name in (name for name in book.score_order if name not in small.scores):
-        own = book.cut_down_to(name)
-        mine = values.filter(nw.col("variable").is_in(sorted(own.variables) or [""]))
-        rows = scores.add_scores(wide.person_rows(people, mine, own, index_date=index_date), own)
-        found = scores.score_rows(rows, own).filter(nw.col("score") == name)
-        made.append(f"work.score_{name}")
-        parts.append(engine.settle(store, made[-1], found))
-    kept = engine.keep(store, "derived.patient_score", engine.concat(parts))
-    for name in made:
-        store.execute(f"DROP TABLE {name}")
-    return kept
-
-
 def decide(plan: Plan) -> Receipt:
     """Propose what happens to each person on each pathway, with the reasons in words."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
-        scored = engine.table(store, "work.scored_row")
-        parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
-        kept = engine.keep(store, "derived.pathway_decision", engine.concat(parts))
+        kept = decide_everybody(store, book)
         shown = store.frame(
             "SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' ORDER BY patient_key, pathway"
         )
@@ -345,7 +276,7 @@ def publish_outputs(plan: Plan) -> Receipt:
             index_date=plan.settings.index_date,
             is_test=plan.is_test,
             pathways=book.pathways,
-            scores=book.scores,
+            scores=book.for_pathways.scores,  # the others are in no list and no count
             data_cutoffs=plan.data_cutoffs,
             purpose=plan.settings.privacy.purpose,
             withheld=[
@@ -369,153 +300,13 @@ def publish_outputs(plan: Plan) -> Receipt:
         )
         holding.stop_if_unfit(checked, (), book)
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
-        _write_quality_page(store, plan, book, checked)
-        _write_practices_page(store, plan)
+        write_quality_page(store, plan, book, checked)
+        write_practices_page(store, plan)
         publish.write_supplier_report(
             plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))
         )
-        publish.write_manifest(plan.published / "run_manifest.json", _manifest(store, plan, book))
+        publish.write_manifest(plan.published / "run_manifest.json", manifest_of(store, plan, book))
         return Receipt(stage="publish", counts={"direct care files": len(files)})
-
-
-def _write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[quality.RuleResult]) -> None:
-    # A second try after a fault of the disk finds its own results of the first one here.
-    before = [each for each in holding.quality_results(store) if not each.table.startswith("out.")]
-    results = [*before, *checked]
-    store.create("audit.quality_result", quality.results_frame(results))
-    page = quality.results_page(
-        results,
-        quality.verdicts(results),
-        title=f"Data quality: {plan.settings.organisation}",
-        index_date=plan.settings.index_date,
-        run_id=plan.run_id,
-        is_test=plan.is_test,
-        files=store.frame("SELECT * FROM audit.source_file ORDER BY table_name, file_name, source_file_id").to_dicts(),
-        unmatched=store.rows(_UNMATCHED),
-        counts={row.pop("name"): row for row in store.frame(_TABLE_COUNTS).to_dicts()},
-        touched=holding.touched_in_words(store, book, results),
-    )
-    folder = plan.published / "data_quality"
-    folder.mkdir(parents=True)
-    (folder / "index.html").write_text(page, encoding="utf-8")
-    unmatched = store.frame(f"FROM ({_SHOWN_CODES}) ORDER BY table_name, code_system, row_count DESC, code")
-    is_formula = pl.col("term").str.contains(r"^[=+@\t\r-]")
-    harmless = pl.when(is_formula).then(pl.lit("'") + pl.col("term")).otherwise(pl.col("term"))
-    text = unmatched.with_columns(harmless.alias("term")).write_csv()
-    (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
-
-
-def _write_practices_page(store: Store, plan: Plan) -> None:
-    """Write the page of each practice over time, and the counts of all runs beside the store, to be put in place."""
-    history = quality.read_history(earlier_counts(plan.settings.out))
-    counts = store.frame("SELECT * FROM audit.practice_count ORDER BY ALL")
-    run: dict[str, Any] = {"index_date": plan.settings.index_date, "run_id": plan.run_id}
-    kept = plan.restricted / quality.HISTORY_FILE
-    kept.touch(mode=0o600)
-    quality.with_run(history, counts, **run).write_csv(kept)
-    names = store.rows("SELECT practice_code, max_by(practice_name, valid_from) FROM core.practice GROUP BY ALL")
-    page = quality.practices_page(
-        quality.practices_over_time(
-            quality.with_run(quality.earlier(history, plan.settings.index_date), counts, **run), dict(names)
-        ),
-        title=f"Data quality by practice: {plan.settings.organisation}",
-        is_test=plan.is_test,
-        name_of=publish.source_in_words,
-        **run,
-    )
-    (plan.published / "data_quality" / "practices.html").write_text(page, encoding="utf-8")
-
-
-_TABLE_COUNTS = """
-SELECT 'landing.' || table_name AS name, sum(received_count)::BIGINT AS received_count,
-    sum(loaded_count)::BIGINT AS loaded_count, sum(rejected_count)::BIGINT AS rejected_count
-FROM audit.source_file GROUP BY table_name ORDER BY table_name
-"""
-# Suppliers put free text, names and numbers of people where a code of their own belongs. What does not look like a code
-# is counted, and not shown; nor is what could be an NHS number, or a surname: a word of fewer than five people.
-_SHOWN_CODES = """
-SELECT table_name, code_system, CASE WHEN is_code THEN code ELSE '(no code: not shown)' END AS code,
-    CASE WHEN is_code THEN term END AS term, sum(row_count)::BIGINT AS row_count
-FROM (
-    SELECT *, code_system IN ('snomed_ct', 'dmd', 'icd10')
-        OR regexp_full_match(code, '[A-Za-z0-9.^_/:-]{1,20}') AND NOT regexp_matches(code, '[0-9]{10}')
-            AND (regexp_matches(code, '[0-9]') OR people_at_least_count >= 5) AS is_code
-    FROM audit.unmatched_code
-) GROUP BY ALL
-"""
-_UNMATCHED = f"""
-SELECT table_name, code_system, code, term, row_count FROM ({_SHOWN_CODES})
-ORDER BY row_count DESC, code_system, code, table_name
-"""
-
-
-def _manifest(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
-    """Give what the run was made of and what it counted; nothing about a person, no clock."""
-    counted = {name: store.frame(sql).to_dicts() for name, sql in _COUNTED.items()}
-    return {
-        "run_id": plan.run_id,
-        "is_test": plan.is_test,
-        "index_date": plan.settings.index_date.isoformat(),
-        "source": plan.settings.source,
-        "not_supplied": list(plan.source.not_supplied),
-        "privacy": plan.settings.privacy.model_dump(mode="json"),
-        "entry": ingest.open_door(plan.settings.entry).in_manifest(),
-        "code_version": plan.code_version,
-        "rules": {
-            "digest": plan.rule_digest,
-            "codelists": {name: book.codelists[name].entry.sha256 for name in sorted(book.codelists)},
-            "scores": {name: book.scores[name].version for name in sorted(book.scores)},
-            "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
-            "plug_ins": plug_in.identity(book, plan.settings),
-        },
-        **counted,
-        "lost_feeds": [
-            {"table_name": each.table, "used_to": each.used_to.isoformat() if each.used_to else None, "why": str(why)}
-            for each in plan.lost
-            for why in [combine([refusal.as_error() for refusal in each.refusals])]
-        ],
-        "verdicts": quality.verdicts(holding.quality_results(store)),
-        "outputs": _outputs(plan),
-    }
-
-
-_COUNTED = {
-    "inputs": """
-        SELECT table_name, file_name, sha256, declared_count, received_count, loaded_count, rejected_count,
-            restricted_count, period_to::VARCHAR AS period_to
-        FROM audit.source_file ORDER BY ALL""",
-    "people": "SELECT person_status, count(*) AS people FROM core.person GROUP BY ALL ORDER BY ALL",
-    "withheld": "SELECT surface, reason, people_count AS people FROM audit.withheld ORDER BY ALL",
-    "scores_given": """
-        SELECT score, tier, is_complete, count(*) AS people FROM derived.patient_score GROUP BY ALL ORDER BY ALL""",
-    "decisions": """
-        SELECT pathway, decision, rule_id, reason, count(*) AS people
-        FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL""",
-    "placements": """
-        SELECT pathway, decision, placement, count(*) AS people
-        FROM derived.placement GROUP BY ALL ORDER BY ALL""",
-    "held": """
-        SELECT table_name, rule_id, pathway, practice_code, scores, clinics, reason, people_count AS people
-        FROM audit.held_list ORDER BY ALL""",
-    "rejected_rows": """
-        SELECT table_name, rule_id, scope, count(*) AS rows
-        FROM audit.rejected_row GROUP BY ALL ORDER BY ALL""",
-    "steps": "SELECT step, measure, count FROM audit.step_count ORDER BY ALL",
-    "unmatched_codes": """
-        SELECT table_name, code_system, count(*) AS codes, sum(row_count)::BIGINT AS rows
-        FROM audit.unmatched_code GROUP BY ALL ORDER BY ALL""",
-}
-
-
-def _outputs(plan: Plan) -> list[dict[str, str]]:
-    """Give every published file with its hash; a DuckDB file has none: its bytes differ though its rows do not."""
-    found = []
-    for path in sorted(each for each in plan.published.rglob("*") if each.is_file()):
-        entry = {"file": path.relative_to(plan.published).as_posix()}
-        if path.suffix != ".duckdb":
-            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.append(entry)
-    return found
 
 
 def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import engine, wide
+from stratify import engine
 from stratify.errors import RunError, SettingsError, StratifyError, combine
+from stratify.reckoning import scored_rows
 from stratify.rulebook import RuleBook
 from stratify.rules import Variable
+from stratify.scores import is_unknown
 from stratify.settings import Settings
 from stratify.store import Store
 
@@ -88,46 +91,33 @@ def identity(book: RuleBook, settings: Settings) -> dict[str, list[str]]:
     return found
 
 
-def settle_person_rows(store: Store, book: RuleBook, settings: Settings) -> int:
-    """Make the wide rows of everybody for the pathways (``work.person_row``), with what plug-ins say of people.
-
-    Plug-ins are asked for every variable of the book that is given, whoever reads it.
+def ask_all(store: Store, book: RuleBook, settings: Settings) -> int:
+    """Ask the plug-ins for every variable of the book that is given, whoever reads it.
 
     Returns:
-        How many values the plug-ins gave; they are in ``derived.variable_value`` like any other.
+        How many values they gave; they are in ``derived.variable_value`` like any other.
 
     Raises:
         SettingsError: a plug-in has no function.
         RunError: a function fails, or gives something else than a number for each of some people.
     """
-    asked = _given(book)
-    if not asked:
-        _settle(store, book.for_pathways, settings)
-        return 0
-    _settle(store, book, settings)
     found = functions(book, settings)
     count = 0
-    for variable in asked:
-        columns = ", ".join(
-            f'CASE WHEN NOT (o_{name} OR u_{name}) THEN x_{name} END AS "{name}"' for name in variable.inputs
-        )
-        people = store.frame(f"SELECT patient_key, {columns} FROM work.person_row ORDER BY patient_key")
+    for variable in _given(book):
+        own = book.cut_down_to(variable.id)
+        rows = engine.settle(store, "work.asked", scored_rows(store, own, index_date=settings.index_date))
+        known = (nw.when(~is_unknown(name)).then(nw.col(f"x_{name}")).alias(name) for name in variable.inputs)
+        people = engine.rows(store, rows.select("patient_key", *known)).sort("patient_key")
         values = _values(people, variable, found[variable.plug_in], settings)
         with store.loaned(values) as name:
             store.execute(f"INSERT INTO derived.variable_value BY NAME FROM {name}")
+        store.execute("DROP TABLE work.asked")
         count += values.height
-    _settle(store, book.for_pathways, settings)
     return count
 
 
 def _given(book: RuleBook) -> list[Variable]:
     return [each for _, each in sorted(book.variables.items()) if each.take == "given"]
-
-
-def _settle(store: Store, book: RuleBook, settings: Settings) -> None:
-    people, values = engine.table(store, "core.person"), engine.table(store, "derived.variable_value")
-    rows = wide.person_rows(people, values, book, index_date=settings.index_date)
-    engine.settle(store, "work.person_row", rows)
 
 
 def _values(people: pl.DataFrame, variable: Variable, function: PlugIn, settings: Settings) -> pl.DataFrame:

@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import engine, features, hits, ingest, pathways, scores, wide
+from stratify import engine, hits, ingest, scores
 from stratify.disclosure import LARGEST_HIDDEN, Sum, protect
 from stratify.errors import RunError
-from stratify.pipeline import core_tables
 from stratify.plain_english import condition_in_words, describe
+from stratify.reckoning import decide_everybody, score_everybody, scored_rows, work_values
 from stratify.rule_versions import changes, versions_of
 from stratify.rulebook import RuleBook
 from stratify.rules import Condition
@@ -131,7 +131,7 @@ def compare(old: RuleBook, new: RuleBook, out: Path) -> Comparison:
             store.attach(scratch / "old.duckdb", "old", read_only=True)
             _settle_outcomes(store, (old, new))
             moved = _moved(store)
-            why = _why(store, old, new)
+            why = _why(store, old, new, index_date)
     return Comparison(tuple(_definitions(old, new)), moved, why)
 
 
@@ -140,25 +140,10 @@ def _reckon(store: Store, run: Path, book: RuleBook, index_date: date) -> None:
     store.attach(run, "run", read_only=True)
     for name in ("person", *hits.SOURCE_TABLES):
         store.execute(f"CREATE VIEW core.{name} AS SELECT * FROM run.core.{name}")
-    store.execute("CREATE SCHEMA work")
     ingest.match_codes(store, list(book.codelists.values()))
-    matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
-    with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
-        store.execute(f"CREATE TABLE work.variable_code AS SELECT * FROM {codes}")
-    values = features.variable_values(
-        core_tables(store),
-        engine.table(store, "work.variable_code"),
-        book,
-        index_date=index_date,
-        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
-    )
-    engine.keep(store, "derived.variable_value", values)
-    persons, kept = engine.table(store, "core.person"), engine.table(store, "derived.variable_value")
-    rows = engine.settle(store, "work.person_row", wide.person_rows(persons, kept, book, index_date=index_date))
-    scored = engine.settle(store, "work.scored_row", scores.add_scores(rows, book))
-    engine.keep(store, "derived.patient_score", scores.score_rows(scored, book))
-    parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
-    engine.keep(store, "derived.pathway_decision", engine.concat(parts))
+    work_values(store, book, index_date=index_date)
+    score_everybody(store, book, index_date=index_date)
+    decide_everybody(store, book)
 
 
 def _settle_outcomes(store: Store, books: Sequence[RuleBook]) -> None:
@@ -182,7 +167,7 @@ def _moved(store: Store) -> pl.DataFrame:
     return protect(counted, count="people_count", key=_KEY, sums=_SUMS)
 
 
-def _why(store: Store, old: RuleBook, new: RuleBook) -> pl.DataFrame:
+def _why(store: Store, old: RuleBook, new: RuleBook, index_date: date) -> pl.DataFrame:
     """Count, of those who moved, for how many each variable or condition is another than it was."""
     found: list[tuple[str, str, int]] = []
     for (definition,) in store.rows("SELECT DISTINCT definition FROM work.outcome ORDER BY ALL"):
@@ -196,10 +181,13 @@ def _why(store: Store, old: RuleBook, new: RuleBook) -> pl.DataFrame:
         found += [(definition, f"{_label(name, old, new)} ({name}) is another", count) for name, count in differing]
         words = [{condition_in_words(each, book): each for each in conditions}
                  for book, conditions in zip((old, new), asked, strict=True)]  # fmt: skip
-        for which, book, where in ((0, old, "old.work"), (1, new, "work")):
+        for which, book, values in ((0, old, "old.derived.variable_value"), (1, new, "derived.variable_value")):
             only = {text: each for text, each in words[which].items() if text not in words[1 - which]}
             verb = "no longer asked, and held" if which == 0 else "now asked, and holds"
-            found += [(definition, f"{verb}: {text}", count) for text, count in _holding(store, where, only, book)]
+            found += [
+                (definition, f"{verb}: {text}", count)
+                for text, count in _holding(store, definition, only, book, values, index_date)
+            ]
         known = int(store.scalar(_WITH_A_REASON, [sorted({*depends[0], *depends[1]})]))
         rest = int(store.scalar("SELECT count(*) FROM work.mover")) - known
         if rest:
@@ -233,12 +221,15 @@ def _asked(definition: str, book: RuleBook) -> tuple[tuple[str, ...], tuple[Cond
     return (), ()
 
 
-def _holding(store: Store, schema: str, conditions: dict[str, Condition], book: RuleBook) -> list[tuple[str, int]]:
+def _holding(
+    store: Store, definition: str, conditions: dict[str, Condition], book: RuleBook, values: str, index_date: date
+) -> list[tuple[str, int]]:
     """Count, of those who moved, for how many each condition holds; those that hold for nobody are left out."""
     if not conditions:
         return []
-    movers = engine.table(store, "work.mover")
-    mine = engine.table(store, f"{schema}.scored_row").join(movers, on="patient_key", how="semi")
+    own = book.cut_down_to(definition.split(" ")[1])
+    rows = engine.settle(store, "work.asked", scored_rows(store, own, index_date=index_date, values=values))
+    mine = rows.join(engine.table(store, "work.mover"), on="patient_key", how="semi")
     names = list(conditions)
     counted = mine.select(
         *(

@@ -89,10 +89,10 @@ class RuleBook:
         return tuple(sorted(named | {other for other in score.variables if other in self.scores}))
 
     def cut_down_to(self, *definitions: str) -> RuleBook:
-        """Give the book with some scores and pathways, what they depend on, and their examples; nothing else."""
+        """Give the book with some scores, pathways and variables, what they depend on, and their examples; no more."""
         pathways = {name: self.pathways[name] for name in definitions if name in self.pathways}
         wanted = [name for name in definitions if name not in pathways]
-        read: set[str] = set()
+        read = {name for name in definitions if name in self.variables}
         for each in pathways.values():
             wanted += [each.tier_from, *(name for part in each.conditions for name in (*part.scores, *part.variables))]
             read |= {name for part in each.conditions for name in self.variables_of(part)}

@@ -12,8 +12,8 @@ import pytest
 import invented
 import little_county
 from little_county import INDEX
-from stratify import engine, features, hits, pathways, wide
-from stratify.pipeline import score_everybody
+from stratify import engine, hits
+from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 
@@ -45,30 +45,11 @@ def by_duckdb(county, store) -> dict[str, pl.DataFrame]:
     store.create("core.person", persons)
     for name, table in tables.items():
         store.create(f"core.{name}", table)
-    store.execute("CREATE SCHEMA work")
-    codes = hits.code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
-    with store.loaned(codes) as lent:
-        store.execute(f"CREATE TABLE work.variable_code AS SELECT * FROM {lent}")
-    core = {name: engine.table(store, f"core.{name}") for name in tables}
-    values = features.variable_values(
-        core,
-        engine.table(store, "work.variable_code"),
-        BOOK,
-        index_date=INDEX,
-        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
-    )
-    engine.keep(store, "derived.variable_value", values)
-    rows = wide.person_rows(
-        engine.table(store, "core.person"),
-        engine.table(store, "derived.variable_value"),
-        BOOK.for_pathways,
-        index_date=INDEX,
-    )
-    engine.settle(store, "work.person_row", rows)
+    matches = invented.matches(BOOK, tables)
+    store.create("derived.code_match", pl.DataFrame(matches, schema=("code_system", "code", "codelist"), orient="row"))
+    work_values(store, BOOK, index_date=INDEX)
     score_everybody(store, BOOK, index_date=INDEX)
-    scored = engine.table(store, "work.scored_row")
-    parts = [pathways.decide(scored, BOOK.pathways[name], BOOK) for name in sorted(BOOK.pathways)]
-    engine.keep(store, "derived.pathway_decision", engine.concat(parts))
+    decide_everybody(store, BOOK)
     return {name: store.frame(f"SELECT * FROM derived.{name}") for name in TABLES}
 
 

@@ -72,8 +72,9 @@ def test_a_run_with_a_function_of_the_sites_own(county, tmp_path):
     assert done.exit_code in (0, 10), done.output + done.stderr
     with working_store(tmp_path / "out", tmp_path / "scratch") as store:
         agree = store.scalar(
-            "SELECT count(*) FROM work.scored_row WHERE (x_own_risk_percent = 10) "
-            "IS DISTINCT FROM (CASE WHEN x_fev1_percent_predicted IS NOT NULL THEN true END)"
+            "SELECT count(*) FROM (SELECT * FROM derived.variable_value WHERE variable = 'own_risk_percent') AS own "
+            "FULL JOIN (SELECT * FROM derived.variable_value WHERE variable = 'fev1_percent_predicted' "
+            "AND state = 'known') AS fev1 USING (patient_key) WHERE own.value IS DISTINCT FROM 10 OR fev1.value IS NULL"
         )
         tiers = dict(
             store.rows("SELECT tier, count(*) FROM derived.patient_score WHERE score = 'own_risk' GROUP BY ALL")

@@ -12,7 +12,7 @@ from extract_set import CANONICAL, COUNTY, as_csv, event, patient, rows_of, writ
 from stratify import contracts, ingest
 from stratify.errors import ExtractError
 from stratify.ingest import files as gate
-from stratify.ingest.files import scan_text
+from stratify.ingest.scanning import scan_text
 
 NO_MANIFEST = dataclasses.replace(COUNTY, needs_manifest=False)
 

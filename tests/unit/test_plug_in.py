@@ -18,8 +18,9 @@ from stratify import engine, plug_in
 from stratify.errors import RunError, SettingsError
 from stratify.hits import READS
 from stratify.privacy import STAND_IN_POLICY
+from stratify.reckoning import scored_rows
 from stratify.rules import PERSON_FIELDS
-from stratify.scores import add_scores, score_rows
+from stratify.scores import score_rows
 from stratify.settings import Settings
 from stratify.store import open_store
 from stratify.variable_words import variable_in_words
@@ -70,8 +71,8 @@ def store(tmp_path):
 
 def test_the_value_of_the_function_becomes_a_score(store, monkeypatch):
     monkeypatch.setattr(plug_in, "MOST_PEOPLE", 3)
-    assert plug_in.settle_person_rows(store, BOOK, settings()) == 2
-    scored = add_scores(engine.table(store, "work.person_row"), BOOK)
+    assert plug_in.ask_all(store, BOOK, settings()) == 2
+    scored = scored_rows(store, BOOK, index_date=INDEX)
     rows = {row["patient_key"]: row for row in engine.rows(store, score_rows(scored, BOOK)).to_dicts()}
     # 70 + 140 = 210, 70 + 120 = 190; no pressure, or one that is only known to be above 130, is not known.
     found = {key: (row["value"], row["tier"], row["possible_tiers"]) for key, row in rows.items()}
@@ -89,7 +90,7 @@ def test_the_value_of_the_function_becomes_a_score(store, monkeypatch):
 
 
 def test_the_function_is_told_the_inputs_and_nothing_that_says_who_it_is(store):
-    plug_in.settle_person_rows(store, BOOK, settings())
+    plug_in.ask_all(store, BOOK, settings())
     (told,) = seen
     assert told.columns == ["person", "age_years", "is_male", "pressure"]
     assert told["person"].to_list() == [0, 1, 2, 3]
@@ -99,14 +100,13 @@ def test_the_function_is_told_the_inputs_and_nothing_that_says_who_it_is(store):
 
 def test_nobody_at_all_is_no_fault(store):
     store.execute("DELETE FROM core.person")
-    assert plug_in.settle_person_rows(store, BOOK, settings()) == 0
+    assert plug_in.ask_all(store, BOOK, settings()) == 0
 
 
 def test_without_a_variable_that_asks_for_one_no_function_is_looked_for(store):
     plain = invented.rule_book(variables=[BOOK.variables["pressure"]])
-    assert plug_in.settle_person_rows(store, plain, settings("no.such:thing")) == 0
+    assert plug_in.ask_all(store, plain, settings("no.such:thing")) == 0
     assert plug_in.identity(plain, settings("no.such:thing")) == {}
-    assert store.scalar("SELECT count(*) FROM work.person_row") == 4
 
 
 PEOPLE = pl.DataFrame({"person": [0, 1], "age_years": [70.0, 71.0], "is_male": [1.0, None], "pressure": [140.0, None]})

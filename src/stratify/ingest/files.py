@@ -7,25 +7,24 @@ numbers; never content, and never an unknown header cell of a file that seems to
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, cast
 
-import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from stratify import contracts
 from stratify.errors import ExtractError, StratifyError, combine
 from stratify.ingest.feeds import Faults, set_apart
+from stratify.ingest.scanning import ASK_FILE, fault, faults_of_text, scan_text, split_header
 
 if TYPE_CHECKING:
     from stratify.ingest.sources import Source  # whose readers use this module
@@ -60,8 +59,6 @@ _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv.gz": "csv.gz",
     ".parquet": "parquet",
 }
-_CHUNK_BYTES = 1 << 18
-_HEADER_BYTES = 65536
 _TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 _SCALAR_TYPES = (*_TEXT_TYPES, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal)
 
@@ -88,6 +85,7 @@ class InputFile(BaseModel):
         set_end: Last day its set describes.
         rank: Place of its set in the order in which rows hold.
         passed_over: Why its rows are not read, although it belongs to a set that is.
+        has_blanks: A value may have a blank at one of its ends; where none can, none is looked for.
         is_earlier: It is of the whole set before the one a run starts from: only for practices whose part of the later
             one cannot be used.
     """
@@ -147,21 +145,6 @@ class Declared:
     replaces_to: date | None
 
 
-@dataclass
-class Scan:
-    """What one pass over the bytes of a text file tells."""
-
-    line_feeds: int = 0
-    carriage_returns: int = 0
-    pairs: int = 0
-    last_byte: int | None = None
-    nul_line: int | None = None
-    bad_line: int | None = None
-    looks_like: str = ""
-    first_line: bytes = b""
-    has_blanks: bool = False
-
-
 def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> list[InputFile]:
     """Check the files of an extract set without reading a row.
 
@@ -194,18 +177,18 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
         table = declared[name].table if declared and name in declared else table_of_name(name)
         if not path.is_file() or table is None or (declared is not None and name not in declared):
             expected = f"only files that {MANIFEST} names" if declared is not None else "files named after their table"
-            faults.append(_fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
+            faults.append(fault(name, expected, "one it does not name" if declared else "another name", _ASK_SET))
             continue
         if declared and not _is_named_after(name, table):
             # Whatever the manifest says of it: a name that was changed by hand may stand for another content.
             expected = f"a name that begins with its table, such as {table}.csv or {table}_2026-01-05.csv"
-            faults.append(_fault(name, expected, f"another, which {MANIFEST} says holds landing.{table}", _ASK_FILE))
+            faults.append(fault(name, expected, f"another, which {MANIFEST} says holds landing.{table}", ASK_FILE))
             continue
         file = _inspect(path, table, declared[name] if declared else None, faults)
         if file:
             files.append(file)
     for name in sorted(set(declared or {}) - set(present)):
-        faults.append(_fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
+        faults.append(fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
     _check_set(files, present, declared, source, faults)
     if apart is not None:
         # A file that no manifest names, where there is one, is nobody's: a fault of the set, told with all the rest.
@@ -219,11 +202,6 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
 
 
 _ASK_SET = "Ask the supplier for the whole set again."
-_ASK_FILE = "Ask the supplier for the file again."
-
-
-def _fault(where: str, expected: str, found: str, action: str) -> ExtractError:
-    return ExtractError(where, expected=expected, found=found, action=action)
 
 
 # The set
@@ -249,12 +227,12 @@ def _check_set(
     named_tables = {each.table for each in (declared or {}).values()}
     for table in needed:
         if table not in there | named_tables:
-            faults.append(_fault(f"landing.{table}", "a file of this table", "none", _ASK_SET))
+            faults.append(fault(f"landing.{table}", "a file of this table", "none", _ASK_SET))
     seen: dict[tuple[str, str], str] = {}
     for file in files:
         twin = seen.setdefault((file.table, file.sha256), file.file_name)
         if twin != file.file_name:
-            faults.append(_fault(file.file_name, "each content once", f"the same content as {twin}", _ASK_SET))
+            faults.append(fault(file.file_name, "each content once", f"the same content as {twin}", _ASK_SET))
 
 
 def table_of_name(name: str) -> str | None:
@@ -289,7 +267,7 @@ def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -
     if not path.exists():
         if is_needed:
             faults.append(
-                _fault(MANIFEST, "a manifest naming every file with its rows, bytes and SHA-256", "none", _ASK_SET)
+                fault(MANIFEST, "a manifest naming every file with its rows, bytes and SHA-256", "none", _ASK_SET)
             )
         return None
     needed = [column.name for column in contracts.load("landing.extract_manifest").columns if column.is_required]
@@ -300,7 +278,7 @@ def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -
     header = next(csv.reader(lines[:1]), [])
     lacking = [name for name in needed if name not in header]
     if lacking:
-        faults.append(_fault(MANIFEST, f"the columns {', '.join(needed)}", f"no {', '.join(lacking)}", _ASK_SET))
+        faults.append(fault(MANIFEST, f"the columns {', '.join(needed)}", f"no {', '.join(lacking)}", _ASK_SET))
         return {}
     declared: dict[str, Declared] = {}
     wrong = []
@@ -313,7 +291,7 @@ def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -
             declared[name] = entry
     if wrong:
         faults.append(
-            _fault(
+            fault(
                 MANIFEST,
                 "on every line a file name used once, a landing table, whole numbers, a SHA-256, true, false or "
                 "nothing for is_delta, and dates in order",
@@ -322,7 +300,7 @@ def read_manifest(path: Path, faults: list[StratifyError], *, is_needed: bool) -
             )
         )
     if not declared and not wrong:
-        faults.append(_fault(MANIFEST, "a line for every file", "no line", _ASK_SET))
+        faults.append(fault(MANIFEST, "a line for every file", "no line", _ASK_SET))
     return declared
 
 
@@ -363,28 +341,28 @@ def _inspect(path: Path, table: str, declared: Declared | None, faults: list[Str
     """Check one file; add its faults and give None where it has any."""
     suffix = _suffix(path.name)
     if suffix is None:
-        faults.append(_fault(path.name, "a .csv, .csv.gz or .parquet file", "another kind", _ASK_FILE))
+        faults.append(fault(path.name, "a .csv, .csv.gz or .parquet file", "another kind", ASK_FILE))
         return None
     found: list[ExtractError] = []
     byte_count = path.stat().st_size
     if byte_count == 0:
-        faults.append(_fault(path.name, "a header and rows", "an empty file", _ASK_FILE))
+        faults.append(fault(path.name, "a header and rows", "an empty file", ASK_FILE))
         return None
     with path.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     if declared:
         if byte_count != declared.byte_count:
             found.append(
-                _fault(path.name, f"{declared.byte_count} bytes, as {MANIFEST} says", f"{byte_count}", _ASK_FILE)
+                fault(path.name, f"{declared.byte_count} bytes, as {MANIFEST} says", f"{byte_count}", ASK_FILE)
             )
         if sha256 != declared.sha256:
-            found.append(_fault(path.name, f"the SHA-256 {MANIFEST} declares", "another content", _ASK_FILE))
+            found.append(fault(path.name, f"the SHA-256 {MANIFEST} declares", "another content", ASK_FILE))
     if _SUFFIXES[suffix] == "parquet":
         (header, row_count), has_blanks = _inspect_parquet(path, table, found), True
     else:
         header, row_count, has_blanks = _inspect_text(path, table, declared, found, is_zipped=suffix == ".csv.gz")
     if declared and not any("cut" in fault.found for fault in found) and row_count not in (None, declared.row_count):
-        found.append(_fault(path.name, f"{declared.row_count} rows, as {MANIFEST} says", f"{row_count}", _ASK_FILE))
+        found.append(fault(path.name, f"{declared.row_count} rows, as {MANIFEST} says", f"{row_count}", ASK_FILE))
     faults.extend(found)
     if found or row_count is None:
         return None
@@ -417,14 +395,14 @@ def _inspect_text(
     except (OSError, EOFError, zlib.error):
         pass  # the fault is added below, outside, so that nothing of the file is chained to it
     if scan is None:
-        found.append(_fault(path.name, "a file that can be read to its end", "one that cannot", _ASK_FILE))
+        found.append(fault(path.name, "a file that can be read to its end", "one that cannot", ASK_FILE))
         return (), None, True
     if scan.last_byte is None:
-        found.append(_fault(path.name, "a header and rows", "an empty file", _ASK_FILE))
+        found.append(fault(path.name, "a header and rows", "an empty file", ASK_FILE))
         return (), None, True
     if scan.bad_line is not None:
         found.append(
-            _fault(
+            fault(
                 path.name,
                 "UTF-8 text",
                 f"bytes that are not, first on line {scan.bad_line} ({scan.looks_like})",
@@ -433,10 +411,10 @@ def _inspect_text(
         )
         return (), None, True
     found.extend(faults_of_text(path.name, scan))
-    header = _split_header(scan.first_line)
+    header = split_header(scan.first_line)
     _check_header(path.name, table, header, scan.first_line, found)
     if scan.line_feeds < 2 and not (declared and declared.row_count == 0) and not found:
-        found.append(_fault(path.name, "rows below the header", "a header only", _ASK_FILE))
+        found.append(fault(path.name, "rows below the header", "a header only", ASK_FILE))
     return header, scan.line_feeds - 1, scan.has_blanks
 
 
@@ -453,7 +431,7 @@ def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple
         except (pl.exceptions.PolarsError, OSError):
             schema = None
     if schema is None or row_count is None:
-        found.append(_fault(path.name, "a whole Parquet file", "one that is cut off or no Parquet", _ASK_FILE))
+        found.append(fault(path.name, "a whole Parquet file", "one that is cut off or no Parquet", ASK_FILE))
         return (), None
     header = tuple(schema)
     _check_header(path.name, table, header, b"", found)
@@ -468,7 +446,7 @@ def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple
     ]
     if unfit:
         found.append(
-            _fault(
+            fault(
                 path.name,
                 "codes and identifiers as text, other columns as their contract types",
                 f"another type in {', '.join(unfit)}",
@@ -476,92 +454,6 @@ def _inspect_parquet(path: Path, table: str, found: list[ExtractError]) -> tuple
             )
         )
     return header, int(row_count)
-
-
-def faults_of_text(file_name: str, scan: Scan) -> list[ExtractError]:
-    """Give what is wrong with the lines of a text: NUL bytes, a last line without an end, line ends of two kinds."""
-    found = []
-    if scan.nul_line is not None:
-        found.append(_fault(file_name, "text", f"a NUL byte on line {scan.nul_line}", _ASK_FILE))
-    if scan.last_byte != ord("\n"):
-        found.append(_fault(file_name, "a line end after the last line", "none: the file is cut off", _ASK_FILE))
-    if scan.carriage_returns and (scan.pairs != scan.carriage_returns or scan.pairs != scan.line_feeds):
-        found.append(
-            _fault(
-                file_name,
-                "lines that all end in LF, or all in CRLF",
-                f"{scan.line_feeds - scan.pairs} in LF, {scan.pairs} in CRLF, "
-                f"{scan.carriage_returns - scan.pairs} lone CR",
-                _ASK_FILE,
-            )
-        )
-    return found
-
-
-def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
-    """Go once over the bytes of a text: lines, line ends, NUL bytes, encoding."""
-    scan = Scan()
-    decoder = codecs.getincrementaldecoder(encoding)()
-    ended_in_return = False
-    head = last = b""
-    for chunk in _chunks(stream):
-        if b"\n" not in head and len(head) < _HEADER_BYTES:
-            head += chunk[: _HEADER_BYTES - len(head)]
-        scan.has_blanks = scan.has_blanks or _may_have_blanks(last + chunk)
-        try:
-            if encoding != "utf-8" or decoder.getstate()[0] or not chunk.isascii():
-                decoder.decode(chunk)
-        except UnicodeDecodeError as fault:
-            scan.bad_line = scan.line_feeds + fault.object[: fault.start].count(b"\n") + 1
-            scan.looks_like = _guess(fault.object[fault.start : fault.start + 2], is_first=scan.line_feeds == 0)
-        if scan.nul_line is None and b"\x00" in chunk:
-            scan.nul_line = scan.line_feeds + chunk[: chunk.index(b"\x00")].count(b"\n") + 1
-        scan.line_feeds += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
-        scan.pairs += ended_in_return and chunk.startswith(b"\n")
-        if b"\r" in chunk:
-            scan.carriage_returns += chunk.count(b"\r")
-            scan.pairs += chunk.count(b"\r\n")
-        ended_in_return = chunk.endswith(b"\r")
-        scan.last_byte, last = chunk[-1], chunk[-1:]
-        if scan.bad_line is not None:
-            break
-    else:
-        try:
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            scan.bad_line, scan.looks_like = scan.line_feeds + 1, "the file is cut inside a character"
-    scan.first_line = head.split(b"\n", 1)[0].rstrip(b"\r")
-    return scan
-
-
-def _may_have_blanks(chunk: bytes) -> bool:
-    """Tell whether a part of a CSV file may have a blank at either end of a value: by a separator, or rare ones."""
-    is_rare = b"\t" in chunk or (not chunk.isascii() and b"\xc2\xa0" in chunk)
-    signs = np.frombuffer(chunk, np.uint8)
-    is_blank = signs == ord(" ")
-    is_edge = (signs == ord(",")) | (signs == ord("\n"))
-    for other in (each for each in b'"\r' if each in chunk):
-        is_edge |= signs == other
-    return is_rare or bool((is_blank[1:] & is_edge[:-1]).any() or (is_blank[:-1] & is_edge[1:]).any())
-
-
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stream.read(_CHUNK_BYTES):
-        yield chunk
-
-
-def _guess(wrong: bytes, *, is_first: bool) -> str:
-    if is_first and wrong in (b"\xff\xfe", b"\xfe\xff"):
-        return "looks like UTF-16"
-    return "looks like cp1252" if wrong[:1] not in (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d") else "unknown encoding"
-
-
-# The header
-
-
-def _split_header(line: bytes) -> tuple[str, ...]:
-    text = line.decode("utf-8-sig", errors="replace")
-    return tuple(next(csv.reader([text.replace("\r", " ")]), []))
 
 
 def shown_columns(names: Sequence[str], pattern: str = r"[a-z][a-z0-9_]*") -> tuple[str, ...]:
@@ -580,13 +472,13 @@ def _check_header(file_name: str, table: str, header: tuple[str, ...], line: byt
         (name for sign, name in ((b";", "semicolons"), (b"|", "bars"), (b"\t", "tabs")) if sign in line), None
     )
     if len(header) == 1 and len(expected) > 1 and delimiter:
-        found.append(_fault(file_name, "columns separated by commas", f"columns separated by {delimiter}", _ASK_FILE))
+        found.append(fault(file_name, "columns separated by commas", f"columns separated by {delimiter}", ASK_FILE))
         return
     known = [name for name in header if name in expected]
     if len(known) * 2 < len(expected):
         # Most likely a file without a header: its first line would be a person's row, so none of it is shown.
         found.append(
-            _fault(
+            fault(
                 file_name,
                 f"the header of landing.{table}, {len(expected)} columns from {expected[0]} to {expected[-1]}",
                 f"{len(known)} of their names in {len(header)} columns",
@@ -609,7 +501,7 @@ def _check_header(file_name: str, table: str, header: tuple[str, ...], line: byt
         parts.append(f"{known[place]} where {expected[place]} belongs, column {place + 1}")
     if parts:
         found.append(
-            _fault(
+            fault(
                 file_name,
                 f"the columns of landing.{table} in their order ({', '.join(expected)})",
                 "; ".join(parts),

@@ -22,7 +22,8 @@ import polars as pl
 from stratify import contracts
 from stratify.declarations import Declaration
 from stratify.errors import ExtractError, StratifyError, combine
-from stratify.ingest.files import MANIFEST, Declared, scan_text, table_of_name
+from stratify.ingest.files import MANIFEST, Declared, table_of_name
+from stratify.ingest.scanning import scan_text
 from stratify.ingest.sources import stand_ins
 from stratify.ingest.sources.changes import Standing
 from stratify.ingest.sources.finding import Found, faults_of_set, find_files

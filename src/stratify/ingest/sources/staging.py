@@ -19,7 +19,8 @@ import polars as pl
 
 from stratify.declarations import ExtractFile
 from stratify.errors import ExtractError, StratifyError, combine
-from stratify.ingest.files import MANIFEST, Declared, faults_of_text, scan_text
+from stratify.ingest.files import MANIFEST, Declared
+from stratify.ingest.scanning import faults_of_text, scan_text
 from stratify.ingest.sources.finding import DELIMITERS, compare_header, header_of
 from stratify.ingest.sources.wording import NOTHING, identifier, text
 from stratify.store import Store, quoted
