@@ -183,6 +183,8 @@ class Variable(Strict):
             raise ValueError("any_issue goes with take: distinct_codes only")
         if any(each.kind not in ("event", "issue") for each in self.not_on_days_with):
             raise ValueError("not_on_days_with is made of event and issue records")
+        if self.not_on_days_with and ("any_issue" in kinds or self.take == "weight" or self.is_value):
+            raise ValueError("not_on_days_with goes with records that are found by their codes, and no values")
         if ";" in self.text + (self.text_when_missing or ""):
             raise ValueError("texts hold no semicolon: they are listed with it")
         return self
