@@ -17,8 +17,8 @@ from stratify.hits import (
     Frame,
     Settle,
     all_issues,
-    as_it_is,
     hits_of,
+    in_memory,
     lookback_start,
     weighed_records,
 )
@@ -28,7 +28,7 @@ from stratify.rules import Variable
 
 
 def variable_values(
-    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = as_it_is
+    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = in_memory
 ) -> Frame:
     """Reduce records to one value per person and variable.
 

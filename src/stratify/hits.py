@@ -198,13 +198,14 @@ def _weight(held: Codelist, code: str) -> float:
 # Records that count
 
 
-def as_it_is(name: str, frame: Frame) -> Frame:
-    """Leave a frame to be run where it is read: for engines that see that they read it twice."""
-    return frame
+def in_memory(name: str, frame: Frame) -> Frame:
+    """Run a Polars frame and give it back: a plan that reads it several times would run it as often."""
+    settled: Frame = nw.from_native(frame.collect(backend="polars").to_native().lazy())
+    return settled
 
 
 def hits_of(
-    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = as_it_is
+    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = in_memory
 ) -> Frame:
     """Give every record that means something for some variable, in its window: the columns of ``HIT``."""
     read = {
@@ -439,7 +440,7 @@ def weighed_records(diagnosis: Frame, codes: Frame, variable: Variable, index_da
 
 
 def records_behind(
-    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = as_it_is
+    tables: Mapping[str, Frame], codes: Frame, book: RuleBook, *, index_date: date, settle: Settle = in_memory
 ) -> Frame:
     """Give the dated records that the values of ``features.variable_values`` were reduced from.
 

@@ -16,7 +16,7 @@ import invented
 from invented import Record, codelist, diagnosis, event, issue, measured, score, spell, variable
 from stratify import engine
 from stratify.features import variable_values
-from stratify.hits import as_it_is, code_table
+from stratify.hits import code_table, in_memory
 from stratify.scores import add_scores, score_rows
 from stratify.store import open_store
 from stratify.wide import person_rows
@@ -262,7 +262,7 @@ Engine = Callable[[pl.DataFrame], engine.Frame]
 def lent(request, tmp_path_factory):
     """Give what takes a Polars frame to the engine, and what brings a frame back."""
     if request.param == "polars":
-        yield engine.from_polars, invented.collected, as_it_is
+        yield engine.from_polars, invented.collected, in_memory
         return
     folder = tmp_path_factory.mktemp("vocabulary")
     with open_store(folder / "run.duckdb", temp_directory=folder / "scratch") as store:
