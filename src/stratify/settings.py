@@ -22,7 +22,17 @@ from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "patient_flag"]
 """Extract tables that only some lists read: those lists can be held when the feed is old."""
 
-_FROM_ENVIRONMENT = ("extracts", "source", "out", "index_date", "as_known_on", "clinical", "memory_limit", "threads")
+_FROM_ENVIRONMENT = (
+    "extracts",
+    "source",
+    "out",
+    "index_date",
+    "as_known_on",
+    "other_scores",
+    "clinical",
+    "memory_limit",
+    "threads",
+)
 
 
 class PlugInSetting(BaseModel):

@@ -239,7 +239,7 @@ class _Score:
         self._plan, self._purpose, self._about, self._touches, self._key = plan, purpose, about, touches, key
         # A whole set or file of this extract; a practice's part of one is refused without stopping the run. A feed that
         # was refused earlier stays out of use until it comes whole again.
-        is_lost = pl.col("table").is_in([each.table for each in plan.lost])
+        is_lost = pl.col("table").is_in([each.table for each in plan.lost]).fill_null(value=False)
         is_of_set = (
             (pl.col("expects") == "refused")
             & pl.col("org_code").is_null()

@@ -31,10 +31,10 @@ def test_no_definition_changed_without_a_new_version():
 
 def test_the_schema_of_the_manifest_has_the_keys_that_the_pipeline_writes():
     """Read from the source: a run would be the dearer way to see a key that was added in one place only."""
-    tree = ast.parse((ROOT / "src/stratify/pipeline.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "src/stratify/run_record.py").read_text(encoding="utf-8"))
     written: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "_manifest":
+        if isinstance(node, ast.FunctionDef) and node.name == "manifest_of":
             returned = next(each.value for each in ast.walk(node) if isinstance(each, ast.Return))
             written |= {key.value for key in returned.keys if isinstance(key, ast.Constant)}
         if isinstance(node, ast.Assign) and [each.id for each in node.targets if isinstance(each, ast.Name)] == [

@@ -242,6 +242,7 @@ def test_another_date_key_policy_name_or_manifest_is_another_run(folder, extract
         "organisation": "Invented Board",
         "contact": "Ring the invented desk",
         "privacy": OBJECTIONS_HONOURED,
+        "other_scores": False,
     }
     later = folder / "later"
     later.mkdir()
@@ -261,9 +262,10 @@ def test_another_date_key_policy_name_or_manifest_is_another_run(folder, extract
         run_id(key=KEY + "x"),
         run_id(privacy=OBJECTIONS_HONOURED | {"local": "exempt"}),
         run_id(organisation="Another Board"),
+        run_id(other_scores=True),
         run_id(extracts=later),
     ]
-    assert len({manifest.run_id, *ids}) == 6
+    assert len({manifest.run_id, *ids}) == 7
 
 
 # Back from the list to the file

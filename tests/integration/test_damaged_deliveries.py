@@ -153,7 +153,7 @@ def test_the_practice_that_sent_less_comes_first(damaged, out):
     order = [page.index(f'<a href="#{code}"') for code in ("A10002", "A10001")]
     assert order == sorted(order)
     assert "1 red of 2 practices" in page and "Surgery 2" in page
-    assert "Usable rows of gp_medication fell by 58 %, from 120 to 50." in page  # 70 of 120
+    assert "Usable rows of GP record: medicines fell by 58 %, from 120 to 50." in page  # 70 of 120
     # 600 rows a practice in the first week: of five tables 120 each; then 599 (one names no practice) and 530.
     for received in ("530", "600", "599"):
         assert f'<td class="number">{received}' in page

@@ -137,7 +137,7 @@ def test_a_failed_hospital_check_holds_what_reads_hospital_data_and_publishes_th
     (held,) = _manifest(tmp_path)["held"]
     assert (held["pathway"], held["practice_code"], held["people"]) == ("copd", "all", 2 * WITH_COPD)
     assert (held["table_name"], held["rule_id"]) == ("landing.apc_episode", "APC-91-rejected")
-    assert held["scores"] == "copd_priority_group;gold_abe_2023;hospital_frailty"
+    assert held["scores"] == "copd_priority_group;hospital_frailty"
     assert held["clinics"] == "copd_clinic;palliative_review;care_home_round;assessment;clinician_review"
     placed = _placed(tmp_path)
     for home in PRACTICES:

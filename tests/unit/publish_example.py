@@ -130,7 +130,7 @@ def context(**changes: Any) -> PublishContext:
         index_date=INDEX_DATE,
         is_test=True,
         pathways=book.pathways,
-        scores=book.scores,
+        scores=book.for_pathways.scores,
         data_cutoffs={"landing.gp_event": date(2026, 11, 21), "landing.apc_episode": date(2026, 10, 31)},
         purpose="case_finding",
         withheld=[("Type 1 opt-out", 3), ("national data opt-out", 41)],

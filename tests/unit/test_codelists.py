@@ -170,7 +170,8 @@ def test_a_measurement_of_the_same_name_reads_no_list_by_that_name():
     assert readers(book, "fev1_percent_predicted").measurements == ("fev1_percent_predicted",)
     assert "fev1_percent_predicted" in readers(book, "fev1_percent_predicted").variables
     assert "copd" in readers(book, "copd").pathways
-    assert not readers(book, "charlson_dementia").is_anybody
+    assert readers(book, "charlson_dementia").variables == ("charlson_dementia",)
+    assert not readers(book, "no_such_list").is_anybody
 
 
 # -------------------------------------------------------------------------------------------------------- checking

@@ -27,7 +27,13 @@ MANIFEST = {
         "nhs_number_ranges": ["england"],
     },
     "code_version": "0.1.0+0123456789abcdef",
-    "rules": {"digest": "d", "codelists": {"copd": "c"}, "scores": {"efi": "1.0.0"}, "pathways": {"copd": "1.0.0"}},
+    "rules": {
+        "digest": "d",
+        "codelists": {"copd": "c"},
+        "scores": {"efi": "1.0.0"},
+        "pathways": {"copd": "1.0.0"},
+        "plug_ins": {},
+    },
     "inputs": [
         {
             "table_name": "death",
