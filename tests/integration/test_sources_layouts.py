@@ -63,11 +63,16 @@ def runs(tmp_path_factory):
     return folder
 
 
+def told(cell):
+    """Leave out the line on numbers that are not verified: neither layout carries the status of an NHS number."""
+    return "\n".join(line for line in cell.splitlines() if "NHS number not verified" not in line)
+
+
 def lists(out):
     """Give every row of every list, without the columns that a layout cannot fill."""
     return {
         (path.relative_to(out).as_posix(), name): sorted(
-            tuple((heading, str(value)) for heading, value in row.items() if heading not in LOST)
+            tuple((heading, told(str(value))) for heading, value in row.items() if heading not in LOST)
             for row in sheet(path, name)
         )
         for path in workbooks(out / "published")
