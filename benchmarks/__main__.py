@@ -1,11 +1,10 @@
-"""``python -m benchmarks --people N``: invent a county, let the jobs take turns over it, write the table."""
+"""``python -m benchmarks --people N``: invent what is needed, let the jobs take turns over it, write the tables."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,87 +12,70 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.jobs import FILES, INDEX_DATE, JOBS, PLAIN, RATIOS, inspect
+from benchmarks.groups import GROUPS, Group
 from benchmarks.measuring import Run, measure, middle
 
 RESULTS = Path(__file__).parent / "results"
-_HEAD = "| job | wall s | CPU s | peak MB | written MB | left MB | CPU, times plain | at most | when last kept |"
 
 
 def main() -> None:
-    """Read the arguments, measure, print and keep the table."""
+    """Read the arguments, measure, print and keep the tables."""
     asked = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     asked.add_argument("--people", type=int, default=20_000)
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--memory-limit", default=None, help="for example 1GB; DuckDB's own default when not given")
-    asked.add_argument("--job", action="append", choices=list(JOBS), help="only this one; repeatable")
-    asked.add_argument("--scratch", type=Path, default=None, help="where the county goes, and stays for the next time")
-    asked.add_argument("--dry", action="store_true", help="print the table and keep nothing")
+    asked.add_argument("--group", action="append", choices=list(GROUPS), help="only this one; repeatable")
+    asked.add_argument(
+        "--scratch", type=Path, default=None, help="where what is invented goes, and stays for next time"
+    )
+    asked.add_argument("--dry", action="store_true", help="print the tables and keep nothing")
     given = asked.parse_args()
     with TemporaryDirectory() as folder:
-        scratch = (given.scratch or Path(folder)) / f"county_{given.people}"
-        extracts = invent(scratch, given.people)
-        runs: dict[str, list[Run]] = {job: [] for job in given.job or JOBS}
-        for round_number in range(given.rounds):
-            for job in runs:
-                runs[job].append(measure(job, extracts, scratch, given.memory_limit))
-                print(f"round {round_number + 1}: {job}: {runs[job][-1].cpu_seconds} CPU s", file=sys.stderr)
-        size = sum(path.stat().st_size for path in extracts.glob("*.csv")) / 1e6
-    name = f"loading_{given.people}" + (f"_{given.memory_limit}" if given.memory_limit else "")
-    table = in_words(given.people, size, given.memory_limit, runs, _kept(name))
-    print(table)
-    if not given.dry:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}.md").write_text(table, encoding="utf-8")
-        kept = {job: asdict(middle(mine)) for job, mine in runs.items()}
-        (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        for name in given.group or GROUPS:
+            group = GROUPS[name]
+            scratch = (given.scratch or Path(folder)) / f"{name}_{given.people}"
+            inputs = group.invent(scratch, given.people)
+            runs: dict[str, list[Run]] = {job: [] for job in group.jobs}
+            for round_number in range(given.rounds):
+                for job in runs:
+                    runs[job].append(measure(name, job, inputs, scratch, given.memory_limit))
+                    print(f"round {round_number + 1}: {job}: {runs[job][-1].cpu_seconds} CPU s", file=sys.stderr)
+            said = f"{given.people:,} invented people, {group.size_in_words(inputs)}; memory limit "
+            kept = f"{name}_{given.people}" + (f"_{given.memory_limit}" if given.memory_limit else "")
+            table = in_words(group, said + (given.memory_limit or "none set"), runs, _kept(kept, group))
+            print(table)
+            if not given.dry:
+                RESULTS.mkdir(exist_ok=True)
+                (RESULTS / f"{kept}.md").write_text(table, encoding="utf-8")
+                chosen = {job: asdict(middle(mine)) for job, mine in runs.items()}
+                (RESULTS / f"{kept}.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
 
 
-def invent(scratch: Path, people: int) -> Path:
-    """Invent a clean county, unless it is there, with what the file gate says of it beside it."""
-    extracts = scratch / "extracts"
-    if not (scratch / FILES).exists():
-        command = [sys.executable, "-c", "from stratify.cli import app; app()", "synth", "--out", str(extracts)]
-        command += ["--people", str(people), "--seed", "1", "--clean", "--format", "csv", "--replace"]
-        subprocess.run([*command, "--index-date", INDEX_DATE.isoformat()], check=True, stdout=subprocess.DEVNULL)
-        passed = [file.model_dump(mode="json") for file in inspect(extracts, scratch)]
-        (scratch / FILES).write_text(json.dumps(passed), encoding="utf-8")
-    return extracts
-
-
-def _kept(name: str) -> Mapping[str, float]:
+def _kept(name: str, group: Group) -> Mapping[str, float]:
     path = RESULTS / f"{name}.json"
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    plain = runs.get(PLAIN, {}).get("cpu_seconds")
-    return {job: run["cpu_seconds"] / plain for job, run in runs.items() if plain}
+    runs = {job: Run(**run) for job, run in json.loads(path.read_text("utf-8")).items()} if path.exists() else {}
+    plain = group.cost(runs[group.plain]) if group.plain in runs else 0.0
+    return {job: group.cost(run) / plain for job, run in runs.items() if plain}
 
 
-def in_words(
-    people: int,
-    size: float,
-    memory_limit: str | None,
-    runs: Mapping[str, Sequence[Run]],
-    before: Mapping[str, float],
-) -> str:
-    """Write the table: the median run of each job, what it cost beside the plain load, and its stages."""
+def in_words(group: Group, said: str, runs: Mapping[str, Sequence[Run]], before: Mapping[str, float]) -> str:
+    """Write a table: the median run of each job, what it cost beside the plain one, and its stages."""
     chosen = {job: middle(list(mine)) for job, mine in runs.items()}
-    plain = chosen[PLAIN].cpu_seconds if PLAIN in chosen else None
-    limits = {job: most for job, _, most in RATIOS}
+    plain = group.cost(chosen[group.plain])
+    head = "| job | wall s | CPU s | compared, CPU s | peak MB | written MB | times plain | at most | when last kept |"
     lines = [
-        f"{people:,} invented people, {size:,.0f} MB of CSV; the median by CPU of {len(next(iter(runs.values())))} "
-        f"rounds; memory limit {memory_limit or 'none set'}; {platform.machine()}, Python {platform.python_version()}, "
-        f"DuckDB {version('duckdb')}.",
+        f"{said}; the median by CPU of {len(next(iter(runs.values())))} rounds; {platform.machine()}, "
+        f"Python {platform.python_version()}, DuckDB {version('duckdb')}.",
         "",
-        _HEAD,
-        "|" + " --- |" * _HEAD.count(" | ") + " --- |",
+        head,
+        "|" + " --- |" * (head.count("|") - 1),
     ]
     for job, run in chosen.items():
-        ratio = f"{run.cpu_seconds / plain:.2f}" if plain else ""
-        most = f"{limits[job]:.1f}" if job in limits else ""
+        most = f"{group.at_most[job]:.1f}" if job in group.at_most else ""
         last = f"{before[job]:.2f}" if job in before else ""
         lines.append(
-            f"| {job} | {run.wall_seconds} | {run.cpu_seconds} | {run.peak_mb:.0f} | {run.written_mb:.0f} "
-            f"| {run.left_mb:.0f} | {ratio} | {most} | {last} |"
+            f"| {job} | {run.wall_seconds} | {run.cpu_seconds} | {group.cost(run):.2f} | {run.peak_mb:.0f} "
+            f"| {run.written_mb:.0f} | {group.cost(run) / plain:.2f} | {most} | {last} |"
         )
     lines += ["", "| job | stage | CPU s |", "| --- | --- | --- |"]
     for job, run in chosen.items():

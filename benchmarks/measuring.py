@@ -25,11 +25,10 @@ class Run:
     cpu_seconds: float
     peak_mb: float
     written_mb: float
-    left_mb: float
     stages: dict[str, float]
 
 
-def measure(job: str, extracts: Path, scratch: Path, memory_limit: str | None) -> Run:
+def measure(group: str, job: str, inputs: Path, scratch: Path, memory_limit: str | None) -> Run:
     """Run one job in a new process and say what it took; what it wrote is deleted afterwards.
 
     Raises:
@@ -38,7 +37,7 @@ def measure(job: str, extracts: Path, scratch: Path, memory_limit: str | None) -
     out = scratch / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    asked = json.dumps([job, str(extracts), str(out), memory_limit])
+    asked = json.dumps([group, job, str(inputs), str(out), memory_limit])
     began = time.perf_counter()
     child = os.posix_spawn(sys.executable, [sys.executable, "-m", "benchmarks.measuring", asked], os.environ)
     _, status, used = os.wait4(child, 0)
@@ -46,7 +45,6 @@ def measure(job: str, extracts: Path, scratch: Path, memory_limit: str | None) -
     if status:
         raise RuntimeError(f"benchmark job {job}: ended with status {status}")
     stages = json.loads((out / "stages.json").read_text(encoding="utf-8"))
-    left = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     shutil.rmtree(out)
     return Run(
         job=job,
@@ -54,7 +52,6 @@ def measure(job: str, extracts: Path, scratch: Path, memory_limit: str | None) -
         cpu_seconds=round(used.ru_utime + used.ru_stime, 2),
         peak_mb=round(used.ru_maxrss * _KIBIBYTE / 1e6),
         written_mb=round(used.ru_oublock * _BLOCK / 1e6),
-        left_mb=round(left / 1e6),
         stages=stages,
     )
 
@@ -66,10 +63,10 @@ def middle(runs: list[Run]) -> Run:
 
 
 def _work(asked: str) -> None:
-    from benchmarks.jobs import JOBS
+    from benchmarks.groups import GROUPS
 
-    job, extracts, out, memory_limit = json.loads(asked)
-    stages = JOBS[job](Path(extracts), Path(out), memory_limit)
+    group, job, inputs, out, memory_limit = json.loads(asked)
+    stages = GROUPS[group].jobs[job](Path(inputs), Path(out), memory_limit)
     (Path(out) / "stages.json").write_text(json.dumps(stages), encoding="utf-8")
 
 

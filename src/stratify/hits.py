@@ -219,8 +219,8 @@ def hits_of(
         _flag_hits(tables["patient_flag"], codes, index_date),
     ]
     found = settle(SETTLED[0], nw.concat(parts))
-    found = _before_stays(found, tables["apc_spell"], book, index_date)
-    return settle(SETTLED[1], _day_rules(found, book).select(*HIT))
+    counted = _day_rules(_before_stays(found, tables["apc_spell"], book, index_date), book)
+    return found.select(*HIT) if counted is found else settle(SETTLED[1], counted.select(*HIT))
 
 
 def _gp_hits(tables: Mapping[str, Frame], codes: Frame, index_date: date) -> list[Frame]:

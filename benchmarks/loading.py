@@ -1,36 +1,18 @@
-"""What is measured: each job is one competitor, run in a process of its own.
-
-A job takes the folder of the extract, an empty folder to write to and the memory limit, and gives the seconds of its
-stages. To add one: write the function, name it in ``JOBS``, and say in ``RATIOS`` what to compare it with.
-"""
+"""What loading costs: a plain typed load of the files, and ours with and without everything beside the rows."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from benchmarks.laps import Laps, Stages, open_working_store
+
 INDEX_DATE = date(2026, 11, 2)
 PLAIN, ROWS, LOADING = "plain typed load", "rows, rules and quarantine", "all of loading"
 FILES = "files.json"
-
-Stages = dict[str, float]
-
-
-class _Laps:
-    """CPU seconds of the stages of a job, every thread counted."""
-
-    def __init__(self) -> None:
-        self.seconds: Stages = {}
-        self._last = time.process_time()
-
-    def end(self, stage: str) -> None:
-        now = time.process_time()
-        self.seconds[stage] = round(now - self._last, 3)
-        self._last = now
 
 
 def plain_load(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
@@ -39,7 +21,7 @@ def plain_load(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
 
     from stratify import contracts
 
-    laps = _Laps()
+    laps = Laps()
     with duckdb.connect(str(out / "plain.duckdb"), config=_limited(memory_limit)) as connection:
         for path in sorted(extracts.glob("*.csv")):
             if path.stem == "manifest":
@@ -62,7 +44,7 @@ def rows_only(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
     from stratify.ingest import InputFile
 
     listed = json.loads((extracts.parent / FILES).read_text(encoding="utf-8"))
-    laps = _Laps()
+    laps = Laps()
     with _store(out, memory_limit) as store:
         _land(store, [InputFile.model_validate(each) for each in listed])
         laps.end("rows")
@@ -76,7 +58,7 @@ def all_of_loading(extracts: Path, out: Path, memory_limit: str | None) -> Stage
     from stratify.rulebook import load_rule_book
 
     book = load_rule_book(None)
-    laps = _Laps()
+    laps = Laps()
     files = inspect(extracts, out)
     laps.end("file gate and hashes")
     with _store(out, memory_limit) as store:
@@ -116,9 +98,7 @@ def _land(store, files: list) -> None:
 
 @contextmanager
 def _store(out: Path, memory_limit: str | None) -> Iterator:
-    from stratify.store import open_store
-
-    with open_store(out / "run.duckdb", temp_directory=out / "scratch", memory_limit=memory_limit) as store:
+    with open_working_store(out, memory_limit) as store:
         for name in ("landing", "identity"):
             store.attach(out / f"{name}.duckdb", name)
         yield store
@@ -129,5 +109,3 @@ JOBS: dict[str, Callable[[Path, Path, str | None], Stages]] = {
     ROWS: rows_only,
     LOADING: all_of_loading,
 }
-RATIOS: tuple[tuple[str, str, float], ...] = ((ROWS, PLAIN, 1.5), (LOADING, PLAIN, 2.0))
-"""A job, what it is compared with, and how many times its CPU it may cost."""
