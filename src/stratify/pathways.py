@@ -17,6 +17,7 @@ from stratify.hits import Frame
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Pathway, Route
 from stratify.scores import is_unknown, joined, truth
+from stratify.wide import doubt
 
 REGISTERED = ("registered", "practice_unknown")
 STATUS_REASONS = {
@@ -64,13 +65,13 @@ def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
     for name in names:
         if name not in PERSON_FIELDS:
             asked = _any([pending[each.id] for each in pathway.routes if name in depends[each.id]])
-            missing[name] = (asked | cohort_unknown if name in in_cohort else asked) & is_unknown(name)
+            missing[name] = (asked | cohort_unknown if name in in_cohort else asked) & is_unknown(name, book)
     measured = [name for name in missing if book.variables[name].is_value]
     rows = rows.with_columns(
         is_out=~nw.col("person_status").is_in(list(REGISTERED)),
         is_doubtful=~nw.col("identity_doubt").is_null(),
         is_unsettled=cohort_unknown | _any(list(pending.values())),
-        is_contradictory=_any([wanted & nw.col(f"c_{name}") for name, wanted in missing.items()]),
+        is_contradictory=_any([wanted & doubt("c", name, book) for name, wanted in missing.items()]),
         missing_variables=joined([nw.when(wanted).then(nw.lit(name)) for name, wanted in missing.items()]),
         passed_over=joined(
             [nw.when(_is_passed_over(each, pathway)).then(nw.lit(each.gap)) for each in pathway.routes if each.gap]

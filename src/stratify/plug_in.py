@@ -106,7 +106,7 @@ def ask_all(store: Store, book: RuleBook, settings: Settings) -> int:
     for variable in _given(book):
         own = book.cut_down_to(variable.id)
         rows = engine.settle(store, "work.asked", scored_rows(store, own, index_date=settings.index_date))
-        known = (nw.when(~is_unknown(name)).then(nw.col(f"x_{name}")).alias(name) for name in variable.inputs)
+        known = (nw.when(~is_unknown(name, own)).then(nw.col(f"x_{name}")).alias(name) for name in variable.inputs)
         people = engine.rows(store, rows.select("patient_key", *known)).sort("patient_key")
         values = _values(people, variable, found[variable.plug_in], settings)
         with store.loaned(values) as name:

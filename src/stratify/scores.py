@@ -19,6 +19,7 @@ from stratify.hits import Frame
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Condition, Points, Score, Tier
 from stratify.rules.scoring import edges_of
+from stratify.wide import doubt
 
 UNKNOWN = nw.lit(None, dtype=nw.Boolean)
 
@@ -31,7 +32,7 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     between, nothing is known.
     """
     if condition.variable and condition.is_missing:
-        return _is_missing(condition.variable)
+        return _is_missing(condition.variable, book)
     if condition.variable:
         return _compare(condition, condition.variable, book)
     if condition.score:
@@ -49,29 +50,29 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     if condition.all_of:
         return reduce(lambda left, right: left & right, parts)
     if condition.any_known_of:
-        return _any_known(condition.any_known_of, parts)
+        return _any_known(condition.any_known_of, parts, book)
     either = reduce(lambda left, right: left | right, parts)
     return ~either if condition.none_of else either
 
 
-def _any_known(conditions: Sequence[Condition], parts: Sequence[nw.Expr]) -> nw.Expr:
+def _any_known(conditions: Sequence[Condition], parts: Sequence[nw.Expr], book: RuleBook) -> nw.Expr:
     """Tell whether any part holds whose value is there; null where none is, or one may be past its edge."""
-    absent = [_is_missing(each.variable or "") for each in conditions]
+    absent = [_is_missing(each.variable or "", book) for each in conditions]
     counted = [nw.when(gone).then(nw.lit(False)).otherwise(part) for gone, part in zip(absent, parts, strict=True)]
     nothing = reduce(lambda left, right: left & right, absent)
     return nw.when(~nothing).then(reduce(lambda left, right: left | right, counted))
 
 
-def _is_missing(name: str) -> nw.Expr:
+def _is_missing(name: str, book: RuleBook) -> nw.Expr:
     """Tell whether there is no value fit to use; not known where nobody can know (hospital data not linked)."""
-    is_bound = nw.col(f"o_{name}") | nw.col(f"u_{name}")
+    is_bound = doubt("o", name, book) | doubt("u", name, book)
     absent = nw.col(f"x_{name}").is_null()
     return nw.when(absent & is_bound).then(UNKNOWN).otherwise(absent)
 
 
-def is_unknown(name: str) -> nw.Expr:
+def is_unknown(name: str, book: RuleBook) -> nw.Expr:
     """Tell whether a variable's value is missing, or may be higher or lower than what is known."""
-    return nw.col(f"x_{name}").is_null() | nw.col(f"o_{name}") | nw.col(f"u_{name}")
+    return nw.col(f"x_{name}").is_null() | doubt("o", name, book) | doubt("u", name, book)
 
 
 def _compare(condition: Condition, name: str, book: RuleBook) -> nw.Expr:
@@ -101,12 +102,12 @@ def _is_over(name: str, edge: float, is_inside: bool, book: RuleBook) -> nw.Expr
 
     A bound that is not the value itself (``>30``) is above its own edge, and one below (``<30``) not at least it.
     """
-    value, is_strict = nw.col(f"x_{name}"), nw.col(f"s_{name}")
+    value, is_strict = nw.col(f"x_{name}"), doubt("s", name, book)
     holds = value >= edge if is_inside else value > edge
     variable = book.variables.get(name)
     if name in PERSON_FIELDS or (variable and not variable.is_value and not variable.reads_hospital):
         return holds  # exactly known, or not at all
-    may_be_higher, may_be_lower = nw.col(f"o_{name}"), nw.col(f"u_{name}")
+    may_be_higher, may_be_lower = doubt("o", name, book), doubt("u", name, book)
     if variable and not variable.is_value:  # a count that may be higher, and never lower
         return nw.when(holds).then(nw.lit(True)).otherwise(nw.when(~may_be_higher).then(holds))
     is_on_edge = is_strict & (value == edge)
@@ -143,7 +144,7 @@ def add_scores(wide: Frame, book: RuleBook) -> Frame:
         mine = [book.scores[name] for name in names]
         kept = wide.collect_schema().names()
         wide = wide.with_columns(*(each for score in mine for each in _parts_of(score, book)))
-        bounds = [each for score in mine for each in _bounds_of(score)]
+        bounds = [each for score in mine for each in _bounds_of(score, book)]
         wide = wide.with_columns(*bounds) if bounds else wide
         wide = wide.with_columns(*(each for score in mine for each in _tiers_of(score)))
         made = [name for score in mine for name in _columns_of(score)]
@@ -153,7 +154,7 @@ def add_scores(wide: Frame, book: RuleBook) -> Frame:
 
 def _columns_of(score: Score) -> list[str]:
     name = score.id
-    own = [f"{letter}_{name}" for letter in ("vtwen" if score.is_decision_list else "vtwenxousc")]
+    own = [f"{letter}_{name}" for letter in ("vtwen" if score.is_decision_list else "vtwenxou")]
     return [*own, *(f"p_{name}__{each.tier}" for each in score.tiers)]
 
 
@@ -178,10 +179,10 @@ def _parts_of(score: Score, book: RuleBook) -> list[nw.Expr]:
     return parts
 
 
-def _least_and_most(name: str, number: int, item: Points) -> tuple[nw.Expr, nw.Expr]:
+def _least_and_most(name: str, number: int, item: Points, book: RuleBook) -> tuple[nw.Expr, nw.Expr]:
     """Write the least and the most that one thing adds; null where it could be anything."""
     if item.times is not None:
-        value: nw.Expr = nw.when(~is_unknown(item.variable or "")).then(nw.col(f"x_{item.variable}"))
+        value: nw.Expr = nw.when(~is_unknown(item.variable or "", book)).then(nw.col(f"x_{item.variable}"))
         value = value / nw.lit(item.divide_by)
         if item.power:
             value = value * value
@@ -211,18 +212,18 @@ def _pick(condition: nw.Expr, then: nw.Expr, otherwise: nw.Expr) -> nw.Expr:
     return nw.when(condition).then(then).otherwise(otherwise)
 
 
-def _bounds_of(score: Score) -> list[nw.Expr]:
+def _bounds_of(score: Score, book: RuleBook) -> list[nw.Expr]:
     """Write the least and the most the value can be, rounded; null where it could be anything."""
     name = score.id
     if score.is_decision_list:
         return []
     if score.value_of:
-        is_bound = nw.col(f"o_{score.value_of}") | nw.col(f"u_{score.value_of}")
+        is_bound = doubt("o", score.value_of, book) | doubt("u", score.value_of, book)
         value: nw.Expr = nw.when(~is_bound).then(nw.col(f"x_{score.value_of}")).round(6)
         absent = nw.col(f"x_{score.value_of}").is_null() & ~is_bound if score.withheld_when_absent else nw.lit(False)
         return [value.alias(f"l_{name}"), value.alias(f"g_{name}"), absent.alias(f"a_{name}")]
     ends = []
-    parts = [_least_and_most(name, number, item) for number, item in enumerate(score.points or ())]
+    parts = [_least_and_most(name, number, item, book) for number, item in enumerate(score.points or ())]
     for end, items in zip("lg", zip(*parts, strict=True), strict=True):
         value = (reduce(lambda left, right: left + right, items) + nw.lit(score.add)) / nw.lit(score.divide_by)
         if score.no_less_than is not None:
@@ -298,8 +299,6 @@ def _as_variable(name: str) -> list[nw.Expr]:
         nw.when(is_for).then(low).alias(f"x_{name}"),
         (is_doubtful | _is_true(is_for & (high > low))).alias(f"o_{name}"),
         is_doubtful.alias(f"u_{name}"),
-        nw.lit(False).alias(f"s_{name}"),
-        nw.lit(False).alias(f"c_{name}"),
     ]
 
 
@@ -329,12 +328,12 @@ def _is_false(expression: nw.Expr) -> nw.Expr:
 
 
 def named_unknown(
-    names: Sequence[str], texts: Sequence[str] | None = None, *, unless: nw.Expr | None = None
+    names: Sequence[str], book: RuleBook, texts: Sequence[str] | None = None, *, unless: nw.Expr | None = None
 ) -> nw.Expr:
     """List, separated by ';', the variables (or their texts) that are not known; null when all are."""
     parts = []
     for name, text in zip(names, texts or names, strict=True):
-        shown = is_unknown(name) if unless is None else is_unknown(name) & ~unless
+        shown = is_unknown(name, book) if unless is None else is_unknown(name, book) & ~unless
         parts.append(nw.when(shown).then(nw.lit(text)))
     return joined(parts)
 
@@ -377,7 +376,9 @@ def score_rows(wide: Frame, book: RuleBook) -> Frame:
                 ).alias("possible_tiers"),
                 is_complete.alias("is_complete"),
                 nw.col(f"w_{name}").alias("withheld_reason"),
-                nw.when(~is_complete).then(named_unknown(book.variables_of_score(name))).alias("missing_variables"),
+                nw.when(~is_complete)
+                .then(named_unknown(book.variables_of_score(name), book))
+                .alias("missing_variables"),
             )
         )
     return nw.concat(parts)

@@ -18,10 +18,11 @@ from stratify.rules import PERSON_FIELDS, Variable
 def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: date) -> Frame:
     """Bring persons and their variable values to one wide row per person.
 
-    For each variable there are five columns: ``x_<id>`` the value (null when not known), ``o_<id>`` true when it may
-    be higher (hospital records of a person who is not linked; a value with ``>``), ``u_<id>`` true when it may be lower
-    (a value with ``<``), ``s_<id>`` true when it is one of those and not ``x`` itself (``<`` and ``>``, not ``<=``),
-    and ``c_<id>`` true when the records contradict each other. A count or flag without a row is nought. Of a value from
+    For each variable there are up to five columns: ``x_<id>`` the value (null when not known), ``o_<id>`` true when it
+    may be higher (hospital records of a person who is not linked; a value with ``>``), ``u_<id>`` true when it may be
+    lower (a value with ``<``), ``s_<id>`` true when it is one of those and not ``x`` itself (``<`` and ``>``, not
+    ``<=``), and ``c_<id>`` true when the records contradict each other. A doubt that cannot be has no column: see
+    :func:`doubt`. A count or flag without a row is nought. Of a value from
     hospital records of a person who is not linked, nothing is known: ``o_`` and ``u_`` are true and ``x_`` is null.
 
     Args:
@@ -67,9 +68,22 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
         "identity_doubt",
         "is_hospital_linked",
         *(_expr.alias(f"x_{name}") for name, _expr in own.items()),
-        *(nw.lit(False).alias(f"{letter}_{name}") for name in PERSON_FIELDS for letter in "ousc"),
-        *(each for variable in variables for each in _wide_columns(variable)),
+        *(each for variable in variables for each in _wide_columns(variable, book)),
     )
+
+
+def doubt(letter: str, name: str, book: RuleBook) -> nw.Expr:
+    """Give one of the doubts about a variable, a person's field or a score's value; false where there can be none."""
+    return nw.col(f"{letter}_{name}") if letter in _doubts(name, book) else nw.lit(False)
+
+
+def _doubts(name: str, book: RuleBook) -> str:
+    if name in PERSON_FIELDS:
+        return ""
+    if name in book.scores:
+        return "ou"
+    variable = book.variables[name]
+    return "ousc" if variable.is_value else ("oc" if variable.reads_hospital else "c")
 
 
 def _is_sex(code: str) -> nw.Expr:
@@ -78,7 +92,7 @@ def _is_sex(code: str) -> nw.Expr:
     return nw.when(is_known & (nw.col("sex") == code)).then(nw.lit(1.0)).otherwise(nw.when(is_known).then(nw.lit(0.0)))
 
 
-def _wide_columns(variable: Variable) -> tuple[nw.Expr, ...]:
+def _wide_columns(variable: Variable, book: RuleBook) -> list[nw.Expr]:
     found = nw.col(f"r_{variable.id}")
     contradicts = nw.col(f"k_{variable.id}") == 1
     contradicts = nw.when(contradicts.is_null()).then(nw.lit(False)).otherwise(contradicts)
@@ -86,22 +100,14 @@ def _wide_columns(variable: Variable) -> tuple[nw.Expr, ...]:
     if not variable.is_value and variable.take != "weight":
         nought = nw.when(found.is_null()).then(nw.lit(0.0)).otherwise(found)
         value = nw.when(~contradicts).then(nought)
-    may_be_higher = ~nw.col("is_hospital_linked") if variable.reads_hospital else nw.lit(False)
-    may_be_lower, is_strict = nw.lit(False), nw.lit(False)
+    is_unlinked = ~nw.col("is_hospital_linked")
+    columns = {"x": value, "o": is_unlinked, "c": contradicts}
     if variable.is_value:
         bound = nw.col(f"b_{variable.id}")
         higher, lower, is_strict = (_is_one_of(bound, signs) for signs in ((">", ">="), ("<", "<="), ("<", ">")))
-        may_be_higher = higher if not variable.reads_hospital else higher | (may_be_higher & found.is_null())
-        may_be_lower = (
-            lower if not variable.reads_hospital else lower | (~nw.col("is_hospital_linked") & found.is_null())
-        )
-    return (
-        value.alias(f"x_{variable.id}"),
-        may_be_higher.alias(f"o_{variable.id}"),
-        may_be_lower.alias(f"u_{variable.id}"),
-        is_strict.alias(f"s_{variable.id}"),
-        contradicts.alias(f"c_{variable.id}"),
-    )
+        hidden = is_unlinked & found.is_null() if variable.reads_hospital else nw.lit(False)
+        columns |= {"o": higher | hidden, "u": lower | hidden, "s": is_strict}
+    return [columns[letter].alias(f"{letter}_{variable.id}") for letter in "x" + _doubts(variable.id, book)]
 
 
 def _is_one_of(bound: nw.Expr, signs: Sequence[str]) -> nw.Expr:

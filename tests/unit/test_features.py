@@ -366,7 +366,13 @@ def test_every_person_has_one_wide_row_and_nobody_else_has(wide):
 )
 def test_wide_columns(wide, person, name, value, may_be_higher, contradicts):
     row = wide[person]
-    assert (row[f"x_{name}"], row[f"o_{name}"], row[f"c_{name}"]) == (value, may_be_higher, contradicts)
+    found = (row[f"x_{name}"], row.get(f"o_{name}", False), row[f"c_{name}"])
+    assert found == (value, may_be_higher, contradicts)
+
+
+def test_a_doubt_that_cannot_be_has_no_column(wide):
+    assert not {"o_flare_days", "u_flare_days", "s_flare_days", "o_age_years", "c_age_years"} & set(wide["linked"])
+    assert {"o_admissions", "u_peak_flow", "s_peak_flow"} <= set(wide["linked"])
 
 
 @pytest.mark.parametrize(
