@@ -211,7 +211,7 @@ def pathway(name: str, **more: Any) -> Pathway:
         "rank_by": [],
         "show": [],
         "clinics": [],
-        "offer": {"id": "app", "label": "An app"},
+        "offers": [{"id": "app", "label": "An app"}],
         "assessment": {"id": "assessment", "label": "Visit", "roles": ["nurse"], "needs_capacity": False},
         "clinician_review": {"id": "clinician_review", "label": "Review", "roles": ["gp"], "needs_capacity": False},
     }

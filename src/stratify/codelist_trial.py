@@ -90,7 +90,7 @@ def readers(book: RuleBook, codelist: str) -> Readers:
 def _variables_of_pathway(book: RuleBook, name: str) -> set[str]:
     pathway = book.pathways[name]
     own = {each for condition in pathway.conditions for each in book.variables_of(condition)}
-    return own | set(book.variables_of_score(pathway.tier_from))
+    return own | {each for name in pathway.scores for each in book.variables_of_score(name)}
 
 
 @without_values
@@ -175,7 +175,7 @@ def _reckon(store: Store, book: RuleBook, when: str, index_date: date) -> None:
     match_codes(store, [each for name, each in book.codelists.items() if name in read])
     work_values(store, book, index_date=index_date)
     score_everybody(store, book, index_date=index_date)
-    decide_everybody(store, book)
+    decide_everybody(store, book, index_date=index_date)
     _note(store, book, "", when)
 
 

@@ -19,6 +19,7 @@ import narwhals.stable.v2 as nw
 from stratify import engine, hits, key_rotation, privacy, publish
 from stratify.codes import is_unverified
 from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
+from stratify.pathways import DRAFT
 from stratify.periods import in_words
 from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
@@ -183,7 +184,9 @@ def _pathway(
 ) -> Iterator[str]:
     pathway = book.pathways[decision["pathway"]]
     yield ""
-    yield f"{pathway.label} (version {pathway.version}, {pathway.clinical_lead})"
+    yield f"{pathway.label} (version {pathway.version}, {pathway.clinical_lead or 'no clinical lead yet'})"
+    if not pathway.is_published:
+        yield f"  {DRAFT}"
     placement = store.frame(
         f"SELECT * FROM derived.placement WHERE patient_key = '{person}' AND pathway = '{pathway.id}'"
     ).to_dicts()
@@ -191,8 +194,8 @@ def _pathway(
         where = (
             pathway.clinic(each["clinic_id"]).label
             if each["clinic_id"]
-            else pathway.offer.label
-            if each["decision"] == "self_management"
+            else pathway.offer(each["offer_id"]).label
+            if each["offer_id"]
             else ""
         )
         when = f", {in_words(each['clinic_date'])}" if each["clinic_date"] else ""
@@ -205,8 +208,7 @@ def _pathway(
     if decision["data_gaps"]:
         yield f"    Data gaps: {decision['data_gaps'].replace(';', '; ')}"
     names = dict.fromkeys(book.variables_of(pathway.cohort))
-    scores = dict.fromkeys([pathway.tier_from, *(name for each in pathway.conditions for name in each.scores)])
-    for name in scores:
+    for name in pathway.scores:
         yield from _score(store, book, person, name)
         names |= dict.fromkeys(book.variables_of_score(name))
     for condition in pathway.conditions:

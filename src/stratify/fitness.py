@@ -119,13 +119,13 @@ def touched(book: RuleBook, doubt: Doubt) -> Touched:
 
 
 def _in_order(book: RuleBook) -> list[Pathway]:
-    return sorted(book.pathways.values(), key=lambda each: each.precedence)
+    return sorted(book.published.values(), key=lambda each: each.precedence)
 
 
 def deciding_variables(book: RuleBook, pathway: Pathway) -> tuple[str, ...]:
     """Give the variables that decide on a pathway: who is on it, the route, the tier, the order."""
     own = [name for each in pathway.conditions for name in book.variables_of(each)]
-    own += book.variables_of_score(pathway.tier_from)
+    own += [name for each in pathway.scores for name in book.variables_of_score(each)]
     own += [step.variable for step in pathway.rank_by]
     return tuple(name for name in dict.fromkeys(own) if name in book.variables)
 
@@ -206,7 +206,7 @@ def code_groups(book: RuleBook) -> list[CodeGroup]:
 
     Each set of codelists once, under the first variable by id that reads it.
     """
-    deciding = {name for each in book.pathways.values() for name in deciding_variables(book, each)}
+    deciding = {name for each in book.published.values() for name in deciding_variables(book, each)}
     found: dict[tuple[str, ...], CodeGroup] = {}
     for name in sorted(deciding):
         variable = book.variables[name]

@@ -213,7 +213,7 @@ def stop_if_unfit(results: Sequence[RuleResult], holds: Sequence[Hold | HeldList
     """Stop on a stop; and when every list would be held, since the last good ones are better than none."""
     stops = [each for each in results if each.verdict == "stop"]
     expected = "no check that makes everything doubtful"
-    if not stops and set(book.pathways) <= {each.pathway for each in holds if each.practice_code is None}:
+    if not stops and set(book.published) <= {each.pathway for each in holds if each.practice_code is None}:
         stops = [each for each in results if each.verdict == "hold"]
         expected = "something left to publish"
     if stops:

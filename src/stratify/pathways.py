@@ -27,6 +27,7 @@ STATUS_REASONS = {
     "never_registered": "No registration with a practice of this run",
     "test_patient": "Test record",
 }
+DRAFT = "A draft: it is worked out, and no list is published until a clinical lead and a review date stand in it"
 NOT_LINKED = "Hospital data not linked"
 SHORT_REGISTRATION_MONTHS = 12
 PERSON_GAPS = {
@@ -129,10 +130,12 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         decision = nw.when(when).then(nw.lit(outcome)).otherwise(decision)
         clinic = nw.when(when).then(nw.lit(worklist, dtype=nw.String)).otherwise(clinic)
         reason = nw.when(when).then(words).otherwise(reason)
-    score = book.scores[pathway.tier_from]
+    tier: nw.Expr = nw.lit(None, dtype=nw.String)
     tier_rank: nw.Expr = nw.lit(None, dtype=nw.Int64)
-    for position, each_tier in reversed(list(enumerate(score.tiers, 1))):
-        tier_rank = nw.when(nw.col(f"t_{score.id}") == each_tier.tier).then(nw.lit(position)).otherwise(tier_rank)
+    if pathway.tier_from:
+        tier = nw.col(f"t_{pathway.tier_from}")
+        for position, each_tier in reversed(list(enumerate(book.scores[pathway.tier_from].tiers, 1))):
+            tier_rank = nw.when(tier == each_tier.tier).then(nw.lit(position)).otherwise(tier_rank)
     gaps = [
         nw.when(~nw.col("gap_texts").is_null()).then(nw.col("gap_texts")),
         nw.when(~nw.col("passed_over").is_null()).then(nw.col("passed_over")),
@@ -149,7 +152,7 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         clinic.alias("clinic_id"),
         rule.alias("rule_id"),
         reason.alias("reason"),
-        nw.col(f"t_{score.id}").alias("tier"),
+        tier.alias("tier"),
         tier_rank.alias("tier_rank"),
         "missing_variables",
         nw.when(~nw.col("is_out")).then(joined(gaps)).alias("data_gaps"),

@@ -194,7 +194,7 @@ def decide(plan: Plan) -> Receipt:
     """Propose what happens to each person on each pathway, with the reasons in words."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
-        kept = decide_everybody(store, book)
+        kept = decide_everybody(store, book, index_date=plan.settings.index_date)
         shown = store.frame(
             "SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' ORDER BY patient_key, pathway"
         )
@@ -216,8 +216,12 @@ def route(plan: Plan) -> Receipt:
     book = rule_book_of(plan)
     with _opened(plan) as store:
         placed = routing.place(
-            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
-            store.frame("SELECT patient_key, practice_code, imd_decile, age_years FROM core.person"),
+            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'").filter(
+                pl.col("pathway").is_in(sorted(book.published))
+            ),
+            store.frame(
+                "SELECT patient_key, practice_code, imd_decile, age_years, preferred_language FROM core.person"
+            ),
             store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
@@ -226,11 +230,12 @@ def route(plan: Plan) -> Receipt:
         )
         store.create("derived.placement", placed)
         holding.count_people(store)
-        _nobody_lost(store)
+        _nobody_lost(store, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
         return Receipt(stage="route", counts=counts)
 
 
+_OF_PERSON = "SELECT patient_key, practice_code, imd_decile, age_years, preferred_language FROM core.person"
 _PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
 _BALANCES = {
     "rows received equal rows loaded plus rows set aside, in every file": """
@@ -243,9 +248,11 @@ _BALANCES = {
         SELECT count(*) FROM (
             SELECT patient_key, pathway FROM derived.pathway_decision
             GROUP BY ALL HAVING count(*) <> 1 OR count(decision) <> 1)""",
-    "every decision has one placement": """
+    "every decision of a pathway that is no draft has one placement": """
         SELECT count(*)
-        FROM (SELECT patient_key, pathway FROM derived.pathway_decision WHERE decision <> 'not_eligible') AS decided
+        FROM (
+            SELECT patient_key, pathway FROM derived.pathway_decision
+            WHERE decision <> 'not_eligible' AND list_contains($published, pathway)) AS decided
         FULL JOIN derived.placement AS placed USING (patient_key, pathway)
         WHERE decided.patient_key IS NULL OR placed.patient_key IS NULL""",
     "nobody has two actions in one week": """
@@ -255,9 +262,9 @@ _BALANCES = {
 }
 
 
-def _nobody_lost(store: Store) -> None:
+def _nobody_lost(store: Store, book: RuleBook) -> None:
     for promise, sql in _BALANCES.items():
-        broken = int(store.scalar(sql))
+        broken = int(store.scalar(sql, {"published": sorted(book.published)} if "$published" in sql else None))
         if broken:
             raise RunError(
                 "reconciliation",
@@ -275,7 +282,7 @@ def publish_outputs(plan: Plan) -> Receipt:
             run_id=plan.run_id,
             index_date=plan.settings.index_date,
             is_test=plan.is_test,
-            pathways=book.pathways,
+            pathways=book.published,
             scores=book.for_pathways.scores,  # the others are in no list and no count
             data_cutoffs=plan.data_cutoffs,
             purpose=plan.settings.privacy.purpose,
@@ -424,7 +431,8 @@ def in_words(done: Summary) -> str:
     lines += holding.in_words(done.manifest)
     for pathway in manifest["rules"]["pathways"]:
         mine = [each for each in manifest["decisions"] if each["pathway"] == pathway]
-        lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people")
+        draft = ", a draft: no list is published" if pathway in manifest["rules"]["drafts"] else ""
+        lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people{draft}")
         lines += [f"    {each['people']:>7,}  {each['decision']}: {each['reason']}" for each in mine]
     placed: dict[str, int] = {}
     for each in manifest["placements"]:

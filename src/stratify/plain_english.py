@@ -268,15 +268,18 @@ fewest slots.
 
 
 def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
-    score = book.scores[pathway.tier_from]
+    score = book.scores[pathway.tier_from] if pathway.tier_from else None
+    status = "published" if pathway.is_published else "a draft: it is worked out, and no list is published"
     facts = items(
         (
-            ("Version", f"{pathway.version}, {pathway.status}"),
-            ("Clinical lead", pathway.clinical_lead),
-            ("To be reviewed by", in_words(pathway.review_date)),
+            ("Version", f"{pathway.version}, {status}"),
+            ("Clinical lead", pathway.clinical_lead or "to be named: until then it stays a draft"),
+            ("To be reviewed by", in_words(pathway.review_date) if pathway.review_date else "to be settled"),
             ("Source", pathway.source),
+            *((("Note", pathway.note),) if pathway.note else ()),
             ("Who is on it", condition_in_words(pathway.cohort, book)),
-            ("Tier", f"that of [{score.label}](#score-{score.id})"),
+            ("Tier", f"that of [{score.label}](#score-{score.id})" if score else "none"),
+            *((_tier_label(tier, score), text) for tier, text in pathway.graded_response.items() if score),
         )
     )
     routes = table(
@@ -294,13 +297,14 @@ def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
         ),
     )
     shown = "; ".join(label_of(name, book) for name in pathway.show)
+    rest = f"those that were found: {shown}" if shown else "and no others"
     return (
         f"{anchor('pathway', pathway.id)}\n### Pathway: {pathway.label}\n\n{facts}\n"
         f"Routes, the first that holds decides:\n\n{routes}\n"
         f"**Order in which a clinic sees people**: {_ranking(pathway, score, book)}\n\n"
         f"{_clinic_table(pathway)}\n"
-        f"**Offer** instead of a clinic: {pathway.offer.label} (`{pathway.offer.id}`).\n\n"
-        f"**Facts given as reasons**, the deciding ones first, those that were found: {shown}.\n"
+        f"{_agendas(pathway)}{_check_table(pathway, book)}{_offers(pathway)}"
+        f"**Facts given as reasons**, the deciding ones first, {rest}.\n"
     )
 
 
@@ -308,7 +312,7 @@ def _proposal(route: Route, pathway: Pathway) -> str:
     if route.clinic:
         return pathway.clinic(route.clinic).label
     if route.decision == "self_management":
-        return f"{_DECISIONS['self_management']}: {pathway.offer.label}"
+        return f"{_DECISIONS['self_management']}: {', else '.join(each.label for each in pathway.offers_of(route.id))}"
     return _DECISIONS[route.decision]
 
 
@@ -320,8 +324,12 @@ def _when_unknown(route: Route) -> str:
     return "steps 3 and 4 above, if a later route would lead elsewhere"
 
 
-def _ranking(pathway: Pathway, score: Score, book: RuleBook) -> str:
-    steps = [f"{score.label} ({', '.join(each.tier for each in score.tiers)})"]
+def _tier_label(tier: str, score: Score) -> str:
+    return next(each.label for each in score.tiers if each.tier == tier)
+
+
+def _ranking(pathway: Pathway, score: Score | None, book: RuleBook) -> str:
+    steps = [f"{score.label} ({', '.join(each.tier for each in score.tiers)})"] if score else []
     steps += [_rank_step(each, book) for each in pathway.rank_by]
     steps += ["the more deprived area first", "then by pseudonym, so that neither names nor chance decide"]
     return "; ".join(steps) + ". What is not known comes last in its step."
@@ -331,9 +339,51 @@ def _rank_step(step: RankBy, book: RuleBook) -> str:
     return f"{label_of(step.variable, book)}, {'highest' if step.first == 'most' else 'lowest'} first"
 
 
+def _agendas(pathway: Pathway) -> str:
+    """Give the questions that a clinic asks about each person."""
+    return "".join(
+        f"**Asked about each person**, {each.label}: {' '.join(each.agenda)}\n\n"
+        for each in (*pathway.clinics, pathway.assessment, pathway.clinician_review)
+        if each.agenda
+    )
+
+
+def _check_table(pathway: Pathway, book: RuleBook) -> str:
+    if not pathway.checks:
+        return ""
+    rows = (
+        (
+            each.label,
+            _role(each.by),
+            _stacked(each.when, book) if each.when else "everybody",
+            f"{each.again_after_days} days after {label_of(each.done, book)}" if each.done else "no record says when",
+        )
+        for each in pathway.checks
+    )
+    words = "Belongs to the review, and is not done again within its window:"
+    return f"{words}\n\n{table(('Check', 'By', 'For whom', 'Due again'), rows)}\n"
+
+
+def _offers(pathway: Pathway) -> str:
+    if not pathway.offers:
+        return ""
+    words = "; ".join(
+        f"{each.label} (`{each.id}`"
+        + (f", held in {', '.join(each.languages)}" if each.languages else "")
+        + (", places are limited" if each.needs_places else "")
+        + ")"
+        for each in pathway.offers
+    )
+    return f"**{'Offers' if len(pathway.offers) > 1 else 'Offer'}** instead of a clinic: {words}.\n\n"
+
+
 def _clinic_table(pathway: Pathway) -> str:
     def row(each: Clinic) -> tuple[str, str, str]:
         places = "sessions with slots for every role" if each.needs_capacity else "a worklist without sessions"
+        places += f", {each.minutes} minutes for one person" if each.minutes else ""
+        places += f", every {each.every_days} days" if each.every_days else ""
+        places += f", within {each.within_working_days} working days" if each.within_working_days else ""
+        places += f"; led by the {_role(each.lead).lower()}" if each.lead else ""
         return f"{each.label} (`{each.id}`)", ", ".join(_role(role) for role in each.roles), places
 
     worklists = (pathway.assessment, pathway.clinician_review)

@@ -95,11 +95,13 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     route = next((each for each in pathway.routes if each.id == rule_id), None)
     counted = dict.fromkeys(_holding(route.when, mine, book) if route and route.when else ())
-    score = book.scores[pathway.tier_from]
-    value, given = scored.get((key, score.id), (None, None))
-    in_tier = dict.fromkeys(_behind_tier(score, tier, mine, book))
-    if value is not None and given is not None and (in_tier or not counted):
-        yield score.id, _score_in_words(score, value, given)
+    in_tier: dict[str, None] = {}
+    if pathway.tier_from:
+        score = book.scores[pathway.tier_from]
+        value, given = scored.get((key, score.id), (None, None))
+        in_tier = dict.fromkeys(_behind_tier(score, tier, mine, book))
+        if value is not None and given is not None and (in_tier or not counted):
+            yield score.id, _score_in_words(score, value, given)
     ranked = sorted(counted, key=_place(pathway)) + sorted(set(in_tier) - set(counted), key=_place(pathway))
     for name in dict.fromkeys([*ranked, *pathway.show]):
         text = _fact(name, mine, book, tells_unusable=tells_unusable)

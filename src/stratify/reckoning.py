@@ -69,7 +69,7 @@ def scored_rows(store: Store, book: RuleBook, *, index_date: date, values: str =
 
 
 def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
-    """Work out the scores of everybody, each that no pathway uses by itself.
+    """Work out the scores of everybody, each by itself.
 
     Args:
         store: A store with ``core.person`` and ``derived.variable_value``.
@@ -77,13 +77,11 @@ def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
         index_date: The day that is described.
 
     Returns:
-        Rows of ``derived.patient_score``; ``work.scored_row`` is what the pathways decide on.
+        Rows of ``derived.patient_score``.
     """
-    small = book.for_pathways
-    scored = engine.settle(store, "work.scored_row", scored_rows(store, small, index_date=index_date))
-    parts = [scores.score_rows(scored, small)] if small.scores else []
+    parts = []
     made = []
-    for name in (name for name in book.score_order if name not in small.scores):
+    for name in book.score_order:
         own = book.cut_down_to(name)
         found = scores.score_rows(scored_rows(store, own, index_date=index_date), own)
         made.append(f"work.score_{name}")
@@ -94,12 +92,25 @@ def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
     return kept
 
 
-def decide_everybody(store: Store, book: RuleBook) -> int:
-    """Propose what happens to each person on each pathway, from ``work.scored_row``.
+def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
+    """Propose what happens to each person on each pathway, each pathway by itself.
+
+    Args:
+        store: A store with ``core.person`` and ``derived.variable_value``.
+        book: The rule book.
+        index_date: The day that is described.
 
     Returns:
         Rows of ``derived.pathway_decision``.
     """
-    scored = engine.table(store, "work.scored_row")
-    parts = [pathways.decide(scored, book.pathways[name], book) for name in sorted(book.pathways)]
-    return engine.keep(store, "derived.pathway_decision", engine.concat(parts)) if parts else 0
+    parts = []
+    made = []
+    for name in sorted(book.pathways):
+        own = book.cut_down_to(name)
+        rows = engine.settle(store, "work.scored_row", scored_rows(store, own, index_date=index_date))
+        made.append(f"work.decision_{name}")
+        parts.append(engine.settle(store, made[-1], pathways.decide(rows, book.pathways[name], own)))
+    kept = engine.keep(store, "derived.pathway_decision", engine.concat(parts)) if parts else 0
+    for name in made:
+        store.execute(f"DROP TABLE {name}")
+    return kept

@@ -15,8 +15,9 @@ from types import MappingProxyType
 
 import polars as pl
 
+from stratify.offering import choose_offer
 from stratify.rulebook import RuleBook
-from stratify.rules import Pathway
+from stratify.rules import Offer, Pathway
 
 DAYS_AHEAD = 7
 """A list fills the sessions of the seven days from the index date on."""
@@ -48,6 +49,9 @@ class _Candidate:
     clinic: str | None
     order: tuple[tuple[bool, float] | str, ...]
     rule_reason: str
+    offers: tuple[Offer, ...] = ()
+    language: str | None = None
+    offer_id: str | None = None
     placement: str = "not_listed"
     reason: str = ""
     clinic_date: date | None = None
@@ -87,7 +91,8 @@ def place(
 
     Args:
         decisions: Contract ``derived.pathway_decision``; ``not_eligible`` ones are left out.
-        persons: ``patient_key``, ``practice_code``, ``imd_decile`` and ``age_years`` of contract ``core.person``.
+        persons: ``patient_key``, ``practice_code``, ``imd_decile``, ``age_years`` and ``preferred_language`` of
+            contract ``core.person``.
         values: Contract ``derived.variable_value``, at least the variables that pathways rank by.
         capacity: Contract ``core.clinic_capacity``.
         book: The rule book.
@@ -106,7 +111,7 @@ def place(
     busy: dict[str, str] = {}
     _fill_clinics(candidates, free, busy)
     _fill_worklists(candidates, busy)
-    _make_offers(candidates, busy)
+    _make_offers(candidates, free, busy)
     return _frame(everybody)
 
 
@@ -125,9 +130,9 @@ def _candidates(
 ) -> list[_Candidate]:
     people = {}
     figures: dict[tuple[str, str], float] = {}
-    wanted = ("patient_key", "practice_code", "imd_decile", "age_years")
-    for key, practice, decile, age in persons.select(wanted).iter_rows():
-        people[key] = (practice, decile)
+    wanted = ("patient_key", "practice_code", "imd_decile", "age_years", "preferred_language")
+    for key, practice, decile, age, language in persons.select(wanted).iter_rows():
+        people[key] = (practice, decile, language)
         if age is not None:
             figures[key, "age_years"] = age
     ranking = {step.variable for pathway in book.pathways.values() for step in pathway.rank_by}
@@ -135,15 +140,16 @@ def _candidates(
     for key, variable, value in known.select("patient_key", "variable", "value").iter_rows():
         figures[key, variable] = value
     nought = {step for step in ranking if step in book.variables and _is_nought_without_records(step, book)}
-    columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason")
+    columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason", "rule_id")
     found = []
-    for key, pathway_id, decision, clinic, tier_rank, reason in decisions.select(columns).iter_rows():
+    for key, pathway_id, decision, clinic, tier_rank, reason, rule in decisions.select(columns).iter_rows():
         if decision == "not_eligible":
             continue
         pathway = book.pathways[pathway_id]
-        practice, decile = people[key]
+        practice, decile, language = people[key]
         order = (_last_if_none(tier_rank), *_ranks(key, pathway, figures, nought), _last_if_none(decile), key)
-        found.append(_Candidate(key, pathway, practice, decision, clinic, order, reason))
+        offers = pathway.offers_of(rule) if decision == "self_management" else ()
+        found.append(_Candidate(key, pathway, practice, decision, clinic, order, reason, offers, language))
     return sorted(found, key=lambda each: (each.pathway.precedence, each.order))
 
 
@@ -223,14 +229,27 @@ def _fill_worklists(candidates: Sequence[_Candidate], busy: dict[str, str]) -> N
             busy[each.key] = _HELD_TEXTS[decision].format(label=each.pathway.label)
 
 
-def _make_offers(candidates: Sequence[_Candidate], busy: dict[str, str]) -> None:
+def _make_offers(
+    candidates: Sequence[_Candidate], free: Mapping[tuple[str, str], list[Session]], busy: dict[str, str]
+) -> None:
     for each in candidates:
+
+        def take_place(offer_id: str, practice: str = str(each.practice)) -> bool:
+            session = next((row for row in free.get((offer_id, practice), ()) if row.places > 0), None)
+            if session:
+                session.places -= 1
+            return session is not None
+
         if each.decision == "self_management" and each.practice:
             if each.key in busy:
                 each.placement, each.reason = "held", busy[each.key]
             else:
-                each.placement, each.reason = "offered", each.rule_reason
-                busy[each.key] = f"Is offered {each.pathway.offer.label} on the {each.pathway.label} pathway"
+                offer, why_not = choose_offer(each.offers, each.language, take_place)
+                if offer:
+                    each.placement, each.reason, each.offer_id = "offered", each.rule_reason, offer.id
+                    busy[each.key] = f"Is offered {offer.label} on the {each.pathway.label} pathway"
+                else:
+                    each.placement, each.reason = "waiting", why_not
         elif each.decision == "excluded":
             each.reason = each.rule_reason
         elif not each.practice:
@@ -253,6 +272,7 @@ def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
             "practice_code": each.practice,
             "decision": each.decision,
             "clinic_id": each.clinic,
+            "offer_id": each.offer_id,
             "placement": each.placement,
             "placement_reason": each.reason,
             "clinic_date": each.clinic_date,
@@ -267,6 +287,7 @@ def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
         "practice_code": pl.String,
         "decision": pl.String,
         "clinic_id": pl.String,
+        "offer_id": pl.String,
         "placement": pl.String,
         "placement_reason": pl.String,
         "clinic_date": pl.Date,

@@ -143,7 +143,7 @@ def _reckon(store: Store, run: Path, book: RuleBook, index_date: date) -> None:
     ingest.match_codes(store, list(book.codelists.values()))
     work_values(store, book, index_date=index_date)
     score_everybody(store, book, index_date=index_date)
-    decide_everybody(store, book)
+    decide_everybody(store, book, index_date=index_date)
 
 
 def _settle_outcomes(store: Store, books: Sequence[RuleBook]) -> None:

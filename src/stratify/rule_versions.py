@@ -170,7 +170,7 @@ def _score(score: Score, book: RuleBook) -> object:
 
 def _pathway(pathway: Pathway, book: RuleBook) -> object:
     own = [name for each in pathway.conditions for name in each.variables]
-    own += [*(step.variable for step in pathway.rank_by), *pathway.show]
+    own += pathway.shown
     return [_content(pathway, {"version"}), _read_by(own, book)]
 
 

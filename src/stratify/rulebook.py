@@ -24,6 +24,7 @@ from stratify.errors import RuleError, combine
 from stratify.rules import (
     ANY,
     PERSON_FIELDS,
+    Check,
     Codelist,
     CodelistManifest,
     Condition,
@@ -94,9 +95,9 @@ class RuleBook:
         wanted = [name for name in definitions if name not in pathways]
         read = {name for name in definitions if name in self.variables}
         for each in pathways.values():
-            wanted += [each.tier_from, *(name for part in each.conditions for name in (*part.scores, *part.variables))]
+            wanted += [*each.scores, *(name for part in each.conditions for name in part.variables)]
             read |= {name for part in each.conditions for name in self.variables_of(part)}
-            read |= {*each.show, *(step.variable for step in each.rank_by)}
+            read |= {*each.shown}
         scores: dict[str, Score] = {}
         while wanted:
             name = wanted.pop()
@@ -113,6 +114,11 @@ class RuleBook:
             pathways=pathways,
             examples={name: each for name, each in self.examples.items() if name in definitions},
         )
+
+    @property
+    def published(self) -> dict[str, Pathway]:
+        """The pathways whose lists may be published: those that are no draft."""
+        return {name: each for name, each in self.pathways.items() if each.is_published}
 
     @property
     def for_pathways(self) -> RuleBook:
@@ -527,11 +533,16 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
     for pathway in book.pathways.values():
         for condition in pathway.conditions:
             check(f"pathway {pathway.id}", condition)
-        if pathway.tier_from not in book.scores:
-            missing(f"pathway {pathway.id}", "score", pathway.tier_from)
-        for name in (*pathway.show, *(step.variable for step in pathway.rank_by)):
+        where = f"pathway {pathway.id}"
+        if pathway.tier_from and pathway.tier_from not in book.scores:
+            missing(where, "score", pathway.tier_from)
+        tiers = {tier.tier for tier in book.scores[pathway.tier_from].tiers} if pathway.tier_from in book.scores else ()
+        for name in sorted(set(pathway.graded_response) - {*tiers}):
+            missing(where, "tier of the score its tier is from", name)
+        for name in pathway.shown:
             if name not in {*book.variables, *PERSON_FIELDS}:
-                missing(f"pathway {pathway.id}", "variable", name)
+                missing(where, "variable", name)
+        faults += [_too_short(each, pathway, book) for each in pathway.checks if _looks_back_less(each, book)]
         if pathway.precedence in precedence:
             faults.append(
                 RuleError(
@@ -543,6 +554,31 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
             )
         precedence[pathway.precedence] = pathway.id
     return faults
+
+
+def _looks_back_less(check: Check, book: RuleBook) -> bool:
+    """Tell whether a record within the window of a check may be too old for its variable: it would be done again."""
+    variable = book.variables.get(check.done or "")
+    if variable is None or check.again_after_days is None:
+        return False
+    months, days = (
+        variable.lookback_months or variable.maximum_age_months,
+        variable.lookback_days or variable.maximum_age_days,
+    )
+    seen = months * _DAYS_A_MONTH if months else days
+    return seen is not None and seen < check.again_after_days
+
+
+_DAYS_A_MONTH = 365 / 12
+
+
+def _too_short(check: Check, pathway: Pathway, book: RuleBook) -> RuleError:
+    return RuleError(
+        f"pathway {pathway.id}, check {check.id}",
+        expected=f"records of the last {check.again_after_days} days",
+        found=f"{check.done}, which looks back less far",
+        action="Shorten again_after_days, or name a variable that looks back further.",
+    )
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:

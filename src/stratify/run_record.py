@@ -107,6 +107,7 @@ def manifest_of(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
             "codelists": {name: book.codelists[name].entry.sha256 for name in sorted(book.codelists)},
             "scores": {name: book.scores[name].version for name in sorted(book.scores)},
             "pathways": {name: book.pathways[name].version for name in sorted(book.pathways)},
+            "drafts": sorted(set(book.pathways) - set(book.published)),
             "plug_ins": plug_in.identity(book, plan.settings),
         },
         **counted,

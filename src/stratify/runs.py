@@ -246,7 +246,7 @@ def stop_if_nothing_is_left(lost: Sequence[LostFeed], book: RuleBook) -> None:
     """
     not_received = [each.table for each in lost if each.used_to is None]
     held = {name for table in not_received for name in fitness.touched(book, fitness.Doubt(table)).pathways}
-    if not any(fitness.is_structural(table) for table in not_received) and not (held and set(book.pathways) <= held):
+    if not any(fitness.is_structural(table) for table in not_received) and not (held and set(book.published) <= held):
         return
     raise combine([refusal.as_error() for each in lost for refusal in each.refusals])
 

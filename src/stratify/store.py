@@ -7,7 +7,7 @@ the caller. Nothing clinical is decided here.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Store:
         """Run a query and give its rows."""
         return self.connection.execute(sql, parameters).fetchall()
 
-    def scalar(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:  # noqa: ANN401  as DuckDB types it
+    def scalar(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401  as DuckDB types it
         """Run a query of one row and one column and give the value, or None where there is no row."""
         rows = self.connection.execute(sql, parameters).fetchall()
         return rows[0][0] if rows else None

@@ -49,7 +49,7 @@ def by_duckdb(county, store) -> dict[str, pl.DataFrame]:
     store.create("derived.code_match", pl.DataFrame(matches, schema=("code_system", "code", "codelist"), orient="row"))
     work_values(store, BOOK, index_date=INDEX)
     score_everybody(store, BOOK, index_date=INDEX)
-    decide_everybody(store, BOOK)
+    decide_everybody(store, BOOK, index_date=INDEX)
     return {name: store.frame(f"SELECT * FROM derived.{name}") for name in TABLES}
 
 

@@ -163,7 +163,7 @@ PATHWAY = Pathway.model_validate(
         "rank_by": [{"variable": "flare_ups", "first": "most"}, {"variable": "fev1", "first": "least"}],
         "show": ["fev1"],
         "clinics": [{"id": "copd_clinic", "label": "COPD clinic", "roles": ["respiratory_nurse", "gp"]}],
-        "offer": {"id": "app", "label": "The app"},
+        "offers": [{"id": "app", "label": "The app"}],
         "assessment": {"id": "assessment", "label": "Visit", "roles": ["practice_nurse"], "needs_capacity": False},
         "clinician_review": {"id": "clinician_review", "label": "Review", "roles": ["gp"], "needs_capacity": False},
     }

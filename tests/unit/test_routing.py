@@ -33,7 +33,7 @@ BOOK = invented.rule_book(
         pathway("lungs", precedence=2, cohort=ALL, tier_from="group", routes=REST, clinics=[LUNG, HOME, PHONE],
                 rank_by=[{"variable": "flares", "first": "most"}, {"variable": "fev1", "first": "least"},
                          {"variable": "visits", "first": "least"}],
-                offer={"id": "app", "label": "the lung app"}),
+                offers=({"id": "app", "label": "the lung app"},)),
         pathway("frailty", precedence=1, cohort=ALL, tier_from="group", routes=REST,
                 clinics=[{"id": "frailty_clinic", "label": "Frailty clinic", "roles": ["nurse"]}, HOME],
                 rank_by=[{"variable": "age_years", "first": "most"}]),

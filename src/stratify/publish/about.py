@@ -142,7 +142,7 @@ def _the_small_print(context: PublishContext) -> list[tuple[str, str]]:
 
 
 def _pathway_text(pathway: Pathway, scores: Mapping[str, Score]) -> str:
-    score = scores.get(pathway.tier_from)
+    score = scores.get(pathway.tier_from or "")
     tiers = f" Tiers: {'; '.join(f'{each.tier} = {each.label}' for each in score.tiers)}." if score else ""
     return f"{pathway.label}, version {pathway.version} ({pathway.status}). Source: {_tidy(pathway.source)}.{tiers}"
 

@@ -88,6 +88,7 @@ def build_counts(store: Store, context: PublishContext) -> None:
         "SELECT patient_key, pathway, pathway_version, decision, "
         f"coalesce(tier, '{NOT_GRADED}') AS tier FROM derived.pathway_decision"
     ).join(people, on="patient_key", how="inner")
+    decisions = decisions.filter(pl.col("pathway").is_in(sorted(context.pathways)))
     population = _protected(context, "out.population", _cube(people), _SUMS_OF_PLACES, places)
     store.create("out.population", population)
     published = decisions.filter(~_is_held(context))

@@ -364,7 +364,7 @@ def _outcome(row: Row, place: _Place, context: PublishContext) -> tuple[str, str
         case "held":
             return "Held: another need is met first", row["placement_reason"]
         case "offered":
-            return f"Is offered: {pathway.offer.label}", row["rule_reason"]
+            return f"Is offered: {pathway.offer(row['offer_id']).label}", row["rule_reason"]
         case "listed":
             day = f" on {words.day_in_words(row['clinic_date'])}" if row["clinic_date"] else ""
             return f"Is on another list: {_label(pathway, row)}{day}", row["rule_reason"]
@@ -411,7 +411,7 @@ def _step(
         case "waiting" | "listed":
             return 2, f"Other route: {_label(pathway, row)}"
         case "offered":
-            return 2, f"Other route: {pathway.offer.label}"
+            return 2, f"Other route: {pathway.offer(row['offer_id']).label}"
         case "held":
             return 3, "Held: another need is met first, elsewhere"
         case _:

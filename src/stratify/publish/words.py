@@ -128,8 +128,8 @@ def _lower(text: str) -> str:
 def tier_in_words(pathway: Pathway, scores: dict[str, Score], tier: str | None) -> str | None:
     """Give the label of a tier of the pathway's score; ``Cannot be graded`` when there is none."""
     if tier is None:
-        return "Cannot be graded"
-    score = scores.get(pathway.tier_from)
+        return "Cannot be graded" if pathway.tier_from else None
+    score = scores.get(pathway.tier_from or "")
     return next((each.label for each in score.tiers if each.tier == tier), plain(tier)) if score else plain(tier)
 
 

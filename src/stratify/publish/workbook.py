@@ -309,7 +309,7 @@ class _Writer:
         )
         for pathway in book.pathways:
             line(f"Pathway {pathway.label}, version {pathway.version}. {_tidy(pathway.source)}")
-            score = context.scores.get(pathway.tier_from)
+            score = context.scores.get(pathway.tier_from or "")
             if score:
                 line(f"Priority from {score.label}, version {score.version}. {_tidy(score.source)}")
         line(f"Run {context.run_id}. Program version {context.code_version}. Rules {context.rule_digest}.")

@@ -14,28 +14,85 @@ Decision = Literal["clinic", "self_management", "assessment", "clinician_review"
 
 
 class Clinic(Strict):
-    """A clinic or worklist people are listed for. ``needs_capacity`` false: a worklist without sessions."""
+    """A clinic or worklist people are listed for. ``needs_capacity`` false: a worklist without sessions.
+
+    The rest is for whoever plans and leads it: the role that leads, ``minutes`` for one person, how often it is held,
+    within how many working days of the event that brings somebody, and the questions asked about each person.
+    """
 
     id: str
     label: str
     roles: tuple[str, ...] = Field(min_length=1)
     needs_capacity: bool = True
+    lead: str | None = None
+    minutes: int | None = Field(default=None, ge=1)
+    every_days: int | None = Field(default=None, ge=1)
+    within_working_days: int | None = Field(default=None, ge=1)
+    agenda: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _led(self) -> Clinic:
+        if self.lead and self.lead not in self.roles:
+            raise ValueError(f"{self.lead} leads, and is none of the roles")
+        return self
+
+
+ASSESSMENT = Clinic(id="assessment", label="Assessment visit", roles=("practice_nurse",), needs_capacity=False)
+CLINICIAN_REVIEW = Clinic(
+    id="clinician_review", label="Clinician review of the record", roles=("gp",), needs_capacity=False
+)
 
 
 class Offer(Strict):
-    """What is offered instead of a clinic."""
+    """What is offered instead of a clinic.
+
+    ``languages`` (BCP-47): those it is held in; without them it is for everybody, with an interpreter where needed.
+    ``needs_places``: it has no more places than the sessions of its id in the clinic capacity.
+    """
 
     id: str
     label: str
+    languages: tuple[str, ...] = ()
+    needs_places: bool = False
+
+
+class Check(Strict):
+    """A test, or a review by a related service, that belongs to the review of a person on the pathway.
+
+    It is due when the latest record of ``done`` is ``again_after_days`` old or there is none, so that nothing is done
+    again within its window. ``when``: only for these people; without ``done`` no record says that it was done.
+    """
+
+    id: str
+    label: str
+    by: str
+    done: str | None = None
+    again_after_days: int | None = Field(default=None, ge=1)
+    when: Condition | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Check:
+        if (self.done is None) != (self.again_after_days is None):
+            raise ValueError("a check that is recorded (done) says after how many days it is due again, and no other")
+        if self.done is None and self.when is None:
+            raise ValueError("a check is recorded (done), or is for some people only (when)")
+        if self.when and self.when.scores:
+            raise ValueError("a check asks for variables, not for the tier of a score")
+        return self
 
 
 class Route(Strict):
-    """One rule of a pathway: the first that holds decides. The last has no ``when`` and takes the rest."""
+    """One rule of a pathway: the first that holds decides. The last has no ``when`` and takes the rest.
+
+    A route to self-management makes the first of its ``offers`` (all of the pathway where it names none) that is in the
+    language of the person and has a place left.
+    """
 
     id: str
     when: Condition | None = None
     decision: Decision
     clinic: str | None = None
+    offers: tuple[str, ...] = ()
     reason: str
     when_unknown: Literal["assessment", "pass_over"] = "assessment"
     gap: str | None = None
@@ -44,6 +101,8 @@ class Route(Strict):
     def _sound(self) -> Route:
         if (self.decision == "clinic") != (self.clinic is not None):
             raise ValueError("a route to a clinic names it, and only such a route does")
+        if self.offers and self.decision != "self_management":
+            raise ValueError("only a route to self_management names offers")
         if self.when_unknown == "pass_over" and not self.gap:
             raise ValueError("a rule that is passed over when unknown states the data gap to show")
         return self
@@ -57,28 +116,37 @@ class RankBy(Strict):
 
 
 class Pathway(Strict):
-    """Who is on a pathway, where each goes, and in which order clinics see them."""
+    """Who is on a pathway, where each goes, and in which order clinics see them.
+
+    A ``draft`` is worked out, and no list of it is published. A published one has a clinical lead and a review date.
+    ``graded_response``: what each tier is to get, in words.
+    """
 
     id: str
     version: str
     label: str
     status: Literal["draft", "published"]
-    clinical_lead: str
-    review_date: date
+    clinical_lead: str | None = None
+    review_date: date | None = None
     source: str
+    note: str | None = None
     precedence: int
     cohort: Condition
-    tier_from: str
+    tier_from: str | None = None
+    graded_response: dict[str, str] = Field(default_factory=dict)
     routes: tuple[Route, ...] = Field(min_length=1)
-    rank_by: tuple[RankBy, ...]
-    show: tuple[str, ...]
-    clinics: tuple[Clinic, ...]
-    offer: Offer
-    assessment: Clinic
-    clinician_review: Clinic
+    rank_by: tuple[RankBy, ...] = ()
+    show: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    clinics: tuple[Clinic, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    assessment: Clinic = ASSESSMENT
+    clinician_review: Clinic = CLINICIAN_REVIEW
 
     @model_validator(mode="after")
     def _sound(self) -> Pathway:
+        if self.status == "published" and not (self.clinical_lead and self.review_date):
+            raise ValueError("a pathway without a clinical lead and a review date is a draft: it cannot be published")
         known = {each.id for each in self.clinics}
         for each in self.routes[:-1]:
             if each.when is None:
@@ -86,15 +154,50 @@ class Pathway(Strict):
         if self.routes[-1].when is not None:
             raise ValueError("the last route takes the rest: it has no rule (when)")
         for each in self.routes:
+            if each.decision == "self_management" and not self.offers:
+                raise ValueError(f"route {each.id} leads to self_management, and the pathway has no offers")
             if each.clinic and each.clinic not in known:
                 raise ValueError(f"route {each.id} names the clinic {each.clinic}, which the pathway does not have")
+            for name in each.offers:
+                if name not in {offer.id for offer in self.offers}:
+                    raise ValueError(f"route {each.id} names the offer {name}, which the pathway does not have")
         return self
 
     @property
+    def is_published(self) -> bool:
+        """Lists of it may be published."""
+        return self.status == "published"
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Every condition of the definition."""
+        """Every condition that decides."""
         return (self.cohort, *(each.when for each in self.routes if each.when))
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Scores whose tier it uses, the one it takes its own tier from first; each once."""
+        own = [self.tier_from] if self.tier_from else []
+        return tuple(dict.fromkeys([*own, *(name for each in self.conditions for name in each.scores)]))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Variables that it orders by, shows or checks: they decide no route; each once."""
+        checked = [name for each in self.checks for name in _of_check(each)]
+        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked]))
 
     def clinic(self, name: str) -> Clinic:
         """Give a clinic or worklist of the pathway by id."""
         return next(each for each in (*self.clinics, self.assessment, self.clinician_review) if each.id == name)
+
+    def offer(self, name: str) -> Offer:
+        """Give an offer of the pathway by id."""
+        return next(each for each in self.offers if each.id == name)
+
+    def offers_of(self, rule_id: str) -> tuple[Offer, ...]:
+        """Give what may be offered to somebody whom a route decided on, in the order in which it is tried."""
+        named = next((each.offers for each in self.routes if each.id == rule_id), ())
+        return tuple(self.offer(name) for name in named) or self.offers
+
+
+def _of_check(check: Check) -> tuple[str, ...]:
+    return ((check.done,) if check.done else ()) + (check.when.variables if check.when else ())

@@ -23,6 +23,15 @@ _CLINICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], int], ...] = (
      ("pharmacist", "physiotherapist", "social_worker"), 60),
     ("care_home_round", ("gp", "care_home_lead_nurse"), (), 20),
     ("palliative_review", ("gp", "palliative_nurse"), (), 45),
+    ("diabetes_meeting", ("diabetologist", "diabetes_specialist_nurse", "gp", "pharmacist"), (), 10),
+    ("diabetes_specialist", ("diabetologist", "diabetes_specialist_nurse"), (), 30),
+    ("diabetes_gp_pharmacist", ("gp", "pharmacist"), (), 20),
+    ("diabetes_pharmacist", ("pharmacist",), (), 20),
+    ("diabetes_nurse", ("practice_nurse",), (), 30),
+    ("diabetes_checks", ("healthcare_assistant",), (), 20),
+    ("diabetes_peer_support", ("peer_educator",), (), 60),
+    ("peer_education", ("peer_educator",), (), 60),
+    ("prevention_programme", ("health_coach",), (), 60),
 )  # fmt: skip
 _MISSING_CLINIC = "copd_clinic"
 """The last of several practices has none: its people wait, which is an ordinary gap and no fault of the data."""

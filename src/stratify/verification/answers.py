@@ -262,12 +262,14 @@ class Person:
         elif is_unsettled:
             decision, rule = "assessment", "cannot_grade"
         if decision in ("assessment", "clinician_review"):
-            clinic = pathway[decision]["id"]
+            clinic = pathway.get(decision, {"id": decision})["id"]
         elif decision != "clinic":
             clinic = None
-        tier = self.score(pathway["tier_from"]).tier
-        names = [each["tier"] for each in self.definitions.scores[pathway["tier_from"]].get("tiers") or ()]
-        rank = names.index(tier) + 1 if tier else None
+        tier = self.score(pathway["tier_from"]).tier if "tier_from" in pathway else None
+        rank = None
+        if tier:
+            names = [each["tier"] for each in self.definitions.scores[pathway["tier_from"]].get("tiers") or ()]
+            rank = names.index(tier) + 1
         return Decided(decision, clinic, rule, tier, rank, frozenset(missing))
 
     def missing_of_score(self, name: str) -> frozenset[str]:

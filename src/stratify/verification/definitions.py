@@ -82,7 +82,7 @@ def _named(part: object) -> Iterator[str]:
     """Give what a part of a definition names that may be a variable or a score."""
     if isinstance(part, dict):
         for key, value in part.items():
-            if key in ("variable", "score", "value_of", "tier_from") and isinstance(value, str):
+            if key in ("variable", "score", "value_of", "tier_from", "done") and isinstance(value, str):
                 yield value
             elif key in ("show", "inputs"):
                 yield from value
