@@ -217,7 +217,7 @@ def route(plan: Plan) -> Receipt:
     with _opened(plan) as store:
         placed = routing.place(
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
-            store.frame("SELECT patient_key, practice_code, imd_decile, age_years FROM core.person"),
+            store.frame("SELECT patient_key, practice_code, pcn_code, imd_decile, age_years FROM core.person"),
             store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
