@@ -108,7 +108,9 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         home = folder / folder_name(practice)
         held = _held(by_practice[practice], context, practice)
         rows = [row for row in by_practice[practice] if row["pathway"] not in held]
-        clinics = _clinics(each for each in context.pathways.values() if each.id not in held)
+        clinics = _clinics(
+            each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
+        )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
         wanted |= {clinic_id for code, clinic_id in sessions if code == practice}
         for clinic_id in sorted(wanted & set(clinics)):
