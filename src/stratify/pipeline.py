@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, routing
+from stratify import approvals, contracts, holding, ingest, plug_in, pools, publish, quality, reasons, routing
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -231,6 +231,9 @@ def route(plan: Plan) -> Receipt:
             lambda held: routing.place(*asked, index_date=day, held=held, most_minutes=most_minutes),
         )
         store.create("derived.placement", placed)
+        store.create(
+            "derived.clinic_session", pools.sessions_frame(asked[3], index_date=day, most_minutes=most_minutes)
+        )
         holding.count_people(store)
         _nobody_lost(store)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
@@ -297,6 +300,7 @@ def publish_outputs(plan: Plan) -> Receipt:
             held=tuple(holding.held(store)),
             lost_feeds=holding.feed_notices(plan),
             off=approvals.places_off(store, plan, book),
+            shared_lists=frozenset(plan.settings.shared_lists),
             approval=approvals.in_words(plan, book),
         )
         shutil.rmtree(plan.published, ignore_errors=True)

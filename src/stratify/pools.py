@@ -8,7 +8,7 @@ once they are used up, in order of date. Who gets a place is for ``routing``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
 
@@ -71,6 +71,13 @@ def sessions(
             used[clinic, audience, role] = used.get((clinic, audience, role), 0) + places * minutes
         found.append(Session(clinic, audience, day, places))
     return found
+
+
+def sessions_frame(capacity: pl.DataFrame, *, index_date: date, most_minutes: Mapping[str, int]) -> pl.DataFrame:
+    """Give :func:`sessions` as contract ``derived.clinic_session``, with the places before any is given out."""
+    found = sessions(capacity, index_date=index_date, most_minutes=most_minutes)
+    schema = {"clinic_id": pl.String, "practice_code": pl.String, "clinic_date": pl.Date, "places": pl.Int64}
+    return pl.DataFrame([astuple(each) for each in found], schema=schema, orient="row")
 
 
 def networks(persons: pl.DataFrame) -> dict[str, str]:

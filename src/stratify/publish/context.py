@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from types import MappingProxyType
 
 import polars as pl
 
@@ -62,6 +61,7 @@ class PublishContext:
         held: What is held this week.
         lost_feeds: What is read instead of each feed whose newest file was refused or is missing, a sentence each.
         off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
+        shared_lists: Clinics of which the practices of a network share one list.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
     """
 
@@ -79,7 +79,8 @@ class PublishContext:
     held: tuple[HeldList, ...] = ()
     lost_feeds: tuple[str, ...] = ()
     off: frozenset[tuple[str, str | None]] = frozenset()
-    approval: Mapping[str, str] = MappingProxyType({})
+    shared_lists: frozenset[str] = frozenset()
+    approval: Mapping[str, str] = field(default_factory=dict)
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""
