@@ -138,7 +138,7 @@ def load_settings(
                 found[name] = Path(os.path.normpath(folder / found[name]))
         for name in ("rollout", "sign_offs"):
             if isinstance(found.get(name), str):
-                found[name] = _read(folder / found[name], f"settings file {found[name]}").get(name)
+                found[name] = _listed(folder / found[name], name)
         entry = found.get("entry")
         if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
             found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}
@@ -170,6 +170,18 @@ def load_settings(
             found="; ".join(details),
             action="Correct the settings; whoever is responsible for the data decides purpose and opt-out policy.",
         ) from None
+
+
+def _listed(file: Path, name: str) -> Any:  # noqa: ANN401  checked with the settings it becomes part of
+    found = _read(file, f"settings file {file.name}")
+    if set(found) != {name}:
+        raise SettingsError(
+            f"settings file {file.name}",
+            expected=f"{name}, and nothing else",
+            found="something else",
+            action="See docs/rollout-and-release.md.",
+        )
+    return found[name]
 
 
 def _read(file: Path, where: str) -> dict[str, Any]:
