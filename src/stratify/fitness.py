@@ -368,6 +368,11 @@ def holds(book: RuleBook, doubt: Doubt, *, table: str, rule_id: str, reason: str
     ]
 
 
+def hold_of(pathway: Pathway, *, table: str, rule_id: str, practice_code: str | None, reason: str) -> Hold:
+    """Give the hold of one pathway for a reason that no data are at fault for."""
+    return Hold(table, rule_id, pathway.id, practice_code, (), tuple(place.id for place in _places(pathway)), reason)
+
+
 def _places(pathway: Pathway) -> tuple[Clinic, ...]:
     return (*pathway.clinics, pathway.assessment, pathway.clinician_review)
 

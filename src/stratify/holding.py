@@ -239,8 +239,6 @@ def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
         QualityError: nothing would be left to publish.
     """
     mine = tuple(f"{quality.FITNESS}{number}" for number in ("02", "03", "05"))
-    results = [each for each in quality_results(store) if not each.rule_id.startswith(mine)]
-    holds = [each for each in held(store) if not each.rule_id.startswith(mine)]
     groups = fitness.code_groups(book)
     wanted = [(each.variable, each.kind, codelist) for each in groups for codelist in each.codelists]
     with_entries = quality.people_with_entries(store, wanted, index_date=plan.settings.index_date)
@@ -288,8 +286,7 @@ def check_codes(store: Store, plan: Plan, book: RuleBook) -> None:
     result, products = _products(store, book)
     found += [result] if result else []
     more += products
-    _note(store, results + found, [*(_as_hold(each) for each in holds), *more])
-    stop_if_unfit(results + found, held(store), book)
+    hold_more(store, book, found, more, instead_of=mine)
 
 
 def _fallen(
@@ -351,6 +348,25 @@ def _coding_result(table: str, rule_id: str, row_count: int, description: str) -
         description=description,
         is_about_table=True,
     )
+
+
+def hold_more(
+    store: Store,
+    book: RuleBook,
+    results: Sequence[RuleResult],
+    holds: Sequence[Hold],
+    *,
+    instead_of: tuple[str, ...],
+) -> None:
+    """Note more holds in the place of those whose check begins with one of some ids, so that a second try adds none.
+
+    Raises:
+        QualityError: nothing would be left to publish.
+    """
+    results = [*(each for each in quality_results(store) if not each.rule_id.startswith(instead_of)), *results]
+    before = [_as_hold(each) for each in held(store) if not each.rule_id.startswith(instead_of)]
+    _note(store, results, [*before, *holds])
+    stop_if_unfit(results, held(store), book)
 
 
 def _as_hold(each: HeldList) -> Hold:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
+from stratify import approvals, contracts, holding, ingest, plug_in, pools, publish, quality, reasons, routing
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -195,6 +195,7 @@ def decide(plan: Plan) -> Receipt:
     book = rule_book_of(plan)
     with _opened(plan) as store:
         kept = decide_everybody(store, book, index_date=plan.settings.index_date)
+        apart = approvals.set_comparators_apart(store, plan, book)
         shown = store.frame(
             "SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' ORDER BY patient_key, pathway"
         )
@@ -204,7 +205,7 @@ def decide(plan: Plan) -> Receipt:
         scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
         store.create("derived.reason", reasons.reasons(shown, values, scored_people, book))
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
-        return Receipt(stage="decide", counts={"decisions": kept, **counts})
+        return Receipt(stage="decide", counts={"decisions": kept, "where a pathway is off": apart, **counts})
 
 
 _SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"
@@ -215,20 +216,26 @@ def route(plan: Plan) -> Receipt:
     """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
-        placed = routing.place(
+        asked = (
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'").filter(
                 pl.col("pathway").is_in(sorted(book.published))
             ),
-            store.frame(
-                "SELECT patient_key, practice_code, imd_decile, age_years, preferred_language FROM core.person"
-            ),
+            store.frame(f"SELECT {', '.join(routing.PERSON_COLUMNS)} FROM core.person"),
             store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
-            index_date=plan.settings.index_date,
-            held=holding.reasons_by_list(store),
+        )
+        day, most_minutes = plan.settings.index_date, plan.settings.most_minutes_a_week
+        placed = approvals.place_within_bounds(
+            store,
+            plan,
+            book,
+            lambda held: routing.place(*asked, index_date=day, held=held, most_minutes=most_minutes),
         )
         store.create("derived.placement", placed)
+        store.create(
+            "derived.clinic_session", pools.sessions_frame(asked[3], index_date=day, most_minutes=most_minutes)
+        )
         holding.count_people(store)
         _nobody_lost(store, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
@@ -297,6 +304,9 @@ def publish_outputs(plan: Plan) -> Receipt:
             contact=plan.settings.contact,
             held=tuple(holding.held(store)),
             lost_feeds=holding.feed_notices(plan),
+            off=approvals.places_off(store, plan, book),
+            shared_lists=frozenset(plan.settings.shared_lists),
+            approval=approvals.in_words(plan, book),
         )
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)

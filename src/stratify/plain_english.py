@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from stratify.pathways import SHORT_REGISTRATION_MONTHS, STATUS_REASONS
 from stratify.periods import in_words
-from stratify.routing import DAYS_AHEAD
+from stratify.pools import DAYS_AHEAD
 from stratify.rule_words import STATUS_WORDS, anchor, edges_in_words, figure, items, label_of, plus, table, unit_of
 from stratify.rulebook import RuleBook
 from stratify.rules import (

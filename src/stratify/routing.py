@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from types import MappingProxyType
 
 import polars as pl
 
+from stratify import pools
 from stratify.offering import choose_offer
+from stratify.pools import Session
 from stratify.rulebook import RuleBook
 from stratify.rules import Offer, Pathway
 
-DAYS_AHEAD = 7
-"""A list fills the sessions of the seven days from the index date on."""
+PERSON_COLUMNS = ("patient_key", "practice_code", "pcn_code", "imd_decile", "age_years", "preferred_language")
+"""What is read of contract ``core.person``."""
 
 _HELD_TEXTS = {
     "clinic": "Has a place at {clinic} this week: to be dealt with there",
@@ -28,16 +30,6 @@ _HELD_TEXTS = {
     "assessment": "Has an assessment visit on the {label} pathway: to be dealt with there",
     "clinician_review": "A clinician looks at the record first, on the {label} pathway",
 }
-
-
-@dataclass
-class Session:
-    """One clinic session: a place needs one slot of every role, so it has as many places as its scarcest role."""
-
-    clinic_id: str
-    practice_code: str
-    clinic_date: date
-    places: int
 
 
 @dataclass
@@ -58,22 +50,6 @@ class _Candidate:
     rank: int | None = None
 
 
-def sessions(capacity: pl.DataFrame, *, index_date: date) -> list[Session]:
-    """Give the sessions of the coming week.
-
-    Args:
-        capacity: Contract ``core.clinic_capacity``.
-        index_date: The first of the seven days.
-
-    Returns:
-        In order of clinic, practice and date.
-    """
-    last = index_date + timedelta(days=DAYS_AHEAD)
-    coming = capacity.filter((pl.col("clinic_date") >= index_date) & (pl.col("clinic_date") < last))
-    places = coming.group_by("clinic_id", "practice_code", "clinic_date").agg(pl.col("slots").min())
-    return [Session(*row) for row in places.sort("clinic_id", "practice_code", "clinic_date").iter_rows()]
-
-
 def place(
     decisions: pl.DataFrame,
     persons: pl.DataFrame,
@@ -83,6 +59,7 @@ def place(
     *,
     index_date: date,
     held: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
+    most_minutes: Mapping[str, int] = MappingProxyType({}),
 ) -> pl.DataFrame:
     """Give each decision its place this week.
 
@@ -91,13 +68,13 @@ def place(
 
     Args:
         decisions: Contract ``derived.pathway_decision``; ``not_eligible`` ones are left out.
-        persons: ``patient_key``, ``practice_code``, ``imd_decile``, ``age_years`` and ``preferred_language`` of
-            contract ``core.person``.
+        persons: ``PERSON_COLUMNS`` of contract ``core.person``.
         values: Contract ``derived.variable_value``, at least the variables that pathways rank by.
         capacity: Contract ``core.clinic_capacity``.
         book: The rule book.
         index_date: The day the run describes.
         held: Why lists are held, by pathway and practice; None for every practice.
+        most_minutes: Minutes that each role may see people in a week at one clinic of one audience.
 
     Returns:
         Contract ``derived.placement``: every person at most once ``listed`` or ``offered``; no session above its
@@ -105,9 +82,8 @@ def place(
     """
     everybody = _candidates(decisions, persons, values, book)
     candidates = [each for each in everybody if not _is_list_held(each, held)]
-    free: dict[tuple[str, str], list[Session]] = {}
-    for session in sessions(capacity, index_date=index_date):
-        free.setdefault((session.clinic_id, session.practice_code), []).append(session)
+    coming = pools.sessions(capacity, index_date=index_date, most_minutes=most_minutes)
+    free = pools.sessions_by_list(coming, pools.networks(persons))
     busy: dict[str, str] = {}
     _fill_clinics(candidates, free, busy)
     _fill_worklists(candidates, busy)
@@ -130,8 +106,7 @@ def _candidates(
 ) -> list[_Candidate]:
     people = {}
     figures: dict[tuple[str, str], float] = {}
-    wanted = ("patient_key", "practice_code", "imd_decile", "age_years", "preferred_language")
-    for key, practice, decile, age, language in persons.select(wanted).iter_rows():
+    for key, practice, _, decile, age, language in persons.select(PERSON_COLUMNS).iter_rows():
         people[key] = (practice, decile, language)
         if age is not None:
             figures[key, "age_years"] = age
@@ -186,7 +161,8 @@ def _fill_clinics(
         if (each.key, clinic.id) in ranked:
             continue
         ranked.add((each.key, clinic.id))
-        ranks[_at(each)] = each.rank = ranks.get(_at(each), 0) + 1
+        queue = pools.queue_of(*_at(each), free)
+        ranks[queue] = each.rank = ranks.get(queue, 0) + 1
         session = next((row for row in free.get(_at(each), ()) if row.places > 0), None)
         if not clinic.needs_capacity:
             each.placement, each.reason = "listed", each.rule_reason
@@ -204,7 +180,8 @@ def _fill_clinics(
         elif each.rank is None:  # on two pathways that share the clinic: one person waits there once
             each.placement, each.reason = "held", _HELD_TEXTS["waiting"].format(clinic=label)
         elif _at(each) in free:
-            each.reason = f"{label} is full this week: number {each.rank} of {ranks[_at(each)]} in order of need"
+            of_all = ranks[pools.queue_of(*_at(each), free)]
+            each.reason = f"{label} is full this week: number {each.rank} of {of_all} in order of need"
         else:
             each.reason = f"No session of {label} is planned for this practice in the coming week"
         if each.placement == "waiting":

@@ -15,6 +15,18 @@ rules_app = typer.Typer(
 )
 
 
+@rules_app.command("digests")
+def rules_digests(clinical: ClinicalOption = None) -> None:
+    """List the digest of each pathway with all it depends on: what somebody signs who signs it off."""
+    with faults_in_words():
+        from stratify.rule_versions import digest_of_pathway
+        from stratify.rulebook import load_rule_book
+
+        book = load_rule_book(clinical)
+        for name, pathway in sorted(book.pathways.items()):
+            typer.echo(f"{name} {pathway.version}: {digest_of_pathway(book, name)}")
+
+
 @rules_app.command("test")
 def rules_test(
     files: Annotated[

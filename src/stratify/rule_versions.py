@@ -63,6 +63,19 @@ def versions_of(book: RuleBook) -> Versions:
     }
 
 
+def digest_of_pathway(book: RuleBook, name: str) -> str:
+    """Give the digest of a pathway with every score and codelist it depends on: what a signature is put under."""
+    small = book.cut_down_to(name)
+    found = versions_of(small)
+    leaves = [leaf for variable in small.variables.values() for leaf in variable.leaves]
+    measured = [small.measurements[leaf.what] for leaf in leaves if leaf.measurement]
+    read = {codelist for variable in small.variables.values() for codelist in variable.codelists}
+    for each in measured:
+        read |= {*each.codelists, *each.unit_of_codelists, *each.grade_codelists, *each.offset_codelists}
+    found["codelists"] = {key: entry for key, entry in found["codelists"].items() if key in read}
+    return _entry("", found)["digest"]
+
+
 def changes(before: Versions, after: Versions) -> list[Change]:
     """Give every definition that two sets do not have alike."""
     found = []

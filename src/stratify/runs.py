@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, plug_in, privacy, quality
+from stratify import contracts, fitness, ingest, plug_in, privacy, quality, rollout
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Source
@@ -190,6 +190,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         ExtractError: the files are not fit to read.
     """
     book = checked_rule_book(settings)
+    rollout.check(settings.rollout, book.pathways)
     source = chosen_source(settings)
     build = settings.out / "runs" / "building"
     shutil.rmtree(build, ignore_errors=True)
@@ -213,6 +214,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "source": settings.source,
         "privacy": settings.privacy.model_dump(mode="json"),
         "entry": ingest.open_door(settings.entry).in_manifest(),
+        "approved": settings.approved,
         "printed": [settings.organisation, settings.contact],
         "score_inferred_units": settings.score_inferred_units,
         "other_scores": settings.other_scores,

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stratify import strict_yaml
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
+from stratify.rollout import Switch
+from stratify.sign_off import SignOff
 
 Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "patient_flag"]
 """Extract tables that only some lists read: those lists can be held when the feed is old."""
@@ -64,6 +66,12 @@ class Settings(BaseModel):
         most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
             read it are held. A feed that is not named may be of any age.
         plug_ins: Functions of the site's own that give values, by the name the rule book has for them.
+        rollout: Where pathways are switched on, and from when until when; everything is on where there is no entry.
+        sign_offs: Signatures under pathways, from the file the settings name; None where they name none, and then
+            every pathway may publish.
+        shared_lists: Clinics whose practices agreed that the team of their network works from one list.
+        most_minutes_a_week: Minutes that a role may see people in a week, at one clinic of one practice or network.
+        most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -84,8 +92,19 @@ class Settings(BaseModel):
     clinical: Path | None = None
     most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
     plug_ins: dict[str, PlugInSetting] = {}
+    rollout: tuple[Switch, ...] = ()
+    sign_offs: tuple[SignOff, ...] | None = None
+    shared_lists: tuple[str, ...] = ()
+    most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
+    most_workload_ratio: float = Field(default=3.0, ge=1)
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
+
+    @property
+    def approved(self) -> dict[str, Any]:
+        """What was decided about where, by whom and for how many: part of what makes a run."""
+        names = {"rollout", "sign_offs", "shared_lists", "most_minutes_a_week", "most_workload_ratio"}
+        return self.model_dump(mode="json", include=names, by_alias=True)
 
 
 def load_settings(
@@ -117,6 +136,9 @@ def load_settings(
         for name in ("extracts", "out", "clinical"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
+        for name in ("rollout", "sign_offs"):
+            if isinstance(found.get(name), str):
+                found[name] = _listed(folder / found[name], name)
         entry = found.get("entry")
         if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
             found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}
@@ -148,6 +170,18 @@ def load_settings(
             found="; ".join(details),
             action="Correct the settings; whoever is responsible for the data decides purpose and opt-out policy.",
         ) from None
+
+
+def _listed(file: Path, name: str) -> Any:  # noqa: ANN401  checked with the settings it becomes part of
+    found = _read(file, f"settings file {file.name}")
+    if set(found) != {name}:
+        raise SettingsError(
+            f"settings file {file.name}",
+            expected=f"{name}, and nothing else",
+            found="something else",
+            action="See docs/rollout-and-release.md.",
+        )
+    return found[name]
 
 
 def _read(file: Path, where: str) -> dict[str, Any]:

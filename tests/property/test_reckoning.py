@@ -17,7 +17,8 @@ import little_county
 from little_county import INDEX
 from stratify import engine
 from stratify.pathways import REGISTERED, decide
-from stratify.routing import place, sessions
+from stratify.pools import sessions
+from stratify.routing import place
 from stratify.rulebook import load_rule_book
 from stratify.scores import add_scores, score_rows
 

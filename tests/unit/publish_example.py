@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts
+from stratify.pools import sessions_frame
 from stratify.publish import PublishContext
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
@@ -176,6 +177,10 @@ def small_run(
             for clinic, practice, day, role, slots in CAPACITY
         ]
         store.create("core.clinic_capacity", frame("core.clinic_capacity", capacity))
+        store.create(
+            "derived.clinic_session",
+            sessions_frame(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE, most_minutes={}),
+        )
         practices = [
             {
                 "practice_code": code,

@@ -11,7 +11,8 @@ import pytest
 
 import invented
 from invented import pathway, score, variable
-from stratify.routing import Session, place, sessions
+from stratify.pools import Session, sessions
+from stratify.routing import place
 
 INDEX = date(2026, 6, 15)
 WEDNESDAY = date(2026, 6, 17)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -59,6 +60,9 @@ class PublishContext:
         contact: How to report a concern.
         held: What is held this week.
         lost_feeds: What is read instead of each feed whose newest file was refused or is missing, a sentence each.
+        off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
+        shared_lists: Clinics of which the practices of a network share one list.
+        approval: Who signed each pathway off, or that nobody did, in a sentence.
     """
 
     run_id: str
@@ -74,12 +78,15 @@ class PublishContext:
     contact: str
     held: tuple[HeldList, ...] = ()
     lost_feeds: tuple[str, ...] = ()
+    off: frozenset[tuple[str, str | None]] = frozenset()
+    shared_lists: frozenset[str] = frozenset()
+    approval: Mapping[str, str] = field(default_factory=dict)
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""
         reasons: dict[str, list[str]] = {}
         for each in self.held:
-            if each.practice_code in (None, practice_code):
+            if each.practice_code in (None, practice_code) and (each.pathway, practice_code) not in self.off:
                 reasons.setdefault(each.pathway, []).append(each.reason)
         return {pathway: "; ".join(dict.fromkeys(texts)) for pathway, texts in reasons.items()}
 

@@ -39,7 +39,7 @@ def write_notice(
     ]
     for pathway, reason, people in held:
         lines += [
-            f"There is no new list for the {pathway.label} pathway: a check of the data it is made from failed.",
+            f"There is no new list for the {pathway.label} pathway this week.",
             f"Why: {reason.rstrip('.')}.",
             f"Whom it touches: {_people(people)} of this practice on the pathway, as far as the data go. "
             "Somebody missing from the data is not counted.",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from stratify.rules import Clinic, Pathway
 from stratify.store import Store
 
 _TOP_REASONS = 3
-_DAYS = 7
 _ON_THIS_LIST = 6
 _IDENTITY = ("row_reference", "nhs_number", "family_name", "given_names", "date_of_birth")
 _STATUS_WORDS = {
@@ -55,9 +53,18 @@ ORDER BY p.practice_code, p.patient_key, p.pathway
 """
 
 _SESSIONS = """
-SELECT clinic_id, practice_code, clinic_date, min(slots) AS places,
+SELECT clinic_id, practice_code, clinic_date, any_value(places) AS places,
     list(role ORDER BY role) AS roles, string_agg(DISTINCT venue, ', ' ORDER BY venue) AS venue
-FROM core.clinic_capacity GROUP BY clinic_id, practice_code, clinic_date ORDER BY ALL
+FROM derived.clinic_session JOIN core.clinic_capacity USING (clinic_id, practice_code, clinic_date)
+GROUP BY clinic_id, practice_code, clinic_date ORDER BY clinic_id, practice_code, clinic_date
+"""
+
+_NETWORKS = """
+SELECT pcn_code, any_value(name), list(practice_code ORDER BY practice_code) FROM (
+    SELECT DISTINCT person.pcn_code, person.practice_code, max(practice.pcn_name) AS name
+    FROM core.person AS person JOIN core.practice AS practice USING (pcn_code)
+    WHERE person.practice_code IS NOT NULL GROUP BY ALL
+) GROUP BY pcn_code ORDER BY pcn_code
 """
 
 _PRACTICES = """
@@ -66,7 +73,8 @@ SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROU
 
 _SERVED = """
 SELECT practice_code FROM core.person WHERE person_status = 'registered' AND practice_code IS NOT NULL
-UNION SELECT practice_code FROM core.clinic_capacity ORDER BY ALL
+UNION SELECT practice_code FROM core.clinic_capacity
+WHERE practice_code NOT IN (SELECT pcn_code FROM core.practice) ORDER BY ALL
 """
 
 Row = dict[str, Any]
@@ -78,6 +86,9 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
     A workbook is written where somebody of the practice is listed or waiting, and where the clinic has a session for
     the practice in the coming week: an empty list says that it is empty. Where a pathway is held there is a notice in
     the place of its lists and offers, or on the cover of a list that others share; none of its people is on any.
+
+    Of a clinic whose practices share a list (``context.shared_lists``) there is one workbook for the network, with the
+    people of all its practices and of no other, and none for a practice alone.
 
     Args:
         store: The run's store, with ``identity`` attached.
@@ -91,7 +102,8 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         ContractError: rows do not keep ``out.clinic_list``, ``out.not_listed`` or ``out.self_management_offer``.
     """
     names = dict(store.rows(_PRACTICES))
-    sessions = _sessions(store, context)
+    networks = {code: (name, tuple(practices)) for code, name, practices in store.rows(_NETWORKS)}
+    sessions = _sessions(store, networks)
     by_practice: dict[str, list[Row]] = {}
     for row in store.frame(_PEOPLE).iter_rows(named=True):
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
@@ -108,9 +120,13 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         home = folder / folder_name(practice)
         held = _held(by_practice[practice], context, practice)
         rows = [row for row in by_practice[practice] if row["pathway"] not in held]
-        clinics = _clinics(each for each in context.pathways.values() if each.id not in held)
+        clinics = _clinics(
+            each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
+        )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
         wanted |= {clinic_id for code, clinic_id in sessions if code == practice}
+        if any(practice in practices for _, practices in networks.values()):
+            wanted -= context.shared_lists
         for clinic_id in sorted(wanted & set(clinics)):
             book = _workbook(
                 clinics[clinic_id],
@@ -132,7 +148,56 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         written += _notices(
             home, held, context, set(wanted & set(clinics)), f"{names.get(practice, practice)} ({practice})"
         )
+    if context.shared_lists:
+        for code, (name, practices) in networks.items():
+            mine = {each: by_practice.get(each, []) for each in practices}
+            shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
+            written += _write_shared(folder / folder_name(code), (code, name), mine, shown, sessions, context)
     return sorted(written)
+
+
+def _write_shared(
+    home: Path,
+    network: tuple[str, str],
+    by_practice: Mapping[str, list[Row]],
+    shown: Mapping[str, str],
+    sessions: Mapping[tuple[str, str], tuple[Session, ...]],
+    context: PublishContext,
+) -> list[Path]:
+    """Write the lists that the practices of a network share; each row says whose patient it is."""
+    code, name = network
+    written = []
+    for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
+        if clinic_id not in context.shared_lists:
+            continue
+        feeding = {each.id for each in place.pathways}
+        rows: list[Row] = []
+        notices: list[str] = []
+        for practice, everybody in by_practice.items():
+            held = {key: each for key, each in _held(everybody, context, practice).items() if key in feeding}
+            notices += [f"{shown[practice]}: {notice_line(*each)}" for each in held.values()]
+            rows += [_of_practice(row, shown[practice]) for row in everybody if row["pathway"] not in held]
+        here = tuple(each for practice in by_practice for each in sessions.get((practice, clinic_id), ()))
+        if not here and not any(row["clinic_id"] == clinic_id for row in rows):
+            continue
+        book = _workbook(
+            place,
+            rows,
+            context,
+            practice_code=code,
+            practice_name=f"{name}: one list for {', '.join(shown.values())}",
+            sessions=tuple(sorted(dict.fromkeys(here), key=lambda each: (each.day, each.venue))),
+            notices=tuple(notices),
+        )
+        path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
+        write_workbook(path, book, context)
+        written.append(path)
+    return written
+
+
+def _of_practice(row: Row, practice: str) -> Row:
+    doctor = f"{practice}, {row['usual_gp_id']}" if row["usual_gp_id"] else practice
+    return {**row, "usual_gp_id": doctor, "placement_reason": f"{practice}: {row['placement_reason']}"}
 
 
 _Held = tuple[Pathway, str, int]
@@ -184,14 +249,18 @@ def _clinics(pathways: Iterable[Pathway]) -> dict[str, _Place]:
     return found
 
 
-def _sessions(store: Store, context: PublishContext) -> dict[tuple[str, str], tuple[Session, ...]]:
-    first, last = context.index_date, context.index_date + timedelta(days=_DAYS)
+def _sessions(
+    store: Store, networks: Mapping[str, tuple[str, tuple[str, ...]]]
+) -> dict[tuple[str, str], tuple[Session, ...]]:
+    """Give the sessions of the coming week by practice and clinic, those of its network among them."""
     found: dict[tuple[str, str], tuple[Session, ...]] = {}
-    for clinic_id, practice, day, places, roles, venue in store.rows(_SESSIONS):
-        if first <= day < last:
-            here = Session(day, int(places), words.roles_in_words(tuple(roles)), venue or "")
+    for clinic_id, audience, day, places, roles, venue in store.rows(_SESSIONS):
+        name, practices = networks.get(audience, ("", (audience,)))
+        where = "; ".join(filter(None, (venue, f"places shared by the practices of {name}" if name else "")))
+        here = Session(day, int(places), words.roles_in_words(tuple(roles)), where)
+        for practice in practices:
             found[practice, clinic_id] = (*found.get((practice, clinic_id), ()), here)
-    return found
+    return {key: tuple(sorted(each, key=lambda session: session.day)) for key, each in found.items()}
 
 
 def _in_words(row: Row, context: PublishContext) -> Row:

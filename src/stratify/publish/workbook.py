@@ -308,7 +308,8 @@ class _Writer:
             ],
         )
         for pathway in book.pathways:
-            line(f"Pathway {pathway.label}, version {pathway.version}. {_tidy(pathway.source)}")
+            signed = context.approval.get(pathway.id, "")
+            line(f"Pathway {pathway.label}, version {pathway.version}. {_tidy(pathway.source)} {signed}".rstrip())
             score = context.scores.get(pathway.tier_from or "")
             if score:
                 line(f"Priority from {score.label}, version {score.version}. {_tidy(score.source)}")

@@ -115,7 +115,7 @@ def verify(out: Path, *, clinical: Path | None = None, everybody: bool = False) 
         TemporaryDirectory(prefix="stratify-verify-") as scratch,
         open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
     ):
-        who = "core.person" if everybody else "derived.pathway_decision"
+        who = "core.person" if everybody else _DECISIONS
         keys = [key for (key,) in store.rows(f"SELECT DISTINCT patient_key FROM {who} ORDER BY ALL")]
         for start in range(0, len(keys), _AT_A_TIME):
             batch = keys[start : start + _AT_A_TIME]
@@ -125,6 +125,10 @@ def verify(out: Path, *, clinical: Path | None = None, everybody: bool = False) 
     return proof
 
 
+# Those of pathways that are off at the person's practice stand apart, and are no less to be right.
+_DECISIONS = "(FROM derived.pathway_decision UNION ALL FROM work.comparator_decision)"
+
+
 class _Evidence:
     """The rows of some people, by table and person."""
 
@@ -132,7 +136,10 @@ class _Evidence:
         columns = {f"core.{name}": f"{names}, source_file_id, source_row" for name, names in _CORE.items()}
         tables = {"core.person": "*", **columns}
         tables |= {f"derived.{name}": "*" for name in ("variable_value", "patient_score", "pathway_decision")}
-        self._found = {name: _rows(store, name, names, keys) for name, names in tables.items()}
+        self._found = {
+            name: _rows(store, _DECISIONS if name == "derived.pathway_decision" else name, names, keys)
+            for name, names in tables.items()
+        }
 
     def of(self, table: str, key: str) -> list[Json]:
         return self._found[table].get(key, [])

@@ -1,0 +1,110 @@
+"""The places of the coming week: sessions of a practice, and pools that the practices of a network share.
+
+A row of capacity names whom a session serves: a practice, or a network by its code, which is the declared audience of
+the session. A place needs one slot of every role. A role that may work only so many minutes a week has no slot left
+once they are used up, in order of date. Who gets a place is for ``routing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+
+import polars as pl
+
+DAYS_AHEAD = 7
+"""A list fills the sessions of the seven days from the index date on."""
+
+
+@dataclass
+class Session:
+    """One clinic session and how many places it has left.
+
+    Attributes:
+        clinic_id: The clinic.
+        practice_code: Whom it serves: a practice, or a network all of whose practices share the places.
+        clinic_date: The day.
+        places: As many as its scarcest role has slots.
+    """
+
+    clinic_id: str
+    practice_code: str
+    clinic_date: date
+    places: int
+
+
+def sessions(
+    capacity: pl.DataFrame, *, index_date: date, most_minutes: Mapping[str, int] = MappingProxyType({})
+) -> list[Session]:
+    """Give the sessions of the coming week.
+
+    Args:
+        capacity: Contract ``core.clinic_capacity``.
+        index_date: The first of the seven days.
+        most_minutes: Minutes that a role may see people in a week at one clinic of one audience; a role that is not
+            named, and slots without a length, are bounded by their slots alone.
+
+    Returns:
+        In order of clinic, audience and date.
+    """
+    last = index_date + timedelta(days=DAYS_AHEAD)
+    coming = capacity.filter((pl.col("clinic_date") >= index_date) & (pl.col("clinic_date") < last))
+    keys = ("clinic_id", "practice_code", "clinic_date")
+    found: list[Session] = []
+    used: dict[tuple[str, str, str], int] = {}
+    rows = coming.select(*keys, "role", "slots", "minutes_per_slot").sort(*keys, "role")
+    for group in rows.partition_by(keys, maintain_order=True):
+        clinic, audience, day = group.row(0)[:3]
+        roles = [
+            (role, slots, minutes if minutes and role in most_minutes else 0)
+            for role, slots, minutes in group.select("role", "slots", "minutes_per_slot").iter_rows()
+        ]
+        places = min(
+            min(slots, max(most_minutes[role] - used.get((clinic, audience, role), 0), 0) // minutes)
+            if minutes
+            else slots
+            for role, slots, minutes in roles
+        )
+        for role, _, minutes in roles:
+            used[clinic, audience, role] = used.get((clinic, audience, role), 0) + places * minutes
+        found.append(Session(clinic, audience, day, places))
+    return found
+
+
+def sessions_frame(capacity: pl.DataFrame, *, index_date: date, most_minutes: Mapping[str, int]) -> pl.DataFrame:
+    """Give :func:`sessions` as contract ``derived.clinic_session``, with the places before any is given out."""
+    found = sessions(capacity, index_date=index_date, most_minutes=most_minutes)
+    schema = {"clinic_id": pl.String, "practice_code": pl.String, "clinic_date": pl.Date, "places": pl.Int64}
+    return pl.DataFrame([astuple(each) for each in found], schema=schema, orient="row")
+
+
+def networks(persons: pl.DataFrame) -> dict[str, str]:
+    """Give the network of each practice, from ``practice_code`` and ``pcn_code`` of contract ``core.person``."""
+    known = persons.select("practice_code", "pcn_code").drop_nulls().unique().sort("practice_code", "pcn_code")
+    return dict(known.iter_rows())
+
+
+def sessions_by_list(found: list[Session], network_of: Mapping[str, str]) -> dict[tuple[str, str], list[Session]]:
+    """Give the sessions that the people of a practice may be seen at, by clinic and practice, in order of date.
+
+    A session of a network stands under each of its practices, and is one and the same: a place taken for one practice
+    is gone for all. On one day a practice's own session comes first.
+    """
+    practices: dict[str, list[str]] = {}
+    for practice, network in sorted(network_of.items()):
+        practices.setdefault(network, []).append(practice)
+    by_list: dict[tuple[str, str], list[Session]] = {}
+    for session in found:
+        for practice in practices.get(session.practice_code, [session.practice_code]):
+            by_list.setdefault((session.clinic_id, practice), []).append(session)
+    for (_, practice), mine in by_list.items():
+        mine.sort(key=lambda each: (each.clinic_date, each.practice_code != practice))
+    return by_list
+
+
+def queue_of(clinic_id: str, practice: str, free: Mapping[tuple[str, str], list[Session]]) -> tuple[str, str]:
+    """Give the queue of a practice's people at a clinic: its network's where they share a session, else its own."""
+    shared = (each.practice_code for each in free.get((clinic_id, practice), ()) if each.practice_code != practice)
+    return (clinic_id, next(shared, practice))

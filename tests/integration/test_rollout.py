@@ -1,0 +1,204 @@
+"""Pathways switched on by practice and date: nobody else's output changes by a byte, and a roll-back restores it.
+
+The stages up to the scores are run once, on an invented county of 300 people; what comes after is run for each setting
+in the same folder, under one run id. So whatever the run id is printed on is compared to the byte as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+import whole_runs
+from stratify import pipeline, runs
+from stratify.errors import SettingsError
+from stratify.privacy import THROWAWAY_KEY, PrivacyPolicy
+from stratify.rollout import Switch
+from stratify.rule_versions import digest_of_pathway
+from stratify.rulebook import load_rule_book
+from stratify.runs import Plan
+from stratify.settings import Settings
+from stratify.sign_off import Bounds, SignOff
+from stratify.store import open_store
+from stratify.synth import CountyOrder, write_county
+from whole_runs import OBJECTIONS_HONOURED, all_text, files, sheet
+
+pytestmark = pytest.mark.slow
+
+INDEX = date(2026, 1, 5)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory) -> Plan:
+    """A county of three practices whose records are scored and whose people have no decision yet."""
+    folder = tmp_path_factory.mktemp("waves")
+    write_county(folder / "county", CountyOrder(people=300, practices=3, seed=11, index_date=INDEX, workers=1))
+    settings = Settings(
+        extracts=folder / "county",
+        source="synthetic_county",
+        out=folder / "out",
+        index_date=INDEX,
+        privacy=PrivacyPolicy(**OBJECTIONS_HONOURED),
+        other_scores=False,
+        threads=1,
+    )
+    with whole_runs.counted_plainly():
+        plan = runs.prepare(settings, key=THROWAWAY_KEY)
+        pipeline.land(plan, key=THROWAWAY_KEY)
+        pipeline.validate(plan, key=THROWAWAY_KEY)
+        pipeline.work_features(plan)
+        pipeline.score(plan)
+    return plan
+
+
+@pytest.fixture(scope="module")
+def published(scored, tmp_path_factory) -> Callable[..., Path]:
+    """Publish under other settings, and give the folder; the same settings are published once."""
+    made: dict[str, Path] = {}
+
+    def publish(**settings: object) -> Path:
+        if repr(settings) not in made:
+            plan = scored.model_copy(update={"settings": scored.settings.model_copy(update=settings)})
+            with whole_runs.counted_plainly():
+                pipeline.decide(plan)
+                pipeline.route(plan)
+                pipeline.publish_outputs(plan)
+            kept = tmp_path_factory.mktemp("published") / "published"
+            made[repr(settings)] = Path(shutil.copytree(plan.published, kept))
+        return made[repr(settings)]
+
+    return publish
+
+
+@pytest.fixture(scope="module")
+def practices(published) -> list[str]:
+    found = sorted(path.name for path in (published() / "direct_care").iterdir())
+    assert len(found) == 3
+    return found
+
+
+def wave(*practices: str, pathway: str = "frailty", **changes: object) -> tuple[Switch, ...]:
+    return (Switch.model_validate({"pathway": pathway, "practices": practices, "from": "2026-01-01"} | changes),)
+
+
+def direct_care(folder: Path, practice: str) -> dict[str, bytes]:
+    return files(folder / "direct_care" / practice)
+
+
+def test_switching_a_pathway_on_at_one_practice_changes_no_other_practices_files_by_a_byte(published, practices):
+    first, second, third = practices
+    one, two = published(rollout=wave(first)), published(rollout=wave(first, second))
+    assert direct_care(one, first) == direct_care(two, first)
+    assert direct_care(one, third) == direct_care(two, third)
+    assert direct_care(one, second) != direct_care(two, second)
+
+
+def test_taking_the_entry_back_restores_the_earlier_lists_to_the_byte(scored, published, practices):
+    before = files(published() / "direct_care")
+    assert files(published(rollout=wave(practices[0])) / "direct_care") != before
+    rolled_back = published(rollout=())  # made after the wave, in the same folder
+    whole_runs.same_files(published(), rolled_back)
+
+
+def test_where_a_pathway_is_off_nothing_of_it_is_published(published, practices):
+    folder = published(rollout=wave(practices[0])) / "direct_care"
+    on, off = (
+        {text for path in (folder / code).rglob("*.*") for text in [all_text(path)] if "Frailty" in text}
+        for code in practices[:2]
+    )
+    assert on
+    assert not off
+    assert not (folder / practices[1] / "frailty_clinic").exists()
+
+
+def test_people_of_a_pathway_that_is_off_are_set_apart_as_comparators_and_keep_their_decision(scored, practices):
+    plan = scored.model_copy(update={"settings": scored.settings.model_copy(update={"rollout": wave(practices[0])})})
+    pipeline.decide(plan)
+    with open_store(plan.restricted / "run.duckdb", temp_directory=plan.restricted / "tmp") as store:
+        counted = dict(
+            store.rows(
+                "SELECT pathway, count(*) FROM work.comparator_decision WHERE decision <> 'not_eligible' GROUP BY ALL"
+            )
+        )
+        places = store.rows(
+            "SELECT DISTINCT practice_code FROM work.comparator_decision JOIN core.person USING (patient_key) "
+            "WHERE practice_code IS NOT NULL ORDER BY ALL"
+        )
+        twice = store.scalar(
+            "SELECT count(*) FROM work.comparator_decision JOIN derived.pathway_decision USING (patient_key, pathway)"
+        )
+    assert list(counted) == ["frailty"]
+    assert counted["frailty"] > 0
+    assert [code for (code,) in places] == practices[1:]
+    assert twice == 0
+
+
+def test_before_its_first_day_and_from_its_last_on_an_entry_has_the_pathway_off(published, practices):
+    nowhere = published(rollout=wave(practices[0], **{"from": "2026-02-01"}))
+    ended = published(rollout=wave(practices[0], until="2026-01-05"))
+    assert direct_care(nowhere, practices[0]) == direct_care(ended, practices[0])
+    assert direct_care(nowhere, practices[0]) != direct_care(published(), practices[0])
+
+
+def test_a_list_with_fewer_or_more_people_than_was_signed_is_held_and_not_sent(scored, published, practices):
+    book = load_rule_book(None)
+    signed = [_signature(name, digest_of_pathway(book, name)) for name in book.pathways]
+    fine = published(sign_offs=tuple(signed))
+    assert not list(fine.rglob("held_*"))
+    assert "Signed off by Invented Officer, medical director, on 1 December 2025" in all_text(
+        next(fine.rglob("clinic_list_*.xlsx"))
+    )
+    none = Bounds(least=0, most=0)
+    held = published(
+        sign_offs=tuple(
+            each.model_copy(update={"per_practice": none}) if each.pathway == "frailty" else each for each in signed
+        )
+    )
+    notices = sorted(held.rglob("held_*.txt"))
+    assert notices
+    assert all("outside what was signed off for a practice, 0 to 0 people" in all_text(each) for each in notices)
+    with_people = {path.relative_to(held / "direct_care").parts[0] for path in notices}
+    lists = [path for path in (held / "direct_care").rglob("*.xlsx") if path.parent.name == "frailty_clinic"]
+    for path in lists:
+        if path.relative_to(held / "direct_care").parts[0] in with_people:
+            assert not sheet(path, "List")
+
+
+def test_a_definition_that_changed_after_it_was_signed_holds_its_lists_and_no_others(published):
+    book = load_rule_book(None)
+    signed = tuple(
+        _signature(name, "0" * 16 if name == "frailty" else digest_of_pathway(book, name)) for name in book.pathways
+    )
+    held = published(sign_offs=signed)
+    notices = [all_text(path) for path in held.rglob("held_*.txt")]
+    assert notices
+    assert all("The pathway was changed after it was signed off" in text for text in notices)
+    assert sheet(next(path for path in held.rglob("*.xlsx") if path.parent.name == "copd_clinic"), "List") is not None
+
+
+def test_an_entry_for_a_practice_that_is_not_there_is_refused_by_name(scored):
+    plan = scored.model_copy(
+        update={"settings": scored.settings.model_copy(update={"rollout": wave("Z99999", pathway="copd")})}
+    )
+    with pytest.raises(SettingsError, match="entry 1 names Z99999"):
+        pipeline.decide(plan)
+
+
+def _signature(pathway: str, digest: str):
+    return SignOff.model_validate(
+        {
+            "pathway": pathway,
+            "digest": digest,
+            "clinical_lead": "Dr Invented",
+            "signed_by": "Invented Officer",
+            "role": "medical director",
+            "signed_date": date(2025, 12, 1),
+            "review_date": date(2026, 12, 1),
+            "per_practice": {"least": 0, "most": 500},
+            "in_total": {"least": 0, "most": 500},
+        }
+    )
