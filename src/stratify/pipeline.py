@@ -15,14 +15,24 @@ from contextlib import contextmanager
 import polars as pl
 
 from stratify import approvals, contracts, holding, ingest, plug_in, pools, publish, quality, reasons, routing
-from stratify.errors import RunError, combine
+from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, write_practices_page, write_quality_page
-from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
+from stratify.runs import (
+    Plan,
+    Receipt,
+    Summary,
+    as_landed,
+    one_at_a_time,
+    prepare,
+    put_in_place,
+    without_refused,
+    without_values,
+)
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 
@@ -53,19 +63,28 @@ def _attached(plan: Plan, *names: str) -> Iterator[Store]:
 
 
 def land(plan: Plan, *, key: bytes) -> Receipt:
-    """Read the files into landing tables, check every row, and account for each of them."""
-    for name in ("run", "landing", "identity"):
-        (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
-    with _attached(plan, "landing", "identity") as store:
-        accounts = ingest.land(
-            store,
-            list(plan.files),
-            source=plan.source,
-            index_date=plan.settings.index_date,
-            key=key,
-            door=ingest.open_door(plan.settings.entry),
-        )
-        return Receipt(stage="land", counts=_row_counts(accounts))
+    """Read the files into landing tables, check every row, and account for each of them.
+
+    Where the rows of a feed are refused that the run can do without, it starts again without them.
+    """
+    refused: dict[tuple[str, str], list[ExtractError]] = {}
+    while True:
+        known = len(refused)
+        for name in ("run", "landing", "identity"):
+            (plan.restricted / f"{name}.duckdb").unlink(missing_ok=True)
+        with _attached(plan, "landing", "identity") as store:
+            accounts = ingest.land(
+                store,
+                list(plan.files),
+                source=plan.source,
+                index_date=plan.settings.index_date,
+                key=key,
+                door=ingest.open_door(plan.settings.entry),
+                refused=refused,
+            )
+        if len(refused) == known:
+            return Receipt(stage="land", counts=_row_counts(accounts))
+        plan = without_refused(plan, refused)
 
 
 def validate(plan: Plan, *, key: bytes) -> Receipt:
@@ -242,7 +261,6 @@ def route(plan: Plan) -> Receipt:
         return Receipt(stage="route", counts=counts)
 
 
-_OF_PERSON = "SELECT patient_key, practice_code, imd_decile, age_years, preferred_language FROM core.person"
 _PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
 _BALANCES = {
     "rows received equal rows loaded plus rows set aside, in every file": """
@@ -357,12 +375,12 @@ def stages(key: bytes) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
     """Give the stages in order, each with what to call it in front of people; none lets a message of others out."""
     return (
         ("Reading the extract files", without_values(lambda plan: land(plan, key=key))),
-        ("Checking data quality", without_values(lambda plan: validate(plan, key=key))),
-        ("Working out what is known of each person", without_values(work_features)),
+        ("Checking data quality", without_values(lambda plan: validate(as_landed(plan), key=key))),
+        ("Working out what is known of each person", without_values(lambda plan: work_features(as_landed(plan)))),
         ("Scoring", without_values(score)),
         ("Proposing a route for each person", without_values(decide)),
         ("Giving out places", without_values(route)),
-        ("Writing lists, offers and files", without_values(publish_outputs)),
+        ("Writing lists, offers and files", without_values(lambda plan: publish_outputs(as_landed(plan)))),
     )
 
 
@@ -399,6 +417,9 @@ def check(settings: Settings, *, key: bytes, progress: Progress = lambda _: None
     for words, stage in stages(key)[:2]:
         progress(words)
         stage(plan)
+        plan = as_landed(plan)
+        if plan.lost:
+            raise combine([*refusals_of(plan)])
     with _opened(plan) as store:
         results = holding.quality_results(store)
         lines = [

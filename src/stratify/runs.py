@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict
 from stratify import contracts, fitness, ingest, plug_in, privacy, quality, rollout
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
-from stratify.ingest import InputFile, LostFeed, Source
+from stratify.ingest import InputFile, LostFeed, Refused, Source
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
 
@@ -196,11 +196,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     shutil.rmtree(build, ignore_errors=True)
     (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
     (build / "restricted").chmod(0o700)
-    prepared = build / "restricted" / "prepared"
-    known_by = settings.as_known_on or settings.index_date
-    lost: list[LostFeed] = []
-    files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by, lost=lost))
-    stop_if_nothing_is_left(lost, book)
+    files, lost = _gathered(settings, build / "restricted", book, {})
     code = _code_digest()
     identity = {
         "files": sorted(
@@ -227,17 +223,58 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         run_id=run_id,
         settings=settings,
         files=files,
-        lost=tuple(lost),
+        lost=lost,
         is_test=source.is_synthetic,
         rule_digest=book.digest,
         code_digest=code,
         build=build,
     )
     fingerprint = {"key_fingerprint": privacy.key_fingerprint(key)}
-    for name, text in (("key.json", json.dumps(fingerprint)), ("plan.json", plan.model_dump_json(indent=1))):
-        (plan.restricted / name).touch(mode=0o600)
-        (plan.restricted / name).write_text(text + "\n", encoding="utf-8")
+    _write(plan.restricted / "key.json", json.dumps(fingerprint))
+    _write(plan.restricted / _PLAN, plan.model_dump_json(indent=1))
     return plan
+
+
+_PLAN = "plan.json"
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _gathered(
+    settings: Settings, restricted: Path, book: RuleBook, refused: Refused
+) -> tuple[tuple[InputFile, ...], tuple[LostFeed, ...]]:
+    """Give the files to read, and the feeds whose newest file is not read."""
+    lost: list[LostFeed] = []
+    prepared, known_by = restricted / "prepared", settings.as_known_on or settings.index_date
+    shutil.rmtree(prepared, ignore_errors=True)
+    files = ingest.gather_files(
+        settings.extracts, chosen_source(settings), prepared, known_by=known_by, lost=lost, refused=refused
+    )
+    stop_if_nothing_is_left(lost, book)
+    return tuple(files), tuple(lost)
+
+
+def without_refused(plan: Plan, refused: Refused) -> Plan:
+    """Give the plan of a run without files whose rows were refused: of their feeds what came before, or nothing.
+
+    It takes the place of the plan from here on (:func:`as_landed`). The id of the run stays: what is refused follows
+    from the files and the code.
+
+    Raises:
+        ExtractError: nothing would be left to publish.
+    """
+    files, lost = _gathered(plan.settings, plan.restricted, load_rule_book(plan.settings.clinical), refused)
+    changed = plan.model_copy(update={"files": files, "lost": lost})
+    _write(plan.restricted / _PLAN, changed.model_dump_json(indent=1))
+    return changed
+
+
+def as_landed(plan: Plan) -> Plan:
+    """Give the plan of a run as the stage that reads the rows left it."""
+    return Plan.model_validate_json((plan.restricted / _PLAN).read_text(encoding="utf-8"))
 
 
 def stop_if_nothing_is_left(lost: Sequence[LostFeed], book: RuleBook) -> None:

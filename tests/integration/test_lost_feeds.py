@@ -3,13 +3,17 @@ is published; a run in which nothing would be left stops, and says what the supp
 """
 
 import json
+import re
 import shutil
+from datetime import date
 
 import duckdb
 import pytest
 from test_held_lists import PEOPLE, WITH_COPD, _placed, _published, _tables, clinical  # noqa: F401  a fixture
 
 from stratify import contracts
+from stratify.errors import ExtractError
+from stratify.ingest import SOURCES, gather_files
 from whole_runs import (
     KEY,
     all_text,
@@ -164,3 +168,51 @@ def test_a_feed_that_nothing_reads_may_be_refused_without_a_word_to_practices(ex
     assert [each["table_name"] for each in manifest(tmp_path)["lost_feeds"]] == ["gp_appointment"]
     assert not [each for each in _published(tmp_path) if "held" in each]
     shutil.rmtree(tmp_path / "out")
+
+
+def without_dates(path):
+    """Write the dates of a file as 31/01/2026: each line is a row, and only the rows show it."""
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"\b(\d{4})-(\d\d)-(\d\d)\b", r"\3/\2/\1", text), encoding="utf-8")
+    tables = {each.name: each.stem for each in path.parent.glob("*.csv") if each.name != "manifest.csv"}
+    extract_set.write_manifest(path.parent, tables)
+
+
+def test_a_file_refused_for_its_rows_takes_out_its_feed_alone(extracts, tmp_path, clinical):  # noqa: F811
+    without_dates(extracts / "apc_episode.csv")
+    done = run(tmp_path, extracts, clinical=str(clinical))
+    assert done.exit_code == 10, done.output + done.stderr
+    found = manifest(tmp_path)
+    [lost] = found["lost_feeds"]
+    assert (lost["table_name"], lost["used_to"]) == ("apc_episode", None)
+    assert "expected dates written as 2026-01-31" in lost["why"]
+    assert {(each["pathway"], each["rule_id"]) for each in found["held"]} == {("copd", "FIT-04-feed")}
+    assert "apc_episode" not in {each["table_name"] for each in found["inputs"]}
+    assert "another pattern in" in supplier_report(tmp_path)
+    checked = stratify("check", "--settings", tmp_path / "settings.yaml", STRATIFY_IDENTITY_KEY=KEY)
+    assert "expected dates written as 2026-01-31" in refusal(checked, 3)
+
+
+def test_rows_that_say_who_people_are_refuse_the_set(extracts, tmp_path):
+    without_dates(extracts / "registration.csv")
+    assert "registration.csv: expected dates written as 2026-01-31" in refusal(run(tmp_path, extracts), 3)
+
+
+def test_of_a_file_refused_for_its_rows_the_last_good_one_is_gathered(tmp_path):
+    folder = two_sets(tmp_path)
+    fault = ExtractError(f"{PERIOD_TO}/gp_event.csv", expected="dates", found="none", action="Ask again.")
+    lost = []
+    files = gather_files(
+        folder,
+        SOURCES["synthetic_county"],
+        tmp_path / "scratch",
+        known_by=date(2026, 1, 5),
+        lost=lost,
+        refused={(PERIOD_TO, "gp_event"): [fault]},
+    )
+    used = {each.table: each.extract for each in files if not each.is_earlier}
+    assert used["gp_event"] == used["gp_medication"] == "2025-12-21" and used["gp_observation"] == PERIOD_TO
+    assert {each.table: each.used_to for each in lost} == dict.fromkeys(
+        ("gp_event", "gp_medication"), date(2025, 12, 21)
+    )
+    assert lost[0].refusals[0].found == "none"

@@ -14,7 +14,7 @@ from stratify.ingest.core import build_core
 from stratify.ingest.damaged_codes import count_damaged_codes, said_with_a_stop
 from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
-from stratify.ingest.feeds import LostFeed
+from stratify.ingest.feeds import LostFeed, Refused
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
@@ -27,6 +27,7 @@ __all__ = [
     "FileAccount",
     "InputFile",
     "LostFeed",
+    "Refused",
     "Source",
     "build_core",
     "count_damaged_codes",

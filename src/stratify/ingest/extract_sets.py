@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from stratify.errors import ExtractError, StratifyError, combine
-from stratify.ingest.feeds import INDISPENSABLE, Faults, LostFeed
+from stratify.ingest.feeds import INDISPENSABLE, Faults, LostFeed, Refused
 from stratify.ingest.files import MANIFEST, InputFile, inspect_files, needed_tables, read_manifest
 from stratify.ingest.sources import Source
 
@@ -24,7 +24,13 @@ _MOST_REPLACED_DAYS = 186
 
 
 def gather_files(
-    folder: Path, source: Source, scratch: Path, *, known_by: date, lost: list[LostFeed] | None = None
+    folder: Path,
+    source: Source,
+    scratch: Path,
+    *,
+    known_by: date,
+    lost: list[LostFeed] | None = None,
+    refused: Refused = MappingProxyType({}),
 ) -> list[InputFile]:
     """Check every extract set that a run needs, and give the files to load.
 
@@ -39,6 +45,7 @@ def gather_files(
         known_by: Last day a set may describe.
         lost: Where given, a fault of a feed that a run can do without is noted here and not raised: of that feed the
             files up to the fault are read, back to the last whole one, and nothing after it.
+        refused: What ``land`` found in files of an earlier call, which count as if the gate had found it.
 
     Returns:
         The files by table, then oldest first; ``rank`` is the order in which their rows hold.
@@ -50,19 +57,20 @@ def gather_files(
     broken: dict[int, Faults] = {}
     if not places:
         apart: Faults | None = None if lost is None else broken.setdefault(0, {})
-        return _from_the_last_whole(inspect_files(_prepared(folder, source, scratch), source, apart), broken, lost)
+        files = inspect_files(_prepared(folder, source, scratch, apart), source, apart)
+        return _from_the_last_whole(_without_refused(files, broken[0] if broken else {}, refused), broken, lost)
     later = 0
     read = source.read_sets(places, scratch) if source.read_sets else partial(_read_alone, source, scratch)
     sets: list[tuple[date, list[InputFile]]] = []
     enough: int | None = None
     for place in reversed(places):
+        apart = None if lost is None else {}
         try:
-            prepared = read(place)
+            prepared = read(place, apart=apart)
             end = _last_day(prepared)
             if end > known_by:
                 later += 1
                 continue
-            apart = None if lost is None else {}
             files = inspect_files(prepared, source, apart)
         except ExtractError as fault:
             if enough is not None:  # it would only have been compared with
@@ -78,7 +86,8 @@ def gather_files(
         broken[len(sets)] = {
             table: [_in_set(place.name, fault) for fault in faults] for table, faults in (apart or {}).items()
         }
-        sets.append((end, [file.model_copy(update={"extract": place.name, "set_end": end}) for file in files]))
+        files = [file.model_copy(update={"extract": place.name, "set_end": end}) for file in files]
+        sets.append((end, _without_refused(files, broken[len(sets)], refused, place.name)))
         everything = [file for _, some in sets for file in some]
         if enough is None and _is_enough(everything):
             enough = len(sets)
@@ -123,12 +132,20 @@ def _set_folders(folder: Path) -> list[Path]:
     return shown if shown and all(each.is_dir() for each in shown) else []
 
 
-def _prepared(folder: Path, source: Source, scratch: Path) -> Path:
-    return source.read(folder, scratch) if source.read else folder
+def _prepared(folder: Path, source: Source, scratch: Path, apart: Faults | None) -> Path:
+    return source.read(folder, scratch, apart=apart) if source.read else folder
 
 
-def _read_alone(source: Source, scratch: Path, folder: Path) -> Path:
-    return _prepared(folder, source, scratch / folder.name)
+def _read_alone(source: Source, scratch: Path, folder: Path, *, apart: Faults | None = None) -> Path:
+    return _prepared(folder, source, scratch / folder.name, apart)
+
+
+def _without_refused(files: list[InputFile], faults: Faults, refused: Refused, extract: str = "") -> list[InputFile]:
+    """Leave out the files of a set whose rows were refused, and add why to the faults of the set."""
+    mine = {table: found for (of, table), found in refused.items() if of == extract}
+    for table, found in mine.items():
+        faults.setdefault(table, []).extend(found)
+    return [file for file in files if file.table not in mine]
 
 
 def _last_day(folder: Path) -> date:

@@ -1,7 +1,7 @@
 """Feeds whose newest file cannot be read: the last good one is used, or the feed counts as not received.
 
-A feed is what comes for one landing table. Belongs here: which feeds a run can do without, whose fault a fault of the
-gate is, and where the last good chain of a feed ends. Does not belong: the checks themselves (``files``), the chain of
+A feed is what comes for one landing table. Belongs here: which feeds a run can do without, and whose fault a fault of
+the gate is. Does not belong: the checks themselves (``files``), the chain of
 periods (``extract_sets``), what is held for want of a feed (``holding``).
 """
 
@@ -20,6 +20,10 @@ One of last week would list people who left, died or objected since."""
 
 Faults = dict[str, list[ExtractError]]
 """What is wrong with each feed of a set that a run can do without, by table."""
+
+
+Refused = Mapping[tuple[str, str], Sequence[ExtractError]]
+"""What is wrong with files that the gate let through and whose rows were refused, by set and table."""
 
 
 class Refusal(BaseModel):

@@ -151,7 +151,8 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
     Args:
         folder: Folder with the files, in the canonical layout.
         source: Where they come from.
-        apart: Where given, faults of feeds that a run can do without are put here by table, and not raised.
+        apart: Where given, faults of feeds that a run can do without are put here by table, and not raised. A table
+            that has some already need not be there.
 
     Returns:
         The files, sorted by table and name.
@@ -189,7 +190,7 @@ def inspect_files(folder: Path, source: Source, apart: Faults | None = None) -> 
             files.append(file)
     for name in sorted(set(declared or {}) - set(present)):
         faults.append(fault(name, f"the file, since {MANIFEST} names it", "no such file", _ASK_SET))
-    _check_set(files, present, declared, source, faults)
+    _check_set(files, present, declared, source, faults, refused=apart or {})
     if apart is not None:
         # A file that no manifest names, where there is one, is nobody's: a fault of the set, told with all the rest.
         known: dict[str, str | None] = {f"landing.{table}": table for table in needed_tables(source)}
@@ -219,6 +220,8 @@ def _check_set(
     declared: dict[str, Declared] | None,
     source: Source,
     faults: list[StratifyError],
+    *,
+    refused: Faults,
 ) -> None:
     # Of changes a table may have none; that it has a whole file to start from is checked over all sets.
     needed = [] if any(each.is_delta for each in (declared or {}).values()) else needed_tables(source)
@@ -226,7 +229,7 @@ def _check_set(
     there = {declared[name].table if declared and name in declared else table_of_name(name) for name in present}
     named_tables = {each.table for each in (declared or {}).values()}
     for table in needed:
-        if table not in there | named_tables:
+        if table not in there | named_tables | refused.keys():
             faults.append(fault(f"landing.{table}", "a file of this table", "none", _ASK_SET))
     seen: dict[tuple[str, str], str] = {}
     for file in files:

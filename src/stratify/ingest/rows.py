@@ -14,7 +14,7 @@ from datetime import date
 import polars as pl
 
 from stratify import contracts, privacy
-from stratify.errors import ExtractError, PrivacyError, RunError, StratifyError, combine
+from stratify.errors import ExtractError, PrivacyError, RunError, combine
 from stratify.ingest import door as doors
 from stratify.ingest import identity
 from stratify.ingest.checks import (
@@ -38,6 +38,7 @@ from stratify.ingest.checks import (
     typed_name,
 )
 from stratify.ingest.door import Door
+from stratify.ingest.feeds import INDISPENSABLE
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
 from stratify.ingest.misdated import refuse_misdated
 from stratify.ingest.slices import Shortfall, shortfalls
@@ -112,6 +113,7 @@ def land(
     index_date: date,
     key: bytes,
     door: Door = _PLAIN_DOOR,
+    refused: dict[tuple[str, str], list[ExtractError]] | None = None,
 ) -> list[FileAccount]:
     """Read files into ``landing.*`` and set aside what breaks the contracts.
 
@@ -122,6 +124,8 @@ def land(
         index_date: The day the run describes; the cut-off of files without a manifest.
         key: The identity key.
         door: Rows that never land, and ranges of numbers that are linked.
+        refused: Where given, and only feeds that a run can do without are at fault, their faults are put here by set
+            and table, and not raised: nothing that was read is of use, and ``gather_files`` has to be told.
 
     Returns:
         One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
@@ -143,7 +147,7 @@ def land(
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
     doors.define(store, door)
-    faulty: list[StratifyError] = []
+    faulty: list[tuple[InputFile, ExtractError]] = []
     accounts: list[FileAccount] = []
     short = shortfalls(store, files, reader=reader)
     files = [each for each in files if not each.is_earlier or _still_holds(each, short)]
@@ -163,7 +167,8 @@ def land(
                     _land_file(store, file, source=source, index_date=index_date, key=key, door=door, short=short)
                 )
             except ExtractError as fault:
-                faulty.append(fault)
+                faulty.append((file, fault))
+        named = {piece.file_name: piece.file for piece in pieces}
         if any(piece.received_count for piece in pieces):
             times = {time: place for place, time in enumerate(sorted({_time(each) for each in mine}))}
             ranks = {piece.source_file_id: times[_time(piece.file)] for piece in pieces if not piece.file.passed_over}
@@ -171,7 +176,7 @@ def land(
             try:
                 mark_superseded(store, table, ranks, [*_windows(pieces)])
             except ExtractError as fault:
-                faulty.append(fault)
+                faulty.append((named[fault.where], fault))
             if table == "patient":
                 identity.link_patients(store, key=key)
             if table == "nhs_number_trace":
@@ -179,10 +184,14 @@ def land(
             _record_rejected(store, table)
         accounts.extend(_account(store, table, pieces))
         received = {each.source_file_id: (each.file_name, each.received_count) for each in pieces}
-        faulty.extend(refuse_misdated(store, table, received))
+        faulty.extend((named[why.where], why) for why in refuse_misdated(store, table, received))
         _let_go_superseded(store, table)
     if faulty:
-        raise combine(faulty) from None
+        if refused is None or any(file.table in INDISPENSABLE for file, _ in faulty):
+            raise combine([why for _, why in faulty]) from None
+        for file, why in faulty:
+            refused.setdefault((file.extract, file.table), []).append(why)
+        return []
     _record_accounts(store, accounts)
     return accounts
 

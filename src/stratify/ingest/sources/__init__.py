@@ -13,12 +13,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Protocol
 
 from stratify.declarations import Declaration
 from stratify.errors import SettingsError
+from stratify.ingest.feeds import Faults
 from stratify.ingest.sources import recognising, synthea
 from stratify.ingest.sources.loading import ENDING, Loaded, load_declaration, our_declarations
 from stratify.ingest.sources.reading import SetReader, read_declared
+
+
+class ReadSet(Protocol):
+    """Turns the files of a folder into the canonical layout in another; ``apart`` as :class:`SetReader` has it."""
+
+    def __call__(self, folder: Path, scratch: Path, *, apart: Faults | None = None) -> Path: ...
+
+
+class ReadOne(Protocol):
+    """The same for one of several folders that are known already."""
+
+    def __call__(self, folder: Path, *, apart: Faults | None = None) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -37,8 +51,8 @@ class Source:
     description: str
     not_supplied: tuple[str, ...] = ()
     may_lack: tuple[str, ...] = ()
-    read: Callable[[Path, Path], Path] | None = None
-    read_sets: Callable[[Sequence[Path], Path], Callable[[Path], Path]] | None = None
+    read: ReadSet | None = None
+    read_sets: Callable[[Sequence[Path], Path], ReadOne] | None = None
     declaration: Declaration | None = None
 
 
@@ -109,7 +123,7 @@ def _declared(loaded: Loaded) -> Source:
     )
 
 
-def _read_sets(folders: Sequence[Path], scratch: Path, *, loaded: Loaded, source_name: str) -> Callable[[Path], Path]:
+def _read_sets(folders: Sequence[Path], scratch: Path, *, loaded: Loaded, source_name: str) -> ReadOne:
     places = [scratch / folder.name for folder in folders]
     return SetReader(folders, places, loaded=loaded, source_name=source_name).read
 

@@ -298,6 +298,22 @@ def is_looked_up(declaration: Declaration, kind: str) -> bool:
     return kind not in makes and any(other == kind for other, _ in _references(declaration))
 
 
+def files_behind(declaration: Declaration, table: str) -> frozenset[str]:
+    """Give the files that rows of a landing table are made with: their own, and those that are looked up."""
+    parts = declaration.tables.get(table, ())
+    alone = declaration.model_copy(update={"files": {}, "tables": {table: parts}})
+    reached = set[str]()
+    next_to_it = {part.file for part in parts} | {kind for kind, _ in _references(alone)}
+    while next_to_it:
+        reached |= next_to_it
+        beyond = {of for kind in next_to_it if kind in declaration.derived for of in declaration.derived[kind].of}
+        for kind in next_to_it & declaration.files.keys():
+            for left_out in declaration.files[kind].left_out:
+                beyond |= {other for other, _ in _of_conditions(kind, left_out.when)}
+        next_to_it = beyond - reached
+    return frozenset(reached & declaration.files.keys())
+
+
 def form_of(declaration: Declaration, kind: str) -> ExtractFile:
     """Give the file whose formats hold for a file, or for rows derived of files: then the first of them."""
     return declaration.files[declaration.derived[kind].of[0] if kind in declaration.derived else kind]

@@ -22,12 +22,14 @@ import polars as pl
 from stratify import contracts
 from stratify.declarations import Declaration
 from stratify.errors import ExtractError, StratifyError, combine
+from stratify.ingest.feeds import Faults
 from stratify.ingest.files import MANIFEST, Declared, table_of_name
 from stratify.ingest.scanning import scan_text
 from stratify.ingest.sources import stand_ins
 from stratify.ingest.sources.changes import Standing
 from stratify.ingest.sources.finding import Found, faults_of_set, find_files
 from stratify.ingest.sources.loading import Loaded, is_looked_up, used_columns
+from stratify.ingest.sources.losses import Losses
 from stratify.ingest.sources.staging import Staged, broken, check_bytes, header_fault, refused, stage
 from stratify.ingest.sources.telling import Told, tell
 from stratify.ingest.sources.wording import NOTHING, PartQuery, State, holds, identifier, left_out_reason, raw, text
@@ -53,9 +55,15 @@ class SetReader:
         self._folders, self._scratch = list(folders), list(scratch)
         self._loaded, self._source_name = loaded, source_name
         self._read: dict[int, Path | ExtractError] = {}
+        self._lost: dict[int, Losses] = {}
 
-    def read(self, folder: Path) -> Path:
+    def read(self, folder: Path, *, apart: Faults | None = None) -> Path:
         """Write a set as canonical landing tables.
+
+        Args:
+            folder: Of the set.
+            apart: Where given, faults of files that a run can do without are put here by the landing tables that are
+                not made for want of them, and not raised.
 
         Returns:
             The folder of the landing tables: a Parquet file for each table made, links to the files that are canonical
@@ -63,7 +71,7 @@ class SetReader:
 
         Raises:
             ExtractError: files are absent, broken, of no known version, or nothing says whether they are changes; all
-                faults are listed. For a set of changes also those of the sets it follows.
+                faults are listed. For a set of changes also what stops the sets it follows.
         """
         place = self._folders.index(folder)
         if place not in self._read:
@@ -71,6 +79,13 @@ class SetReader:
         made = self._read[place]
         if isinstance(made, ExtractError):
             raise made
+        lost = self._lost[place]
+        if apart is None:
+            if lost.faults:
+                raise combine(lost.faults)
+            return made
+        for table, faults in lost.tables.items():
+            apart.setdefault(table, []).extend(faults)
         return made
 
     def _chain(self, place: int) -> range:
@@ -120,15 +135,17 @@ class SetReader:
         faults: list[StratifyError] = [*faults_of_set(found, declaration), *wrong]
         for kind, paths in found.declared.items():
             faults += [fault for path in paths if (fault := header_fault(path, declaration.files[kind]))]
-        if faults:
-            raise combine(faults)
+        lost = self._lost[place] = Losses(declaration)
+        lost.note(faults)
         account, landing = _Account(), scratch / "landing"
-        staged = _stage_all(store, found, declaration, scratch, account, number, told)
+        all_staged = _stage_all(store, found, declaration, scratch, account, number, told, lost)
+        staged = [one for one in all_staged if one.kind not in lost.kinds]
         standing.define(folder.name, staged, told.deltas, first_number=number)
-        _refuse_ambiguities(store, declaration)
+        lost.note(_ambiguities(store, declaration))
         _count_left_behind(store, declaration, staged, account)
         for table in declaration.tables:
-            _write_table(store, declaration, table, staged, landing, self._loaded.digest, standing, told)
+            if table not in lost.tables:
+                _write_table(store, declaration, table, staged, landing, self._loaded.digest, standing, told)
         if declaration.stand_ins is not None:
             made = stand_ins.frames(declaration.stand_ins.practice_code, declaration.stand_ins.label)
             for table, frame in made.items():
@@ -141,12 +158,14 @@ class SetReader:
         account.write(scratch / NOT_CARRIED)
         _write_manifest(landing, declaration, told, found, self._source_name)
         self._read[place] = landing
-        return number + len(staged), told.last_day
+        return number + len(all_staged), told.last_day
 
 
-def read_declared(folder: Path, scratch: Path, *, loaded: Loaded, source_name: str) -> Path:
+def read_declared(
+    folder: Path, scratch: Path, *, loaded: Loaded, source_name: str, apart: Faults | None = None
+) -> Path:
     """Write the files of one folder as the declaration says: see :class:`SetReader`."""
-    return SetReader([folder], [scratch], loaded=loaded, source_name=source_name).read(folder)
+    return SetReader([folder], [scratch], loaded=loaded, source_name=source_name).read(folder, apart=apart)
 
 
 def _in_set(name: str, fault: ExtractError) -> ExtractError:
@@ -177,11 +196,16 @@ def _stage_all(
     account: _Account,
     first_number: int,
     told: Told,
+    lost: Losses,
 ) -> list[Staged]:
+    """Stage the files that are not lost yet; what is wrong with one is noted, and it may be among what is given."""
     used = used_columns(declaration)
     staged: list[Staged] = []
     faults: list[StratifyError] = []
     for kind, file in declaration.files.items():
+        if kind in lost.kinds:
+            account.add(file.name, "file refused", 0)
+            continue
         if not found.declared[kind]:
             account.add(file.name, "file not supplied", 0)
         for path in found.declared[kind]:
@@ -197,12 +221,12 @@ def _stage_all(
     for one in staged:
         if one.broken and is_looked_up(declaration, one.kind):
             faults.append(refused(one.path.name, "only rows of as many values as its header", broken(one)))
-    if faults:
-        raise combine(faults) from None
+    lost.note(faults)
     return staged
 
 
-def _refuse_ambiguities(store: Store, declaration: Declaration) -> None:
+def _ambiguities(store: Store, declaration: Declaration) -> list[StratifyError]:
+    """Give a fault for each column that rows of other files look up by a key it has several values for."""
     faults: dict[tuple[str, str], ExtractError] = {}
     for table, parts in declaration.tables.items():
         for part in parts:
@@ -215,8 +239,7 @@ def _refuse_ambiguities(store: Store, declaration: Declaration) -> None:
                         found=f"{count} keys with several",
                         action="Ask the supplier which one holds.",
                     )
-    if faults:
-        raise combine(list[StratifyError](faults.values()))
+    return [*faults.values()]
 
 
 # Tables

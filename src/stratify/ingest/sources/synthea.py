@@ -27,6 +27,7 @@ import polars as pl
 
 from stratify import codes
 from stratify.errors import ExtractError, StratifyError, combine
+from stratify.ingest.feeds import Faults
 from stratify.ingest.sources import stand_ins
 
 NOT_CARRIED = "not_carried.csv"
@@ -103,7 +104,7 @@ class _Read:
     not_carried: dict[str, int]
 
 
-def read(folder: Path, scratch: Path) -> Path:
+def read(folder: Path, scratch: Path, *, apart: Faults | None = None) -> Path:
     """Write the Synthea files of a folder as canonical landing tables.
 
     Patients, conditions and encounters must be there; of the other files those that are. Files may be plain or
@@ -112,6 +113,7 @@ def read(folder: Path, scratch: Path) -> Path:
     Args:
         folder: Synthea CSV files, as ``exporter.csv.export`` writes them.
         scratch: A restricted folder that ends with the run; ``not_carried.csv`` is left there.
+        apart: As every source has it; here a broken file refuses the set.
 
     Returns:
         The folder of the landing tables, one Parquet file each, every row with its original file and line.
