@@ -121,7 +121,7 @@ def unsigned(plan: Plan, book: RuleBook, *, day: date) -> dict[str, str]:
         name: sign_off.fault_of(
             name, digest_of_pathway(book, name), pathway.review_date, plan.settings.sign_offs, day=day
         )
-        for name, pathway in sorted(book.pathways.items())
+        for name, pathway in sorted(book.published.items())
     }
     return {name: why for name, why in found.items() if why}
 
@@ -132,7 +132,7 @@ def in_words(plan: Plan, book: RuleBook) -> dict[str, str]:
         words = "Invented people: no sign-off is needed." if plan.is_test else "Not signed off."
         return dict.fromkeys(book.pathways, words)
     said = {}
-    for name in book.pathways:
+    for name in book.published:
         mine = sign_off.signature_of(name, plan.settings.sign_offs, day=plan.settings.index_date)
         said[name] = (
             f"Signed off by {mine.signed_by}, {mine.role}, on {periods.in_words(mine.signed_date)}; clinical lead "

@@ -66,13 +66,15 @@ def signature_of(pathway: str, sign_offs: Sequence[SignOff], *, day: date) -> Si
     return max(mine, key=lambda each: each.signed_date, default=None)
 
 
-def fault_of(pathway: str, digest: str, review_date: date, sign_offs: Sequence[SignOff], *, day: date) -> str | None:
+def fault_of(
+    pathway: str, digest: str, review_date: date | None, sign_offs: Sequence[SignOff], *, day: date
+) -> str | None:
     """Say why a pathway may not publish on a day, or give None where it may.
 
     Args:
         pathway: The pathway.
         digest: Of its definition as it is now.
-        review_date: The review date of the definition.
+        review_date: The review date of the definition; a draft may have none.
         sign_offs: All signatures.
         day: The day.
     """
@@ -81,7 +83,7 @@ def fault_of(pathway: str, digest: str, review_date: date, sign_offs: Sequence[S
         return "The pathway is not signed off"
     if latest.digest != digest:
         return "The pathway was changed after it was signed off"
-    if min(latest.review_date, review_date) < day:
+    if min(latest.review_date, review_date or latest.review_date) < day:
         return "The review date of the pathway is past"
     return None
 
