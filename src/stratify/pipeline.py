@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
+from stratify import combined_review, contracts, holding, ingest, plug_in, publish, quality, reasons, routing
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -215,6 +215,7 @@ def route(plan: Plan) -> Receipt:
     """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
+        values = store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})")
         placed = routing.place(
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'").filter(
                 pl.col("pathway").is_in(sorted(book.published))
@@ -222,13 +223,17 @@ def route(plan: Plan) -> Receipt:
             store.frame(
                 "SELECT patient_key, practice_code, imd_decile, age_years, preferred_language FROM core.person"
             ),
-            store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
+            values,
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
             index_date=plan.settings.index_date,
             held=holding.reasons_by_list(store),
         )
         store.create("derived.placement", placed)
+        store.create(
+            "derived.review_check",
+            combined_review.review_checks(placed, values, book, index_date=plan.settings.index_date),
+        )
         holding.count_people(store)
         _nobody_lost(store, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
