@@ -177,6 +177,18 @@ def _explanation(store: Store, plan: Plan, book: RuleBook, person: str, remark: 
     records = _records(store, book, person, index_date)
     for decision in decisions:
         yield from _pathway(store, book, person, decision, records)
+    yield from _review(store, book, person)
+
+
+def _review(store: Store, book: RuleBook, person: str) -> Iterator[str]:
+    checks = store.frame(f"SELECT * FROM derived.review_check WHERE patient_key = '{person}' ORDER BY check_id")
+    for number, each in enumerate(checks.iter_rows(named=True)):
+        if number == 0:
+            yield ""
+            yield f"One review, owned by {book.pathways[each['owner']].label}"
+        done = f", last done {in_words(each['done_date'])}" if each["done_date"] else ""
+        state = "due" if each["is_due"] else f"not again before {in_words(each['due_date'])}"
+        yield f"  {each['label']}: {state}{done}"
 
 
 def _pathway(

@@ -14,7 +14,19 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import approvals, contracts, holding, ingest, plug_in, pools, publish, quality, reasons, routing
+from stratify import (
+    approvals,
+    combined_review,
+    contracts,
+    holding,
+    ingest,
+    plug_in,
+    pools,
+    publish,
+    quality,
+    reasons,
+    routing,
+)
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -235,13 +247,15 @@ def route(plan: Plan) -> Receipt:
     """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
+        values = store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})")
+        capacity = store.frame("SELECT * FROM core.clinic_capacity")
         asked = (
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'").filter(
                 pl.col("pathway").is_in(sorted(book.published))
             ),
             store.frame(f"SELECT {', '.join(routing.PERSON_COLUMNS)} FROM core.person"),
-            store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
-            store.frame("SELECT * FROM core.clinic_capacity"),
+            values,
+            capacity,
             book,
         )
         day, most_minutes = plan.settings.index_date, plan.settings.most_minutes_a_week
@@ -252,9 +266,8 @@ def route(plan: Plan) -> Receipt:
             lambda held: routing.place(*asked, index_date=day, held=held, most_minutes=most_minutes),
         )
         store.create("derived.placement", placed)
-        store.create(
-            "derived.clinic_session", pools.sessions_frame(asked[3], index_date=day, most_minutes=most_minutes)
-        )
+        store.create("derived.clinic_session", pools.sessions_frame(capacity, index_date=day, most_minutes=most_minutes))
+        store.create("derived.review_check", combined_review.review_checks(placed, values, book, index_date=day))
         holding.count_people(store)
         _nobody_lost(store, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}

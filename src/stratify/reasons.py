@@ -61,10 +61,7 @@ def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame,
     Returns:
         Contract ``derived.reason``; everybody has at least one.
     """
-    found: dict[str, dict[str, _Value]] = {}
-    wanted = ("patient_key", "variable", "value", "state", "value_date", "bound")
-    for key, variable, *rest in values.select(wanted).iter_rows():
-        found.setdefault(key, {})[variable] = _Value(*rest)
+    found = find_values(values)
     scored = {
         (key, score): (value, tier)
         for key, score, value, tier in scores.select("patient_key", "score", "value", "tier").iter_rows()
@@ -81,6 +78,20 @@ def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame,
         ordered = [*texts, rule] if is_decided_by_facts else [rule, *texts]
         rows += [(key, pathway_id, position, name, text) for position, (name, text) in enumerate(ordered, 1)]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+
+
+def find_values(values: pl.DataFrame) -> dict[str, dict[str, _Value]]:
+    """Give what was found of each person, by pseudonym and variable, from ``derived.variable_value``."""
+    found: dict[str, dict[str, _Value]] = {}
+    wanted = ("patient_key", "variable", "value", "state", "value_date", "bound")
+    for key, variable, *rest in values.select(wanted).iter_rows():
+        found.setdefault(key, {})[variable] = _Value(*rest)
+    return found
+
+
+def holds(condition: Condition, mine: Found, book: RuleBook) -> bool:
+    """Tell whether what was found makes a condition on variables hold; what is not known does not."""
+    return bool(_holding(condition, mine, book))
 
 
 def _facts(

@@ -530,6 +530,7 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
             if own and own not in variables:
                 missing(f"score {score.id}", "variable", own)
     precedence: dict[int, str] = {}
+    checked: dict[str, Check] = {}
     for pathway in book.pathways.values():
         for condition in pathway.conditions:
             check(f"pathway {pathway.id}", condition)
@@ -542,6 +543,19 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
         for name in pathway.shown:
             if name not in {*book.variables, *PERSON_FIELDS}:
                 missing(where, "variable", name)
+        for each_check in pathway.checks:
+            if each_check.when:
+                check(f"{where}, check {each_check.id}", each_check.when)
+            other = checked.setdefault(each_check.id, each_check)
+            if (other.label, other.by, other.done) != (each_check.label, each_check.by, each_check.done):
+                faults.append(
+                    RuleError(
+                        f"{where}, check {each_check.id}",
+                        expected="the label, by and done that another pathway gives it",
+                        found="others: it would be done twice",
+                        action="Say the same in both, or name one otherwise.",
+                    )
+                )
         faults += [_too_short(each, pathway, book) for each in pathway.checks if _looks_back_less(each, book)]
         if pathway.precedence in precedence:
             faults.append(

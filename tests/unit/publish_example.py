@@ -69,6 +69,7 @@ def outcome(number: int, placement: str, decision: str, **changes: Any) -> dict[
         "reason": "In one of the two highest COPD priority groups",
         "tier": "HR",
         "tier_rank": 2,
+        "offer_id": OFFERS[changes.get("pathway", "copd")] if placement == "offered" else None,
         **changes,
     }
 
@@ -87,6 +88,7 @@ PEOPLE = [
     person(11, practice_code=None, pcn_code=None, person_status="left"),
     person(12, may_be_counted=False),
 ]
+OFFERS = {"copd": "copd_app", "frailty": "frailty_self_management"}
 FULL = "Multi-professional COPD clinic is full this week: number 3 of 3 in order of need"
 OUTCOMES = [
     outcome(1, "listed", "clinic", clinic_id="copd_clinic", clinic_date=date(2026, 11, 24), priority_rank=2),

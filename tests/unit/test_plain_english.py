@@ -347,7 +347,7 @@ def test_the_page_names_every_definition_with_version_status_source_and_licence(
         assert f"`{each.id}`" in page
     for label in ("### Pathway: COPD", "### Score: COPD group", "### Score: Index", "### Score: Hospital score"):
         assert label in page
-    assert "- **Version**: 2.0.0, draft\n" in page
+    assert "- **Version**: 2.0.0, a draft: it is worked out, and no list is published\n" in page
     assert "- **To be reviewed by**: 1 April 2027\n" in page
     assert "- **Version**: 1.2.0; computed here, no prediction\n" in page
     assert "- **Status**: worked out in part: to be confirmed by a clinician\n" in page

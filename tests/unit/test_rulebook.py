@@ -62,7 +62,8 @@ def book():
 
 
 def test_the_definitions_that_come_with_stratify_load(book):
-    assert set(book.pathways) == {"copd", "frailty"}
+    assert set(book.published) == {"care_homes", "copd", "diabetes", "diabetes_prevention", "frailty"}
+    assert set(book.pathways) - set(book.published) == {"heart_failure", "high_risk_of_admission"}
     assert set(book.scores) >= {"gold_grade", "gold_abe_2023", "copd_priority_group", "efi", "hospital_frailty"}
 
 
@@ -279,7 +280,7 @@ def test_a_weight_needs_a_codelist_with_weights(clinical):
         ),
         ("pathways/copd.yaml", "tier_in: [HRC, HR]", "tier_in: [HRC, HIGH]", "a tier of copd_priority_group that is"),
         ("pathways/copd.yaml", "  - has_home_oxygen\n", "  - has_oxygen\n", "found has_oxygen, which is not"),
-        ("pathways/copd.yaml", "precedence: 2", "precedence: 1", "expected a precedence of its own"),
+        ("pathways/copd.yaml", "precedence: 3", "precedence: 1", "expected a precedence of its own"),
         ("scores/efi.yaml", "id: efi\n", "id: efi_2016\n", "expected id: efi, like the file; found id: efi_2016"),
     ],
     ids=["codelist", "measurement", "variable", "tier", "shown variable", "precedence", "file name"],

@@ -76,8 +76,8 @@ class Check(Strict):
             raise ValueError("a check that is recorded (done) says after how many days it is due again, and no other")
         if self.done is None and self.when is None:
             raise ValueError("a check is recorded (done), or is for some people only (when)")
-        if self.when and self.when.scores:
-            raise ValueError("a check asks for variables, not for the tier of a score")
+        if self.when and (self.when.scores or any(each.none_of or each.is_missing for each in self.when.walk())):
+            raise ValueError("a check is for people of whom something was found: no tier, none_of or is_missing")
         return self
 
 
