@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | explain | verify | identity | synth | rules | schemas``.
+"""The command line: ``stratify run | check | release | explain | verify | identity | synth | rules | schemas``.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
@@ -105,6 +105,36 @@ def check(
             with progress() as tell:
                 report = pipeline.check(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
         typer.echo(report)
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Option("--out", help="Output folder of a finished run.")],
+    by: Annotated[str, typer.Option("--by", help="Who releases the lists, for the record.")],
+    latest: Annotated[
+        Path | None,
+        typer.Option("--latest", help="Folder of newer files about people: patients, deaths, objections, flags ..."),
+    ] = None,
+    now: Annotated[
+        datetime | None,
+        typer.Option("--now", formats=["%Y-%m-%dT%H:%M"], help="The moment of the release, for a trial."),
+    ] = None,
+) -> None:
+    """Check every row of the lists once more, at most 24 hours after the run, and put them where they go out.
+
+    Exit code 10 means that lists were released and that some pathway may no longer publish.
+    """
+    with faults_in_words():
+        from stratify import release as gate
+        from stratify import runs
+        from stratify.errors import HELD_EXIT_CODE
+
+        plan = gate.plan_of(out)
+        key = runs.identity_key(plan.settings, os.environ)
+        done = runs.without_values(gate.release)(out, latest=latest, key=key, by=by, now=now or datetime.now())
+        typer.echo(gate.in_words(done))
+    if done.record["held"]:
+        raise typer.Exit(HELD_EXIT_CODE)
 
 
 @app.command()

@@ -29,11 +29,10 @@ from stratify import (
 )
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
-from stratify.publish import PublishContext
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.run_record import manifest_of, write_practices_page, write_quality_page
+from stratify.run_record import manifest_of, publish_context, write_practices_page, write_quality_page
 from stratify.runs import (
     Plan,
     Receipt,
@@ -316,29 +315,7 @@ def publish_outputs(plan: Plan) -> Receipt:
     """Write the lists, the offers, the commissioners' file, the data quality page and the manifest."""
     book = load_rule_book(plan.settings.clinical)
     with _attached(plan, "identity") as store:
-        context = PublishContext(
-            run_id=plan.run_id,
-            index_date=plan.settings.index_date,
-            is_test=plan.is_test,
-            pathways=book.published,
-            scores=book.for_pathways.scores,  # the others are in no list and no count
-            data_cutoffs=plan.data_cutoffs,
-            purpose=plan.settings.privacy.purpose,
-            withheld=[
-                (reason, count)
-                for reason, count in store.rows(
-                    "SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care' ORDER BY reason"
-                )
-            ],
-            code_version=plan.code_version,
-            rule_digest=plan.rule_digest,
-            contact=plan.settings.contact,
-            held=tuple(holding.held(store)),
-            lost_feeds=holding.feed_notices(plan),
-            off=approvals.places_off(store, plan, book),
-            shared_lists=frozenset(plan.settings.shared_lists),
-            approval=approvals.in_words(plan, book),
-        )
+        context = publish_context(store, plan, book)
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
         publish.build_counts(store, context)

@@ -11,11 +11,39 @@ from typing import Any
 
 import polars as pl
 
-from stratify import holding, ingest, plug_in, publish, quality
+from stratify import approvals, holding, ingest, plug_in, publish, quality
 from stratify.errors import combine
+from stratify.publish import PublishContext
 from stratify.rulebook import RuleBook
 from stratify.runs import Plan, earlier_counts
 from stratify.store import Store
+
+
+def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
+    """Give what every output of a run says about it."""
+    return PublishContext(
+        run_id=plan.run_id,
+        index_date=plan.settings.index_date,
+        is_test=plan.is_test,
+        pathways=book.published,
+        scores=book.for_pathways.scores,  # the others are in no list and no count
+        data_cutoffs=plan.data_cutoffs,
+        purpose=plan.settings.privacy.purpose,
+        withheld=[
+            (reason, count)
+            for reason, count in store.rows(
+                "SELECT reason, people_count FROM audit.withheld WHERE surface = 'direct_care' ORDER BY reason"
+            )
+        ],
+        code_version=plan.code_version,
+        rule_digest=plan.rule_digest,
+        contact=plan.settings.contact,
+        held=tuple(holding.held(store)),
+        lost_feeds=holding.feed_notices(plan),
+        off=approvals.places_off(store, plan, book),
+        shared_lists=frozenset(plan.settings.shared_lists),
+        approval=approvals.in_words(plan, book),
+    )
 
 
 def write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[quality.RuleResult]) -> None:

@@ -363,12 +363,12 @@ def put_in_place(plan: Plan) -> Path:
     shutil.rmtree(plan.restricted / "prepared", ignore_errors=True)
     taken = [int(path.suffix[1:]) for path in runs.iterdir() if path.suffix[1:].isdigit()]
     final = runs / f"{plan.run_id}.{max(taken, default=0) + 1}"
-    _flush(plan.build)
+    flush_folder(plan.build)
     plan.build.rename(final)
-    _point(out / "current", Path("runs") / final.name)
+    point(out / "current", Path("runs") / final.name)
     for name in ("published", "restricted"):
         if not (out / name).is_symlink():
-            _point(out / name, Path("current") / name)
+            point(out / name, Path("current") / name)
     _forget_old(runs, final)
     return out / "published"
 
@@ -383,14 +383,16 @@ def _forget_old(runs: Path, final: Path) -> None:
             shutil.rmtree(path)
 
 
-def _point(link: Path, target: Path) -> None:
+def point(link: Path, target: Path) -> None:
+    """Make a link point to a target, in one step: whoever looks sees the old one or the new one."""
     fresh = link.with_name(f".{link.name}.new")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
 
 
-def _flush(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Have every file of a folder on the disk before it is put in place."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as handle:

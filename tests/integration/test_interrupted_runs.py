@@ -76,9 +76,9 @@ MOMENTS = {
     ),
     "in_the_first_stage": lambda: setattr(pipeline, "stages", stages("first")),
     "in_the_last_stage": lambda: setattr(pipeline, "stages", stages("last")),
-    "before_the_files_are_flushed": lambda: dying(runs, "_flush", (0, 0)),
-    "after_the_folder_got_its_name": lambda: dying(runs, "_point", (0, 0)),
-    "after_the_link_was_swapped": lambda: dying(runs, "_point", (0, 1)),
+    "before_the_files_are_flushed": lambda: dying(runs, "flush_folder", (0, 0)),
+    "after_the_folder_got_its_name": lambda: dying(runs, "point", (0, 0)),
+    "after_the_link_was_swapped": lambda: dying(runs, "point", (0, 1)),
     "while_it_deletes_old_runs": lambda: dying(shutil, "rmtree", (3, 0)),
 }
 

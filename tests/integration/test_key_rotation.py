@@ -199,8 +199,8 @@ def test_killed_at_any_moment_the_run_is_whole_and_the_next_try_completes(out, t
     place = {
         "rekeying": (key_rotation, "_copy"),
         "writing": (key_rotation, "_write"),
-        "before_the_rename": (runs, "_flush"),
-        "before_the_link": (runs, "_point"),
+        "before_the_rename": (runs, "flush_folder"),
+        "before_the_link": (runs, "point"),
         "before_the_end": (runs, "_forget_old"),
     }[moment]
 

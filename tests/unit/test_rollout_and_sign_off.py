@@ -108,7 +108,7 @@ def signature(pathway: str = "lungs", **changes: object) -> SignOff:
         pytest.param([signature(signed_date=MONDAY + timedelta(days=1))], MONDAY, "not signed", id="signed_tomorrow"),
         pytest.param([signature(digest="f" * 16)], MONDAY, "changed after it was signed", id="changed_since"),
         pytest.param([signature()], MONDAY - timedelta(days=1), "review date", id="definition_past_its_review"),
-        pytest.param([signature(review_date=MONDAY - timedelta(days=1))], MONDAY, "review date", id="signed_long_ago"),
+        pytest.param([signature(review_date=MONDAY - timedelta(days=1))], MONDAY, "review", id="signature_past_it"),
         pytest.param([signature(digest="f" * 16), signature(signed_date=MONDAY)], MONDAY, None, id="signed_again"),
         pytest.param([signature(), signature(digest="f" * 16, signed_date=MONDAY)], MONDAY, "changed", id="the_latest"),
     ],

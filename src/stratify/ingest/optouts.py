@@ -126,6 +126,11 @@ def _define_states(store: Store, index_date: date, *, is_checked: bool) -> None:
         f"(SELECT patient_key, bool_or({has_number()}) AS is_linked FROM landing.patient "
         f"WHERE {is_accepted('patient')} GROUP BY ALL) AS p LEFT JOIN ({latest}) AS o USING (patient_key)"
     )
+    dissent = "SELECT patient_key, max_by(is_opted_out, (checked_at, is_opted_out)) AS dissents FROM objection_row "
+    store.execute(
+        "CREATE OR REPLACE TABLE landing.text_dissent AS SELECT patient_key FROM "
+        f"({dissent} WHERE opt_out_type = 'SMS_DISSENT' GROUP BY ALL) WHERE dissents"
+    )
     store.execute("DROP TABLE objection_row")
 
 
