@@ -369,7 +369,7 @@ def holds(book: RuleBook, doubt: Doubt, *, table: str, rule_id: str, reason: str
 
 
 def _places(pathway: Pathway) -> tuple[Clinic, ...]:
-    return (*pathway.clinics, pathway.assessment, pathway.clinician_review)
+    return pathway.places
 
 
 def reasons_by_list(found: Iterable[Hold]) -> dict[tuple[str, str | None], str]:

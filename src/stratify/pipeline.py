@@ -14,12 +14,13 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
+from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
+from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, write_practices_page, write_quality_page
 from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
@@ -212,19 +213,10 @@ _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision G
 
 
 def route(plan: Plan) -> Receipt:
-    """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
+    """Give everybody with a decision their place, as remembered, and prove that nobody was lost on the way."""
     book = rule_book_of(plan)
-    with _opened(plan) as store:
-        placed = routing.place(
-            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
-            store.frame("SELECT patient_key, practice_code, imd_decile, age_years FROM core.person"),
-            store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})"),
-            store.frame("SELECT * FROM core.clinic_capacity"),
-            book,
-            index_date=plan.settings.index_date,
-            held=holding.reasons_by_list(store),
-        )
-        store.create("derived.placement", placed)
+    with _attached(plan, "identity") as store:
+        place_everybody(store, plan, book)
         holding.count_people(store)
         _nobody_lost(store)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}

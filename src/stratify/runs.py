@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, plug_in, privacy, quality
+from stratify import contracts, fitness, ingest, kept_weeks, plug_in, privacy, quality
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Source
@@ -219,6 +219,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "key": privacy.key_fingerprint(key),
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
+        "memory": kept_weeks.digest(settings.out / "restricted", settings.index_date),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(

@@ -152,7 +152,7 @@ def _notices(
     places: dict[str, tuple[str, list[_Held]]] = {}
     for each in held.values():
         pathway = each[0]
-        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+        for clinic in pathway.places:
             if clinic.id not in listed:
                 places.setdefault(clinic.id, (clinic.label, []))[1].append(each)
         places.setdefault(OFFERS_PLACE, ("Self-management offers", []))[1].append(each)
@@ -176,7 +176,7 @@ def _clinics(pathways: Iterable[Pathway]) -> dict[str, _Place]:
     """Give every clinic and worklist with the pathways that feed it; the first pathway's words are used."""
     found: dict[str, _Place] = {}
     for pathway in sorted(pathways, key=lambda each: (each.precedence, each.id)):
-        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+        for clinic in pathway.places:
             before = found.get(clinic.id)
             found[clinic.id] = (
                 _Place(before.clinic, (*before.pathways, pathway)) if before else _Place(clinic, (pathway,))
