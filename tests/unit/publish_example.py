@@ -68,6 +68,8 @@ def outcome(number: int, placement: str, decision: str, **changes: Any) -> dict[
         "reason": "In one of the two highest COPD priority groups",
         "tier": "HR",
         "tier_rank": 2,
+        "state": {"held": "waiting", "not_listed": None}.get(placement, placement),
+        "since_last_week": "New on the pathway",
         **changes,
     }
 
@@ -176,6 +178,8 @@ def small_run(
             for clinic, practice, day, role, slots in CAPACITY
         ]
         store.create("core.clinic_capacity", frame("core.clinic_capacity", capacity))
+        for name in ("audit.list_row", "audit.transition"):
+            store.create(name, frame(name, []))
         practices = [
             {
                 "practice_code": code,
