@@ -82,6 +82,28 @@ def write(build: Path, name: str, frame: pl.DataFrame, index_date: date) -> None
     frame.write_parquet(path)
 
 
+def people(restricted: Path) -> set[str]:
+    """Give every pseudonym that stands in a kept week."""
+    return {key for path in _with_people(restricted) for key in pl.read_parquet(path, columns=[_KEY])[_KEY].to_list()}
+
+
+def rekey(restricted: Path, build: Path, fresh: Mapping[str, str]) -> None:
+    """Write every kept week into another restricted folder under new pseudonyms, and leave out whoever has none."""
+    take_along(restricted, build, date.max)
+    for path in _with_people(build):
+        frame = pl.read_parquet(path).filter(pl.col(_KEY).is_in(list(fresh)))
+        frame = frame.with_columns(pl.col(_KEY).replace_strict(dict(fresh), return_dtype=pl.String))
+        write(build, f"memory.{path.stem}", frame, date.fromisoformat(path.parent.name))
+
+
+_KEY = "patient_key"
+
+
+def _with_people(restricted: Path) -> list[Path]:
+    paths = [path for week in weeks(restricted) for path in (restricted / FOLDER / week.isoformat()).glob("*.parquet")]
+    return sorted(path for path in paths if _KEY in pl.read_parquet_schema(path))
+
+
 def _home(build: Path, week: date) -> Path:
     home = build / FOLDER / week.isoformat()
     home.parent.mkdir(mode=0o700, exist_ok=True)

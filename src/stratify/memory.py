@@ -137,6 +137,13 @@ ANSWER_WORDS = {
 CAUSES = tuple(dict.fromkeys([*(each.cause for each in STEPS), "answer"]))
 
 
+def steps_in_words() -> list[str]:
+    """Give every declared step as a row of a table in Markdown, for ``docs/memory.md``."""
+    rows = [(each.cause, each.meaning, each.from_states, each.to_states) for each in STEPS]
+    rows += [("answer", f"answer: {name.replace('_', ' ')}", *steps) for name, steps in ANSWERS.items() if steps[1]]
+    return [f"| `{cause}` | {words} | {', '.join(froms)} | {', '.join(tos)} |" for cause, words, froms, tos in rows]
+
+
 @cache
 def declared() -> frozenset[tuple[str, str, str]]:
     """Give every step there may be: cause, state before, state after."""

@@ -93,6 +93,14 @@ def test_the_list_says_what_changed_since_last_week(site):
     assert "On last week's list: no answer came back" in texts and "" not in texts
 
 
+def test_a_person_is_explained_with_every_step_and_who_took_it(site):
+    on_a_list = (row["Row reference"] for path in workbooks(site.out / "published") for row in sheet(path, "List"))
+    done = stratify("explain", "--out", site.out, "--reference", next(on_a_list))
+    assert done.exit_code == 0, done.output
+    assert "  What was done, week by week\n    2 November 2026: New on the pathway: " in done.stdout
+    assert "(stratify)" in done.stdout
+
+
 def test_the_same_week_again_gives_the_same_and_an_earlier_one_adds_nothing(site, tmp_path):
     before = tmp_path / "before"
     shutil.copytree((site.out / "published").resolve(), before)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import invented
 from invented import pathway, score
-from stratify import memory
+from stratify import contracts, memory
 from stratify.errors import RunError
+from stratify.publish import words
 from stratify.weeks import Week
 from weeks_in_a_row import MONDAY, Row, Weeks, answer, week_of
 
@@ -491,6 +493,16 @@ def test_every_step_names_who_made_it():
 def test_a_step_that_is_not_declared_is_refused():
     with pytest.raises(RunError, match="expected one of the steps that are declared; found placed from new to died"):
         Week(MONDAY, BOOK, {}).take(("a", "lungs"), "died", "placed", "never")
+
+
+def test_the_contract_and_the_page_on_memory_know_every_state_and_step():
+    page = (Path(__file__).parents[2] / "docs" / "memory.md").read_text(encoding="utf-8")
+    for line in (*memory.steps_in_words(), *(f"| `{name}` | {meaning} |" for name, meaning in memory.STATES.items())):
+        assert line in page.splitlines(), line
+    columns = {each.name: each.valid_values for each in contracts.load("audit.transition").columns}
+    assert set(columns["cause"]) == set(memory.CAUSES)
+    assert set(columns["outcome"]) == set(memory.ANSWERS)
+    assert set(columns["to_state"]) == set(words.STATES) == set(memory.STATES)
 
 
 def test_an_attendance_under_a_superseded_number_closes_for_the_person_in_use():
