@@ -215,6 +215,7 @@ def _pathway(
         yield f"  This week: {each['placement']} {where}{when}{rank}: {each['placement_reason']}"
     yield f"  Proposed: {decision['decision']}, rule {decision['rule_id']}: {decision['reason']}"
     yield f"    The rule: {route_in_words(decision['rule_id'], pathway, book)}"
+    yield from _steps(store, person, pathway.id)
     if decision["missing_variables"]:
         yield f"    Not known, and could change the route: {_labels(decision['missing_variables'], book)}"
     if decision["data_gaps"]:
@@ -233,6 +234,19 @@ def _pathway(
     for name in names:
         if name in book.variables:
             yield from _value(store, book, name, values.get(name), records.get(name, []))
+
+
+def _steps(store: Store, person: str, pathway: str) -> Iterator[str]:
+    """Say what was done about the person in this and earlier weeks, and who did it."""
+    steps = store.rows(
+        "SELECT effective_date, cause_text, by FROM audit.transition WHERE patient_key = $1 AND pathway = $2 "
+        "ORDER BY week, position, effective_date, cause_text",
+        [person, pathway],
+    )
+    if steps:
+        yield "  What was done, week by week"
+    for day, text, by in steps:
+        yield f"    {in_words(day)}: {text} ({by})"
 
 
 def _score(store: Store, book: RuleBook, person: str, name: str) -> Iterator[str]:

@@ -374,7 +374,7 @@ def hold_of(pathway: Pathway, *, table: str, rule_id: str, practice_code: str | 
 
 
 def _places(pathway: Pathway) -> tuple[Clinic, ...]:
-    return (*pathway.clinics, pathway.assessment, pathway.clinician_review)
+    return pathway.places
 
 
 def reasons_by_list(found: Iterable[Hold]) -> dict[tuple[str, str | None], str]:

@@ -6,6 +6,7 @@ under new pseudonyms. Does not belong: keys themselves (``privacy``), putting a 
 The re-keyed run is built beside the one in place and swapped in with the same one rename a run ends with: killed at any
 moment, the folder holds the run under the old key or under the new one, and the command is simply given again. Nothing
 published changes. The databases are written anew, not changed, so that no old pseudonym stays behind in a freed block.
+The kept weeks are written anew, too; what they hold of people whose number is held no longer is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stratify import privacy
+from stratify import kept_weeks, privacy
 from stratify.errors import PrivacyError, RunError
 from stratify.privacy import KeyRing
 from stratify.runs import Plan, one_at_a_time, put_in_place, without_values
@@ -30,6 +31,9 @@ CROSSWALK = "key_crosswalk.csv"
 
 _KEY_COLUMNS = ("patient_key", "original_key")
 """Columns of restricted databases that hold pseudonyms."""
+
+_REMEMBERED = ('"audit"."transition"', '"audit"."list_row"')
+"""Tables that hold people of earlier weeks, too; whose number is held no longer cannot be given a new pseudonym."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _rekey(restricted: Path, build: Path, *, old: bytes, new: bytes) -> int:
         for name in databases:
             store.attach(restricted / f"{name}.duckdb", f"{name}_before", read_only=True)
         fresh = _new_pseudonyms(store, old=old, new=new)
-        held = _held(store, databases)
+        held = _held(store, databases, but=_REMEMBERED)
         lost = len(held - fresh.keys())
         if lost:
             raise _refused(
@@ -135,6 +139,8 @@ def _rekey(restricted: Path, build: Path, *, old: bytes, new: bytes) -> int:
                 "Run again with the new key instead: this run was not changed.",
             )
         listed = listed_keys(restricted)
+        kept_weeks.rekey(restricted, build, fresh)
+        held = held | (_held(store, databases) | kept_weeks.people(restricted)) & fresh.keys()
         frame = pl.DataFrame(
             [(key, fresh[key], listed.get(key, key), *versions) for key in sorted(held)],
             schema=dict.fromkeys(_CROSSWALK_COLUMNS, pl.String),
@@ -178,12 +184,12 @@ def _tables(store: Store, name: str) -> Mapping[str, list[str]]:
     return found
 
 
-def _held(store: Store, databases: list[str]) -> set[str]:
-    """Give every pseudonym that stands in any table."""
+def _held(store: Store, databases: list[str], *, but: tuple[str, ...] = ()) -> set[str]:
+    """Give every pseudonym that stands in any table, but for some."""
     held: set[str] = set()
     for name in databases:
         for table, columns in _tables(store, name).items():
-            for column in set(columns) & set(_KEY_COLUMNS):
+            for column in set(columns) & set(_KEY_COLUMNS) if table not in but else ():
                 asked = f"SELECT DISTINCT {column} FROM {name}_before.{table} WHERE {column} IS NOT NULL"
                 held.update(key for (key,) in store.rows(asked))
     return held
@@ -196,7 +202,8 @@ def _copy(store: Store, name: str, *, key_version: str) -> None:
         joins, fields = "", []
         for column in columns:
             if column in _KEY_COLUMNS:
-                joins += f' LEFT JOIN crosswalk AS of_{column} ON t."{column}" = of_{column}.former_key'
+                how = "JOIN" if table in _REMEMBERED else "LEFT JOIN"
+                joins += f' {how} crosswalk AS of_{column} ON t."{column}" = of_{column}.former_key'
                 fields.append(f"of_{column}.patient_key")
             else:
                 fields.append(f"'{key_version}'" if column == "key_version" else f't."{column}"')

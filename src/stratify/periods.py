@@ -34,6 +34,11 @@ def months_before(day: date, months: int) -> date:
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
+def months_after(day: date, months: int) -> date:
+    """Give the day a number of calendar months later, held to the last day of a shorter month."""
+    return months_before(day, -months)
+
+
 def age_years(born: date, on: date) -> int:
     """Give whole years of age on a day; somebody born on 29 February ages on 1 March in other years."""
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

@@ -14,23 +14,12 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import (
-    approvals,
-    combined_review,
-    contracts,
-    holding,
-    ingest,
-    plug_in,
-    pools,
-    publish,
-    quality,
-    reasons,
-    routing,
-)
+from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
+from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, publish_context, write_practices_page, write_quality_page
 from stratify.runs import (
@@ -243,30 +232,10 @@ _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision G
 
 
 def route(plan: Plan) -> Receipt:
-    """Give everybody with a decision their place this week, and prove that nobody was lost on the way."""
+    """Give everybody with a decision their place, as remembered, and prove that nobody was lost on the way."""
     book = rule_book_of(plan)
-    with _opened(plan) as store:
-        values = store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})")
-        capacity = store.frame("SELECT * FROM core.clinic_capacity")
-        asked = (
-            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'").filter(
-                pl.col("pathway").is_in(sorted(book.published))
-            ),
-            store.frame(f"SELECT {', '.join(routing.PERSON_COLUMNS)} FROM core.person"),
-            values,
-            capacity,
-            book,
-        )
-        day, most_minutes = plan.settings.index_date, plan.settings.most_minutes_a_week
-        placed = approvals.place_within_bounds(
-            store,
-            plan,
-            book,
-            lambda held: routing.place(*asked, index_date=day, held=held, most_minutes=most_minutes),
-        )
-        store.create("derived.placement", placed)
-        store.create("derived.clinic_session", pools.sessions_frame(capacity, index_date=day, most_minutes=most_minutes))
-        store.create("derived.review_check", combined_review.review_checks(placed, values, book, index_date=day))
+    with _attached(plan, "identity") as store:
+        place_everybody(store, plan, book)
         holding.count_people(store)
         _nobody_lost(store, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}

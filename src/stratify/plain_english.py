@@ -22,6 +22,7 @@ from stratify.rules import (
     Clinic,
     Codelist,
     Condition,
+    FollowUp,
     Measurement,
     Pathway,
     Points,
@@ -304,6 +305,7 @@ def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
         f"**Order in which a clinic sees people**: {_ranking(pathway, score, book)}\n\n"
         f"{_clinic_table(pathway)}\n"
         f"{_agendas(pathway)}{_check_table(pathway, book)}{_offers(pathway)}"
+        f"**Afterwards**: {_afterwards(pathway.follow_up)}\n\n"
         f"**Facts given as reasons**, the deciding ones first, {rest}.\n"
     )
 
@@ -331,7 +333,11 @@ def _tier_label(tier: str, score: Score) -> str:
 def _ranking(pathway: Pathway, score: Score | None, book: RuleBook) -> str:
     steps = [f"{score.label} ({', '.join(each.tier for each in score.tiers)})"] if score else []
     steps += [_rank_step(each, book) for each in pathway.rank_by]
-    steps += ["the more deprived area first", "then by pseudonym, so that neither names nor chance decide"]
+    steps += [
+        "the longest wait first",
+        "the more deprived area first",
+        "then by pseudonym, so that neither names nor chance decide",
+    ]
     return "; ".join(steps) + ". What is not known comes last in its step."
 
 
@@ -377,6 +383,18 @@ def _offers(pathway: Pathway) -> str:
     return f"**{'Offers' if len(pathway.offers) > 1 else 'Offer'}** instead of a clinic: {words}.\n\n"
 
 
+def _afterwards(follow: FollowUp) -> str:
+    """Say how long each answer, and each silence, holds."""
+    return (
+        f"an invitation without an answer is repeated after {follow.invite_again_after_days} days, and after the third "
+        f"a clinician looks; an offer not taken up is a call after {follow.call_after_days} days; who attended or uses "
+        f"the offer is due again after {follow.review_after_months} months, who declined is asked again after "
+        f"{follow.ask_again_after_months}, and not appropriate is looked at again after "
+        f"{follow.reconsider_after_months}; a higher tier or an emergency admission opens again, after a no only by "
+        f"way of a clinician. No other pathway invites within {follow.contact_apart_days} days of an invitation."
+    )
+
+
 def _clinic_table(pathway: Pathway) -> str:
     def row(each: Clinic) -> tuple[str, str, str]:
         places = "sessions with slots for every role" if each.needs_capacity else "a worklist without sessions"
@@ -386,8 +404,7 @@ def _clinic_table(pathway: Pathway) -> str:
         places += f"; led by the {_role(each.lead).lower()}" if each.lead else ""
         return f"{each.label} (`{each.id}`)", ", ".join(_role(role) for role in each.roles), places
 
-    worklists = (pathway.assessment, pathway.clinician_review)
-    return table(("Clinic or worklist", "Roles", "Places"), (row(each) for each in (*pathway.clinics, *worklists)))
+    return table(("Clinic or worklist", "Roles", "Places"), (row(each) for each in pathway.places))
 
 
 # --------------------------------------------------------------------------------------------------------------- scores

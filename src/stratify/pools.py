@@ -7,7 +7,7 @@ once they are used up, in order of date. Who gets a place is for ``routing``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from types import MappingProxyType
@@ -73,11 +73,15 @@ def sessions(
     return found
 
 
-def sessions_frame(capacity: pl.DataFrame, *, index_date: date, most_minutes: Mapping[str, int]) -> pl.DataFrame:
+def sessions_frame(found: Sequence[Session]) -> pl.DataFrame:
     """Give :func:`sessions` as contract ``derived.clinic_session``, with the places before any is given out."""
-    found = sessions(capacity, index_date=index_date, most_minutes=most_minutes)
     schema = {"clinic_id": pl.String, "practice_code": pl.String, "clinic_date": pl.Date, "places": pl.Int64}
     return pl.DataFrame([astuple(each) for each in found], schema=schema, orient="row")
+
+
+def places_by_list(found: Sequence[Session], network_of: Mapping[str, str]) -> dict[tuple[str, str], int]:
+    """Give the places for the people of each practice at each clinic, those it shares with others among them."""
+    return {key: sum(each.places for each in mine) for key, mine in sessions_by_list(list(found), network_of).items()}
 
 
 def networks(persons: pl.DataFrame) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Puts everybody with a decision together: who gets which place this week, who waits, and why.
 
 One action a person: a place at a clinic comes before an assessment visit, that before a clinician's look at the record,
-that before an offer of self-management. Within a clinic the order is tier, then the pathway's own ranking, then
-deprivation (most deprived first), then the pseudonym, so that it never depends on the alphabet or on chance. Sees only
-people with a decision; keeps no memory of earlier weeks. Which lists are held is for ``fitness``.
+that before a call about an offer, that before an offer of self-management. Within a clinic the order is tier, then the
+pathway's own ranking, then the longest wait, then deprivation (most deprived first), then the pseudonym, so that it
+never depends on the alphabet or on chance. Obeys what is remembered of earlier weeks: whoever is booked, invited, seen
+or said no is on no list. Sees only people with a decision. Which lists are held is for ``fitness``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from types import MappingProxyType
 
 import polars as pl
 
-from stratify import pools
+from stratify import memory, pools
+from stratify.memory import Standing, Standings
 from stratify.offering import choose_offer
 from stratify.pools import Session
 from stratify.rulebook import RuleBook
@@ -29,6 +31,7 @@ _HELD_TEXTS = {
     "waiting": "Waits for a place at {clinic}: nothing else is offered until then",
     "assessment": "Has an assessment visit on the {label} pathway: to be dealt with there",
     "clinician_review": "A clinician looks at the record first, on the {label} pathway",
+    "call": "Is rung about an offer on the {label} pathway: to be dealt with there",
 }
 
 
@@ -41,6 +44,9 @@ class _Candidate:
     clinic: str | None
     order: tuple[tuple[bool, float] | str, ...]
     rule_reason: str
+    standing: Standing
+    route: str
+    """What is done about the person: the decision, or what memory puts in its place."""
     offers: tuple[Offer, ...] = ()
     language: str | None = None
     offer_id: str | None = None
@@ -60,6 +66,7 @@ def place(
     index_date: date,
     held: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
     most_minutes: Mapping[str, int] = MappingProxyType({}),
+    standing: Standings | None = None,
 ) -> pl.DataFrame:
     """Give each decision its place this week.
 
@@ -75,20 +82,75 @@ def place(
         index_date: The day the run describes.
         held: Why lists are held, by pathway and practice; None for every practice.
         most_minutes: Minutes that each role may see people in a week at one clinic of one audience.
+        standing: Where people stand after earlier weeks and this week's answers; None in the first week.
 
     Returns:
-        Contract ``derived.placement``: every person at most once ``listed`` or ``offered``; no session above its
-        places; everybody else waiting, held or not listed, with the reason.
+        Contract ``derived.placement`` but for what memory adds: every person at most once ``listed`` or ``offered``; no
+        session above its places, those booked before counted; everybody else waiting, held or not listed, with the
+        reason.
     """
-    everybody = _candidates(decisions, persons, values, book)
-    candidates = [each for each in everybody if not _is_list_held(each, held)]
+    known = standing or {}
+    everybody = _candidates(decisions, persons, values, book, known, index_date)
+    contacts = _contacts(known, book, index_date)
+    candidates = [
+        each
+        for each in everybody
+        if not _is_list_held(each, held)
+        and not _is_in_hand(each, index_date)
+        and not _is_spoken_to(each, contacts.get(each.key, {}))
+    ]
     coming = pools.sessions(capacity, index_date=index_date, most_minutes=most_minutes)
     free = pools.sessions_by_list(coming, pools.networks(persons))
+    _keep_booked_places(known, free)
     busy: dict[str, str] = {}
     _fill_clinics(candidates, free, busy)
     _fill_worklists(candidates, busy)
-    _make_offers(candidates, free, busy)
+    _make_offers(candidates, free, busy, _offered_to(known, book, index_date))
     return _frame(everybody)
+
+
+def _is_in_hand(each: _Candidate, day: date) -> bool:
+    """Set somebody aside of whom memory says that nothing is to be done this week, with the reason."""
+    why = memory.in_hand(each.standing, each.pathway, route=each.decision, day=day)
+    if why is None or each.decision == "excluded":
+        return False
+    each.reason = why
+    return True
+
+
+def _keep_booked_places(known: Standings, free: Mapping[tuple[str, str], list[Session]]) -> None:
+    """Take the places of people who are booked for a session of this week out of what is given out."""
+    for standing in known.values():
+        if standing.state == "booked":
+            for session in free.get((str(standing.clinic_id), str(standing.practice_code)), ()):
+                if session.clinic_date == standing.until and session.places > 0:
+                    session.places -= 1
+
+
+def _contacts(known: Standings, book: RuleBook, day: date) -> dict[str, dict[str, str]]:
+    """Give, by person and pathway, the open invitation or appointment that keeps other pathways from inviting."""
+    found: dict[str, dict[str, str]] = {}
+    for (key, name), standing in sorted(known.items()):
+        if name in book.pathways and (why := memory.contact_in_words(standing, book.pathways[name], day=day)):
+            found.setdefault(key, {})[name] = why
+    return found
+
+
+def _is_spoken_to(each: _Candidate, contacts: Mapping[str, str]) -> bool:
+    """Set somebody aside who has an invitation or appointment on another pathway; a look at the record is neither."""
+    if not contacts or each.pathway.id in contacts or each.route in ("excluded", "clinician_review"):
+        return False
+    each.placement, each.reason = "held", next(iter(contacts.values()))
+    return True
+
+
+def _offered_to(known: Standings, book: RuleBook, day: date) -> dict[str, tuple[str, str]]:
+    """Give, by person, the pathway with an open offer and what is said of it."""
+    found: dict[str, tuple[str, str]] = {}
+    for (key, name), standing in sorted(known.items()):
+        if name in book.pathways and (why := memory.offer_in_words(standing, book.pathways[name], day=day)):
+            found.setdefault(key, (name, why))
+    return found
 
 
 def _is_list_held(each: _Candidate, held: Mapping[tuple[str, str | None], str]) -> bool:
@@ -102,7 +164,12 @@ def _is_list_held(each: _Candidate, held: Mapping[tuple[str, str | None], str]) 
 
 
 def _candidates(
-    decisions: pl.DataFrame, persons: pl.DataFrame, values: pl.DataFrame, book: RuleBook
+    decisions: pl.DataFrame,
+    persons: pl.DataFrame,
+    values: pl.DataFrame,
+    book: RuleBook,
+    known: Standings,
+    index_date: date,
 ) -> list[_Candidate]:
     people = {}
     figures: dict[tuple[str, str], float] = {}
@@ -111,8 +178,8 @@ def _candidates(
         if age is not None:
             figures[key, "age_years"] = age
     ranking = {step.variable for pathway in book.pathways.values() for step in pathway.rank_by}
-    known = values.filter(pl.col("variable").is_in(sorted(ranking)) & (pl.col("state") == "known"))
-    for key, variable, value in known.select("patient_key", "variable", "value").iter_rows():
+    usable = values.filter(pl.col("variable").is_in(sorted(ranking)) & (pl.col("state") == "known"))
+    for key, variable, value in usable.select("patient_key", "variable", "value").iter_rows():
         figures[key, variable] = value
     nought = {step for step in ranking if step in book.variables and _is_nought_without_records(step, book)}
     columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason", "rule_id")
@@ -122,10 +189,26 @@ def _candidates(
             continue
         pathway = book.pathways[pathway_id]
         practice, decile, language = people[key]
-        order = (_last_if_none(tier_rank), *_ranks(key, pathway, figures, nought), _last_if_none(decile), key)
-        offers = pathway.offers_of(rule) if decision == "self_management" else ()
-        found.append(_Candidate(key, pathway, practice, decision, clinic, order, reason, offers, language))
+        standing = known.get((key, pathway_id), Standing())
+        wait = float((standing.waiting_since or index_date).toordinal())
+        ranks = _ranks(key, pathway, figures, nought)
+        order = (_last_if_none(tier_rank), *ranks, (False, wait), _last_if_none(decile), key)
+        offers = pathway.offers_of(rule) if decision == memory.OFFER else ()
+        each = _Candidate(key, pathway, practice, decision, clinic, order, reason, standing, decision, offers, language)
+        found.append(_as_remembered(each))
     return sorted(found, key=lambda each: (each.pathway.precedence, each.order))
+
+
+def _as_remembered(each: _Candidate) -> _Candidate:
+    """Put a clinician's look, or a call, in the place of the decision where memory says so."""
+    if each.decision == "excluded":
+        return each
+    if each.standing.state == "review":
+        each.route, each.clinic = "clinician_review", each.pathway.clinician_review.id
+        each.rule_reason = each.standing.why
+    elif each.standing.state == "stepped_up" and each.decision == memory.OFFER:
+        each.route, each.clinic, each.rule_reason = "call", each.pathway.call.id, each.standing.why
+    return each
 
 
 def _is_nought_without_records(name: str, book: RuleBook) -> bool:
@@ -151,7 +234,7 @@ def _fill_clinics(
 ) -> None:
     ranks: dict[tuple[str, str], int] = {}
     ranked: set[tuple[str, str]] = set()
-    wanted = [each for each in candidates if each.decision == "clinic" and each.practice and each.clinic]
+    wanted = [each for each in candidates if each.route == "clinic" and each.practice and each.clinic]
     for each in wanted:
         clinic = each.pathway.clinic(str(each.clinic))
         if each.key in busy:
@@ -168,7 +251,8 @@ def _fill_clinics(
             each.placement, each.reason = "listed", each.rule_reason
         elif session:
             session.places -= 1
-            each.placement, each.reason, each.clinic_date = "listed", "Has a place", session.clinic_date
+            each.placement, each.clinic_date = "listed", session.clinic_date
+            each.reason = ". ".join(filter(None, ("Has a place", memory.due_in_words(each.standing))))
         if each.placement == "listed":
             busy[each.key] = _HELD_TEXTS["clinic"].format(clinic=clinic.label)
     waiting = [each for each in wanted if each.placement == "waiting"]
@@ -194,20 +278,23 @@ def _at(each: _Candidate) -> tuple[str, str]:
 
 
 def _fill_worklists(candidates: Sequence[_Candidate], busy: dict[str, str]) -> None:
-    for decision in ("assessment", "clinician_review"):
+    for route in ("assessment", "clinician_review", "call"):
         ranks: dict[tuple[str, str], int] = {}
-        mine = [each for each in candidates if each.decision == decision and each.practice]
+        mine = [each for each in candidates if each.route == route and each.practice]
         for each in mine:
             if each.key in busy:
                 each.placement, each.reason = "held", busy[each.key]
                 continue
             ranks[_at(each)] = each.rank = ranks.get(_at(each), 0) + 1
             each.placement, each.reason = "listed", each.rule_reason
-            busy[each.key] = _HELD_TEXTS[decision].format(label=each.pathway.label)
+            busy[each.key] = _HELD_TEXTS[route].format(label=each.pathway.label)
 
 
 def _make_offers(
-    candidates: Sequence[_Candidate], free: Mapping[tuple[str, str], list[Session]], busy: dict[str, str]
+    candidates: Sequence[_Candidate],
+    free: Mapping[tuple[str, str], list[Session]],
+    busy: dict[str, str],
+    open_offers: Mapping[str, tuple[str, str]],
 ) -> None:
     for each in candidates:
 
@@ -217,9 +304,12 @@ def _make_offers(
                 session.places -= 1
             return session is not None
 
-        if each.decision == "self_management" and each.practice:
+        if each.route == memory.OFFER and each.practice:
+            other, why = open_offers.get(each.key, (each.pathway.id, ""))
             if each.key in busy:
                 each.placement, each.reason = "held", busy[each.key]
+            elif other != each.pathway.id:
+                each.placement, each.reason = "held", why
             else:
                 offer, why_not = choose_offer(each.offers, each.language, take_place)
                 if offer:
@@ -240,7 +330,7 @@ def _need(each: _Candidate) -> str:
 def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
     on: dict[str, list[tuple[str, str]]] = {}
     for each in candidates:
-        if each.decision not in ("excluded", "not_eligible"):
+        if each.decision != "excluded" and each.standing.state not in memory.CLOSED:
             on.setdefault(each.key, []).append((each.pathway.id, _need(each)))
     rows = [
         {

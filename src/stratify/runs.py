@@ -27,8 +27,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, plug_in, privacy, quality, rollout
-from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
+from stratify import contracts, fitness, ingest, kept_weeks, plug_in, privacy, quality, rollout
+from stratify.errors import PrivacyError, RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Refused, Source
 from stratify.rulebook import RuleBook, load_rule_book
@@ -188,10 +188,12 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     Raises:
         RuleError: a definition is wrong or one of its worked examples fails.
         ExtractError: the files are not fit to read.
+        PrivacyError: the weeks kept so far are under another identity key.
     """
     book = checked_rule_book(settings)
     rollout.check(settings.rollout, book.pathways)
     source = chosen_source(settings)
+    _stop_if_it_would_forget(settings.out / "restricted", key)
     build = settings.out / "runs" / "building"
     shutil.rmtree(build, ignore_errors=True)
     (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
@@ -217,6 +219,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "key": privacy.key_fingerprint(key),
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
+        "memory": kept_weeks.digest(settings.out / "restricted", settings.index_date),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -275,6 +278,20 @@ def without_refused(plan: Plan, refused: Refused) -> Plan:
 def as_landed(plan: Plan) -> Plan:
     """Give the plan of a run as the stage that reads the rows left it."""
     return Plan.model_validate_json((plan.restricted / _PLAN).read_text(encoding="utf-8"))
+
+
+def _stop_if_it_would_forget(restricted: Path, key: bytes) -> None:
+    """Refuse an identity key under which nobody of the weeks kept so far would be found again."""
+    path = restricted / "key.json"
+    if not kept_weeks.weeks(restricted) or not path.is_file():
+        return
+    if json.loads(path.read_text(encoding="utf-8"))["key_fingerprint"] != privacy.key_fingerprint(key):
+        raise PrivacyError(
+            "memory of earlier weeks",
+            expected="weeks kept under the identity key of this run",
+            found="ones of another",
+            action="Change the key of what is kept first: `stratify identity rotate`; or give another --out.",
+        )
 
 
 def stop_if_nothing_is_left(lost: Sequence[LostFeed], book: RuleBook) -> None:

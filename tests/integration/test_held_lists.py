@@ -138,7 +138,7 @@ def test_a_failed_hospital_check_holds_what_reads_hospital_data_and_publishes_th
     assert (held["pathway"], held["practice_code"], held["people"]) == ("copd", "all", 2 * WITH_COPD)
     assert (held["table_name"], held["rule_id"]) == ("landing.apc_episode", "APC-91-rejected")
     assert held["scores"] == "copd_priority_group;hospital_frailty"
-    assert held["clinics"] == "copd_clinic;palliative_review;care_home_round;assessment;clinician_review"
+    assert held["clinics"] == "copd_clinic;palliative_review;care_home_round;assessment;clinician_review;call"
     placed = _placed(tmp_path)
     for home in PRACTICES:
         assert placed["copd", home, "list_held"] == WITH_COPD and placed["frailty", home, "listed"] == 3
@@ -156,7 +156,7 @@ def test_a_failed_hospital_check_holds_what_reads_hospital_data_and_publishes_th
     ):
         assert words in notice
     assert {name.split("/")[1] for name in files if name.startswith("A10002") and name.endswith("txt")} == {
-        "copd_clinic", "care_home_round", "assessment", "clinician_review", "self_management",
+        "copd_clinic", "care_home_round", "assessment", "clinician_review", "call", "self_management",
     }  # fmt: skip
     # The list that both pathways share is there, has nobody of the pathway that is held, and says on its cover why.
     shared = published / "direct_care/A10001/palliative_review/clinic_list_TEST_2026-01-05.xlsx"

@@ -14,6 +14,7 @@ from stratify.store import open_store
 from stratify.synth import CountyOrder, write_county
 from whole_runs import (
     counted_plainly,
+    files,
     refusal,
     same_files,
     settings_file,
@@ -145,6 +146,24 @@ def test_every_pseudonym_is_new_and_everything_else_is_as_it_was(out, tmp_path):
     same_files(published, (out / "published").resolve())
 
 
+def test_the_kept_weeks_have_the_new_pseudonyms_and_leave_out_whoever_has_none(out, tmp_path):
+    kept = out / "restricted" / "memory" / str(INDEX_DATE) / "transition.parquet"
+    before = pl.read_parquet(kept)
+    stranger = before.head(1).with_columns(patient_key=pl.lit("0" * 32))
+    pl.concat([before, stranger]).write_parquet(kept)
+    rotate(out, tmp_path)
+    fresh = dict(crosswalk(out).select("former_key", "patient_key").iter_rows())
+    assert before.height >= 50
+    expected = before.with_columns(pl.col("patient_key").replace_strict(fresh))
+    assert pl.read_parquet(kept).equals(expected)
+
+
+def test_a_run_under_another_key_does_not_forget_the_weeks_before_it_refuses(out, tmp_path):
+    settings = settings_file(tmp_path, tmp_path / "extracts", out, index_date=INDEX_DATE)
+    done = stratify("run", "--settings", settings, STRATIFY_KEY_FILE=ring(tmp_path, "2026", "2026"))
+    assert "weeks kept under the identity key of this run; found ones of another" in refusal(done, 7)
+
+
 def test_no_old_pseudonym_is_left_in_the_bytes_of_any_database(out, tmp_path):
     rotate(out, tmp_path)
     former = [key.encode() for key in crosswalk(out)["former_key"]]
@@ -157,10 +176,14 @@ def test_all_it_writes_is_for_the_owner_alone(out, tmp_path):
     rotate(out, tmp_path)
     restricted = (out / "restricted").resolve()
     assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
-    names = {path.name for path in restricted.iterdir()}
-    assert names == {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "key_crosswalk.csv"}
-    for path in restricted.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+    names = {path.relative_to(restricted).as_posix() for path in restricted.rglob("*") if path.is_file()}
+    week = f"memory/{INDEX_DATE}"
+    assert names == {
+        *("run.duckdb", "identity.duckdb", "plan.json", "key.json", "key_crosswalk.csv"),
+        *(f"{week}/transition.parquet", f"{week}/list_row.parquet"),
+    }
+    for path in restricted.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.is_file() else 0o700), path.name
 
 
 def test_explain_finds_the_same_person_by_number_and_by_the_reference_on_a_list(out, tmp_path):
@@ -181,11 +204,11 @@ def test_explain_uses_the_key_of_the_ring_that_made_the_run(out, tmp_path):
 def test_given_twice_it_changes_nothing_more(out, tmp_path):
     rotate(out, tmp_path)
     place = (out / "current").resolve()
-    before = {path.name: path.read_bytes() for path in (place / "restricted").iterdir()}
+    before = files(place / "restricted")
     done = rotate(out, tmp_path)
     assert done.exit_code == 0 and "has the new key already" in done.stdout
     assert (out / "current").resolve() == place
-    assert {path.name: path.read_bytes() for path in (place / "restricted").iterdir()} == before
+    assert files(place / "restricted") == before
 
 
 class Killed(BaseException):

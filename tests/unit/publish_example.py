@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts
-from stratify.pools import sessions_frame
+from stratify.pools import sessions, sessions_frame
 from stratify.publish import PublishContext
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
@@ -70,6 +70,8 @@ def outcome(number: int, placement: str, decision: str, **changes: Any) -> dict[
         "tier": "HR",
         "tier_rank": 2,
         "offer_id": OFFERS[changes.get("pathway", "copd")] if placement == "offered" else None,
+        "state": {"held": "waiting", "not_listed": None}.get(placement, placement),
+        "since_last_week": "New on the pathway",
         **changes,
     }
 
@@ -181,8 +183,10 @@ def small_run(
         store.create("core.clinic_capacity", frame("core.clinic_capacity", capacity))
         store.create(
             "derived.clinic_session",
-            sessions_frame(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE, most_minutes={}),
+            sessions_frame(sessions(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE)),
         )
+        for name in ("audit.list_row", "audit.transition"):
+            store.create(name, frame(name, []))
         practices = [
             {
                 "practice_code": code,

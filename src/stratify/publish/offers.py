@@ -55,6 +55,8 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
                 nhs_number_status=row["nhs_number_status"],
             ),
             "why": row["why"].replace("• ", "").replace("\n", "; "),
+            "since_last_week": row["since_last_week"],
+            "previous_outcome": row["previous_outcome"],
         }
         for row in rows
     ]

@@ -19,6 +19,7 @@ from stratify import contracts
 from stratify.codes import is_unverified
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
+from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
 from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
@@ -32,6 +33,12 @@ _STATUS_WORDS = {
     "died": ("Do not contact", "Recorded as having died"),
     "left": ("Not called", "No longer registered with the practice"),
 }
+
+_IN_HAND = (
+    "invited_1", "invited_2", "invited_3", "booked", "attended", "declined", "deferred", "not_appropriate", "offered",
+    "activated",
+)  # fmt: skip
+"""States in which somebody is on no list for a reason that is the person's own and not the clinic's."""
 
 _PEOPLE = f"""
 SELECT p.*, d.tier, d.tier_rank, d.data_gaps, d.reason AS rule_reason, r.reasons,
@@ -108,7 +115,8 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
     for row in store.frame(_PEOPLE).iter_rows(named=True):
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
     every = _clinics(context.pathways.values())
-    for practice, clinic_id in sessions:
+    last = read_last_week(store, context.index_date)
+    for practice, clinic_id in (*sessions, *last):
         if clinic_id in every:
             by_practice.setdefault(practice, [])
     if context.held:
@@ -124,7 +132,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
         )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
-        wanted |= {clinic_id for code, clinic_id in sessions if code == practice}
+        wanted |= {clinic_id for code, clinic_id in (*sessions, *last) if code == practice}
         if any(practice in practices for _, practices in networks.values()):
             wanted -= context.shared_lists
         for clinic_id in sorted(wanted & set(clinics)):
@@ -136,6 +144,8 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
                 practice_name=names.get(practice, practice),
                 sessions=sessions.get((practice, clinic_id), ()),
                 notices=tuple(notice_line(*held[each.id]) for each in every[clinic_id].pathways if each.id in held),
+                of_practice=by_practice[practice],
+                last=last.get((practice, clinic_id), ()),
             )
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
@@ -152,7 +162,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         for code, (name, practices) in networks.items():
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
-            written += _write_shared(folder / folder_name(code), (code, name), mine, shown, sessions, context)
+            written += _write_shared(folder / folder_name(code), (code, name), mine, shown, (sessions, last), context)
     return sorted(written)
 
 
@@ -161,11 +171,15 @@ def _write_shared(
     network: tuple[str, str],
     by_practice: Mapping[str, list[Row]],
     shown: Mapping[str, str],
-    sessions: Mapping[tuple[str, str], tuple[Session, ...]],
+    by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]]],
     context: PublishContext,
 ) -> list[Path]:
-    """Write the lists that the practices of a network share; each row says whose patient it is."""
+    """Write the lists that the practices of a network share; each row says whose patient it is.
+
+    ``by_list`` has the sessions of the coming week and the rows of last week's lists, by practice and clinic.
+    """
     code, name = network
+    sessions, last = by_list
     written = []
     for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
@@ -188,6 +202,8 @@ def _write_shared(
             practice_name=f"{name}: one list for {', '.join(shown.values())}",
             sessions=tuple(sorted(dict.fromkeys(here), key=lambda each: (each.day, each.venue))),
             notices=tuple(notices),
+            of_practice=[row for everybody in by_practice.values() for row in everybody],
+            last=[row for practice in by_practice for row in last.get((practice, clinic_id), ())],
         )
         path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
         write_workbook(path, book, context)
@@ -217,7 +233,7 @@ def _notices(
     places: dict[str, tuple[str, list[_Held]]] = {}
     for each in held.values():
         pathway = each[0]
-        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+        for clinic in pathway.places:
             if clinic.id not in listed:
                 places.setdefault(clinic.id, (clinic.label, []))[1].append(each)
         places.setdefault(OFFERS_PLACE, ("Self-management offers", []))[1].append(each)
@@ -241,7 +257,7 @@ def _clinics(pathways: Iterable[Pathway]) -> dict[str, _Place]:
     """Give every clinic and worklist with the pathways that feed it; the first pathway's words are used."""
     found: dict[str, _Place] = {}
     for pathway in sorted(pathways, key=lambda each: (each.precedence, each.id)):
-        for clinic in (*pathway.clinics, pathway.assessment, pathway.clinician_review):
+        for clinic in pathway.places:
             before = found.get(clinic.id)
             found[clinic.id] = (
                 _Place(before.clinic, (*before.pathways, pathway)) if before else _Place(clinic, (pathway,))
@@ -284,6 +300,7 @@ def _in_words(row: Row, context: PublishContext) -> Row:
         "tier": words.tier_in_words(pathway, context.scores, row["tier"]),
         "why": "\n".join(f"• {text}" for text in row["reasons"] or [row["rule_reason"]]),
         "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
+        "state_words": words.state_in_words(row["state"]),
         "other_needs": "\n".join(each.strip() for each in (row["other_needs"] or "").split(";") if each.strip())
         or None,
     }
@@ -298,6 +315,8 @@ def _workbook(
     practice_name: str,
     sessions: Sequence[Session],
     notices: tuple[str, ...],
+    of_practice: Sequence[Row],
+    last: Sequence[Row],
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
@@ -310,6 +329,8 @@ def _workbook(
     on_list = {row["patient_key"] for row in listed}
     waiting = _one_each(row for row in here if row["placement"] == "waiting" and row["patient_key"] not in on_list)
     others = [row for row in rows if row["patient_key"] not in on_list]
+    labels = {each.id: each.label for each in context.pathways.values()}
+    changes = list_changes(listed, of_practice, last, labels)
 
     return ClinicWorkbook(
         clinic=place.clinic,
@@ -323,6 +344,7 @@ def _workbook(
         waiting=_waiting_frame(waiting),
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
+        changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
         notices=notices,
     )
 
@@ -357,6 +379,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
             "why": row["why"],
             "data_gaps": row["data_gaps"],
             "other_needs": row["other_needs"],
+            **_remembered(row),
             "suggested_roles": roles[row["pathway"]],
             "decision": None,
             "decision_reason": None,
@@ -380,11 +403,12 @@ def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
             "why": row["why"],
             "data_gaps": row["data_gaps"],
             "why_waiting": row["placement_reason"],
+            **_remembered(row),
         }
         for row in rows
     ]
     names = (*_IDENTITY, "priority_rank", "age_years", "sex", "phone_mobile", "tier", "why", "data_gaps")
-    schema = {name: kind for name, kind in _schema("out.clinic_list").items() if name in names}
+    schema = {name: kind for name, kind in _schema("out.clinic_list").items() if name in (*names, *_REMEMBERED)}
     return pl.DataFrame(records, schema={**schema, "why_waiting": pl.String()})
 
 
@@ -403,6 +427,7 @@ def _not_listed_frame(rows: Sequence[Row], place: _Place, context: PublishContex
 
         ranks = [row["priority_rank"] for row in mine if row["placement"] == "waiting" and _is_here(row, place)]
         gaps = [line for row in mine for line in (row["data_gaps"] or "").split("\n") if line]
+        waits = [row["waiting_since"] for row in mine if row["waiting_since"]]
         records.append(
             {
                 **_identity(mine[0]),
@@ -411,11 +436,27 @@ def _not_listed_frame(rows: Sequence[Row], place: _Place, context: PublishContex
                 "why": lines((label, why) for label, _, why in outcomes),
                 "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
                 "priority_rank": min((rank for rank in ranks if rank is not None), default=None),
+                "waiting_since": min(waits, default=None),
+                **{name: lines(_said(mine, name, context)) or None for name in _REMEMBERED if name != "waiting_since"},
             }
         )
     # Whoever waits for this clinic first, in order; then by what happens, and by name to look people up.
     frame = pl.DataFrame(records, schema=_schema("out.not_listed"))
     return frame.sort("priority_rank", "what_happens", "family_name", "given_names", "row_reference", nulls_last=True)
+
+
+_REMEMBERED = ("state", "waiting_since", "since_last_week", "previous_outcome")
+
+
+def _remembered(row: Row) -> Row:
+    """Give the columns that say what is remembered of a person."""
+    return {**{name: row[name] for name in _REMEMBERED}, "state": row["state_words"]}
+
+
+def _said(rows: Iterable[Row], name: str, context: PublishContext) -> list[tuple[str, str]]:
+    """Give what is remembered of each pathway of a person, with the name of the pathway."""
+    column = "state_words" if name == "state" else name
+    return [(context.pathways[row["pathway"]].label, row[column]) for row in rows if row[column]]
 
 
 def _is_here(row: Row, place: _Place) -> bool:
@@ -437,6 +478,8 @@ def _outcome(row: Row, place: _Place, context: PublishContext) -> tuple[str, str
         case "listed":
             day = f" on {words.day_in_words(row['clinic_date'])}" if row["clinic_date"] else ""
             return f"Is on another list: {_label(pathway, row)}{day}", row["rule_reason"]
+        case _ if row["state"] in _IN_HAND:
+            return str(row["state_words"]), row["placement_reason"]
         case _:
             return "Not called", row["placement_reason"]
 
@@ -483,6 +526,8 @@ def _step(
             return 2, f"Other route: {pathway.offer(row['offer_id']).label}"
         case "held":
             return 3, "Held: another need is met first, elsewhere"
+        case "not_listed" if row["state"] in _IN_HAND:
+            return 1, f"On no list this week: {row['state_words'].lower()}"
         case _:
             return 1, f"Left out: {_outcome(row, place, context)[1]}"
 

@@ -219,3 +219,32 @@ def day_in_words(day: date) -> str:
     """Write a date with its weekday: ``Monday 5 January 2026``."""
     names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     return f"{names[day.weekday()]} {periods.in_words(day)}"
+
+
+STATES = {
+    "new": "New",
+    "listed": "On a list",
+    "waiting": "Waits",
+    "invited_1": "Invited once",
+    "invited_2": "Invited twice",
+    "invited_3": "Invited three times",
+    "booked": "Has an appointment",
+    "attended": "Was seen",
+    "did_not_attend": "Did not attend: invite again",
+    "declined": "Declined",
+    "deferred": "Deferred",
+    "not_appropriate": "Said not to be appropriate",
+    "offered": "Was offered self-management",
+    "activated": "Uses what was offered",
+    "stepped_up": "To be rung about an offer",
+    "review": "A clinician looks first",
+    "need_ended": "No longer on the pathway",
+    "left": "No longer registered here",
+    "died": "Has died",
+}
+"""Where people stand on a pathway, as lists say it."""
+
+
+def state_in_words(state: str | None) -> str | None:
+    """Say where somebody stands on a pathway."""
+    return STATES[state] if state else None

@@ -1,4 +1,4 @@
-"""One clinic list as a workbook: Cover, List, Waiting, Not listed and why.
+"""One clinic list as a workbook: Cover, List, Changes since last week, Waiting, Not listed and why.
 
 Belongs here: how a list looks on the screen and on A4 paper, what may be typed into it, and that it holds text and
 dates and never a formula. Who is on it comes ready from ``practice_lists``. Same content, same bytes.
@@ -72,6 +72,7 @@ class ClinicWorkbook:
         waiting: People who wait for this clinic, in order.
         waiting_ranks: As ``tier_ranks``.
         not_listed: Contract ``out.not_listed``.
+        changes: Contract ``out.list_change``, in order.
         notices: What the Cover must say of lists that are held.
     """
 
@@ -86,6 +87,7 @@ class ClinicWorkbook:
     waiting: pl.DataFrame
     waiting_ranks: tuple[int | None, ...]
     not_listed: pl.DataFrame
+    changes: pl.DataFrame
     notices: tuple[str, ...] = ()
 
 
@@ -118,6 +120,8 @@ _LIST = (
     _Column("why", "Why on this list", 250),
     _Column("data_gaps", "Data gaps", 140, least=46),
     _Column("other_needs", "Other needs to cover", 66, least=60),
+    _Column("since_last_week", "Since last week", 150),
+    _Column("previous_outcome", "Last outcome", 90, least=60),
     _Column("decision", "Decision", 70, is_open=True),
     _Column("decision_reason", "Reason for decision", 90, is_open=True),
     _Column("decided_by", "Decided by", 58, is_open=True),
@@ -125,6 +129,8 @@ _LIST = (
     _Column("contact_preference", "Prefers contact by", 96),
     _Column("usual_gp_id", "Usual GP", 76),
     _Column("suggested_roles", "Suggested roles", 190),
+    _Column("state", "Stands at", 96),
+    _Column("waiting_since", "Waiting since", 74, "date"),
     _Column("row_reference", "Row reference", 110, "mono"),
 )
 _LAST_PRINTED = "decided_date"
@@ -141,6 +147,9 @@ _WAITING = (
     _Column("why", "Why on the pathway", 300),
     _Column("data_gaps", "Data gaps", 180),
     _Column("why_waiting", "Why waiting", 190),
+    _Column("waiting_since", "Waiting since", 74, "date"),
+    _Column("since_last_week", "Since last week", 150),
+    _Column("previous_outcome", "Last outcome", 90, least=60),
     _Column("row_reference", "Row reference", 110, "mono"),
 )
 _NOT_LISTED = (
@@ -153,6 +162,19 @@ _NOT_LISTED = (
     _Column("why", "Why not on this list", 270),
     _Column("data_gaps", "Data gaps", 190),
     _Column("priority_rank", "Rank, if waiting here", 60, "number"),
+    _Column("waiting_since", "Waiting since", 74, "date"),
+    _Column("since_last_week", "Since last week", 190),
+    _Column("previous_outcome", "Last outcome", 90, least=60),
+    _Column("row_reference", "Row reference", 110, "mono"),
+)
+_CHANGES = (
+    _Column("change", "What changed", 110),
+    _Column("nhs_number", "NHS number", 88, "mono"),
+    _Column("family_name", "Family name", 96, "name"),
+    _Column("given_names", "Given names", 90, "name"),
+    _Column("date_of_birth", "Date of birth", 74, "date"),
+    _Column("pathway", "Pathway", 70),
+    _Column("why", "Why", 420),
     _Column("row_reference", "Row reference", 110, "mono"),
 )
 
@@ -184,6 +206,14 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
             book.tier_ranks,
             empty=f"Nobody has a place on this list for the week of {words.week_in_words(context.index_date)}.",
             frozen=5,
+        )
+        writer.table(
+            "Changes",
+            _CHANGES,
+            book.changes,
+            (),
+            empty="Nobody came onto this list or left it since last week.",
+            frozen=4,
         )
         writer.table(
             "Waiting",

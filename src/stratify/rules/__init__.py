@@ -18,7 +18,7 @@ from stratify.rules.codes import (
     UnitWords,
 )
 from stratify.rules.conditions import EDGES, AtLeast, Condition
-from stratify.rules.pathway import Check, Clinic, Decision, Offer, Pathway, RankBy, Route
+from stratify.rules.pathway import Check, Clinic, Decision, FollowUp, Offer, Pathway, RankBy, Route
 from stratify.rules.scoring import Band, Eligibility, Points, Score, Tier
 from stratify.rules.variables import (
     ANY,
@@ -55,6 +55,7 @@ __all__ = [
     "Example",
     "ExamplePerson",
     "ExamplesFile",
+    "FollowUp",
     "Measurement",
     "Offer",
     "Pathway",

@@ -41,6 +41,7 @@ ASSESSMENT = Clinic(id="assessment", label="Assessment visit", roles=("practice_
 CLINICIAN_REVIEW = Clinic(
     id="clinician_review", label="Clinician review of the record", roles=("gp",), needs_capacity=False
 )
+CALL = Clinic(id="call", label="Calls: an offer was not taken up", roles=("care_coordinator",), needs_capacity=False)
 
 
 class Offer(Strict):
@@ -79,6 +80,32 @@ class Check(Strict):
         if self.when and (self.when.scores or any(each.none_of or each.is_missing for each in self.when.walk())):
             raise ValueError("a check is for people of whom something was found: no tier, none_of or is_missing")
         return self
+
+
+class FollowUp(Strict):
+    """How long each answer, and each silence, holds on a pathway.
+
+    Attributes:
+        invite_again_after_days: An invitation without an answer is repeated; after the third a clinician looks.
+        booking_settles_after_days: How long after a booked day its outcome is waited for.
+        open_ended_days: How long a booking or deferral without a date holds.
+        contact_apart_days: How long an invitation or offer keeps other pathways from inviting or offering.
+        call_after_days: An offer not taken up becomes a call by a person.
+        result_within_days: When to look again at somebody whose missing values were to be measured.
+        review_after_months: When somebody who attended, or uses what was offered, is due again.
+        ask_again_after_months: When somebody who declined is asked again, and an offer may be repeated.
+        reconsider_after_months: When somebody for whom it was not appropriate is looked at again.
+    """
+
+    invite_again_after_days: int = Field(default=14, ge=1)
+    booking_settles_after_days: int = Field(default=7, ge=0)
+    open_ended_days: int = Field(default=28, ge=1)
+    contact_apart_days: int = Field(default=28, ge=0)
+    call_after_days: int = Field(default=28, ge=1)
+    result_within_days: int = Field(default=56, ge=1)
+    review_after_months: int = Field(default=12, ge=1)
+    ask_again_after_months: int = Field(default=12, ge=1)
+    reconsider_after_months: int = Field(default=12, ge=1)
 
 
 class Route(Strict):
@@ -142,6 +169,8 @@ class Pathway(Strict):
     offers: tuple[Offer, ...] = ()
     assessment: Clinic = ASSESSMENT
     clinician_review: Clinic = CLINICIAN_REVIEW
+    call: Clinic = CALL
+    follow_up: FollowUp = FollowUp()
 
     @model_validator(mode="after")
     def _sound(self) -> Pathway:
@@ -187,7 +216,17 @@ class Pathway(Strict):
 
     def clinic(self, name: str) -> Clinic:
         """Give a clinic or worklist of the pathway by id."""
-        return next(each for each in (*self.clinics, self.assessment, self.clinician_review) if each.id == name)
+        return next(each for each in self.places if each.id == name)
+
+    @property
+    def places(self) -> tuple[Clinic, ...]:
+        """Every clinic and worklist people are listed for."""
+        return (*self.clinics, self.assessment, self.clinician_review, self.call)
+
+    @property
+    def offers_in_words(self) -> str:
+        """What may be offered, in words."""
+        return " or ".join(each.label for each in self.offers)
 
     def offer(self, name: str) -> Offer:
         """Give an offer of the pathway by id."""

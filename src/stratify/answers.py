@@ -1,0 +1,239 @@
+"""The answers that came back, taken in: each moves what it moves, once, and two that disagree move nothing.
+
+Belongs here: whom an answer is about, whether it is new, late or at odds with another, and the step it leads to. Does
+not belong: reading and checking what came back, and what happens when nothing does (``follow_up``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+
+import polars as pl
+
+from stratify import periods
+from stratify.memory import ANSWER_WORDS, ANSWERS, CLOSED, GONE, INVITED, OFFER, Key, Standing
+from stratify.rules import Pathway
+from stratify.weeks import Row, Week
+
+_IN_ORDER = tuple(ANSWER_WORDS)
+"""Answers of one day, in the order in which they may follow one another."""
+_ONE_DAY = ({"attended", "did_not_attend"}, {"attended", "declined"}, {"attended", "not_appropriate"},
+            {"accepted", "not_appropriate"}, {"activated", "declined"})  # fmt: skip
+"""Pairs that cannot both hold of one day; of one row, attended and either of the next two never can."""
+
+
+def no_answers() -> pl.DataFrame:
+    """Give contract ``core.outcome`` without a row."""
+    texts = dict.fromkeys(_TEXTS, pl.String)
+    return pl.DataFrame(schema={**texts, "outcome_date": pl.Date, "until_date": pl.Date, "source_row": pl.Int64})
+
+
+_TEXTS = (
+    "outcome_id", "patient_key", "pathway", "clinic_id", "practice_code", "source", "outcome", "reason_code",
+    "decided_by_role", "row_reference", "source_file_id",
+)  # fmt: skip
+
+
+def take_in_answers(
+    week: Week, transitions: pl.DataFrame, list_rows: pl.DataFrame, outcomes: pl.DataFrame, decided: Mapping[Key, Row]
+) -> None:
+    """Take in every answer that was not taken in before.
+
+    Args:
+        week: The week.
+        transitions: Contract ``audit.transition``, earlier weeks: what was taken in.
+        list_rows: Contract ``audit.list_row``, earlier weeks: what a row of a list stood for.
+        outcomes: Contract ``core.outcome``: everything that came back, ever.
+        decided: This week's decision by person and pathway.
+    """
+    found = _answers_by_key(week, transitions, list_rows, outcomes, decided)
+    for key, answers in found.items():
+        _take_in(week, key, answers, decided.get(key))
+
+
+def _answers_by_key(
+    week: Week, transitions: pl.DataFrame, list_rows: pl.DataFrame, outcomes: pl.DataFrame, decided: Mapping[Key, Row]
+) -> dict[Key, tuple[list[Row], list[Row]]]:
+    """Give for each person and pathway with news the answers not taken in yet, and those that were."""
+    answered = transitions.filter(pl.col("outcome_id").is_not_null())
+    taken = set(answered.select("outcome_id", "pathway").iter_rows())
+    stood_for = _what_rows_stood_for(list_rows, outcomes)
+    fresh: dict[Key, list[Row]] = {}
+    for answer in outcomes.sort("outcome_id").iter_rows(named=True):
+        for name in sorted(_pathways_of(answer, stood_for) & set(week.book.pathways)):
+            key = (answer["patient_key"], name)
+            if (answer["outcome_id"], name) not in taken and (key in week.standings or key in decided):
+                taken.add((answer["outcome_id"], name))
+                fresh.setdefault(key, []).append(answer)
+    earlier: dict[Key, list[Row]] = {key: [] for key in fresh}
+    theirs = answered.filter(pl.col("patient_key").is_in([key for key, _ in fresh]))
+    for row in theirs.sort("week", "patient_key", "pathway", "position").iter_rows(named=True):
+        key = (row["patient_key"], row["pathway"])
+        earlier.setdefault(key, []).append({**row, "outcome_date": row["effective_date"]})
+    return {key: (fresh[key], earlier[key]) for key in sorted(fresh)}
+
+
+_StoodFor = Mapping[tuple[str, str], list[tuple[str, str]]]
+"""By reference of a row and person: pathways, each with the placement it had."""
+
+
+def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _StoodFor:
+    named = outcomes["row_reference"].drop_nulls().unique().to_list()
+    rows = list_rows.filter(pl.col("row_reference").is_in(named)).sort("week", "pathway")
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    columns = ("row_reference", "patient_key", "pathway", "placement")
+    for reference, person, pathway, placement in rows.select(columns).iter_rows():
+        found.setdefault((reference, person), []).append((pathway, placement))
+    return found
+
+
+def _pathways_of(answer: Row, stood_for: _StoodFor) -> set[str]:
+    """Give the pathways an answer is about; a visit is about the needs, too, that were held behind its place."""
+    row = stood_for.get((answer["row_reference"] or "", answer["patient_key"]), [])
+    owning = {answer["pathway"]} if answer["pathway"] else {name for name, place in row if place != "held"}
+    behind = {name for name, place in row if place == "held"} if answer["outcome"] == "attended" else set()
+    return owning | behind
+
+
+def _take_in(week: Week, key: Key, answers: tuple[list[Row], list[Row]], decision: Row | None) -> None:
+    fresh, earlier = answers
+    fresh = sorted(fresh, key=_when)
+    disagreeing = [
+        each for each in fresh if any(_disagree(each, other) for other in (*fresh, *earlier) if other is not each)
+    ]
+    known = [each for each in earlier if each["cause"] not in ("answers_disagree", "late_answer")]
+    for answer in fresh:
+        if answer not in disagreeing:
+            _apply(week, key, answer, known, decision)
+            known.append(answer)
+    for answer in disagreeing:
+        other = next(each for each in (*fresh, *earlier) if each is not answer and _disagree(answer, each))
+        first, second = sorted((answer, other), key=_when)
+        text = f"Two answers disagree: {_said(first)}, and {_said(second)}. Neither is applied"
+        if week.at(key).state in (*GONE, "review"):
+            _note(week, key, answer, text)
+        else:
+            _by_answer(week, key, answer, "review", "answers_disagree", text, None, decision)
+
+
+def _when(answer: Row) -> tuple[date, int, str]:
+    return (answer["outcome_date"], _IN_ORDER.index(answer["outcome"]), answer["outcome_id"])
+
+
+def _disagree(one: Row, other: Row) -> bool:
+    pair = {one["outcome"], other["outcome"]}
+    if pair not in _ONE_DAY:
+        return False
+    is_one_row = one["row_reference"] is not None and one["row_reference"] == other["row_reference"]
+    if one["outcome_date"] == other["outcome_date"]:
+        return is_one_row or None in (one["row_reference"], other["row_reference"])
+    return is_one_row and pair in ({"attended", "declined"}, {"attended", "not_appropriate"})
+
+
+def _said(answer: Row) -> str:
+    return f"{ANSWER_WORDS[answer['outcome']].lower()} on {periods.in_words(answer['outcome_date'])}"
+
+
+def _apply(week: Week, key: Key, answer: Row, known: Iterable[Row], decision: Row | None) -> None:
+    """Let an answer move what it moves; anything else is noted, so that it is never looked at again."""
+    standing, outcome, day = week.at(key), answer["outcome"], answer["outcome_date"]
+    pathway = week.book.pathways[key[1]]
+    text = f"{ANSWER_WORDS[outcome]} on {periods.in_words(day)}"
+    froms, _ = ANSWERS[outcome]
+    if any(_is_repeat(answer, each) for each in known):
+        _note(week, key, answer, f"{text}: known already")
+    elif standing.answer_date and day < standing.answer_date:
+        if outcome in CLOSED and standing.state not in (*CLOSED, *GONE, "review"):
+            text += f" came late, after a newer answer ({standing.heard}): which holds?"
+            _by_answer(week, key, answer, "review", "late_answer", text, None, decision)
+        else:
+            _note(week, key, answer, f"{text}: a newer answer holds")
+    elif standing.state not in froms:
+        _note(week, key, answer, text)
+    elif outcome == "did_not_attend" and standing.missed:
+        _by_answer(week, key, answer, "review", "missed_twice", f"{text}, the second time", None, decision)
+    else:
+        until = _until(answer, standing, pathway)
+        _by_answer(week, key, answer, _state_after(outcome, standing), "answer", text, until, decision)
+
+
+def _is_repeat(answer: Row, other: Row) -> bool:
+    if answer["outcome"] != other["outcome"]:
+        return False
+    is_one_row = answer["row_reference"] is not None and answer["row_reference"] == other["row_reference"]
+    is_one_until = answer["until_date"] == other["until_date"] or answer["outcome"] not in ("booked", "deferred")
+    return is_one_until and (is_one_row or answer["outcome_date"] == other["outcome_date"])
+
+
+def _state_after(outcome: str, standing: Standing) -> str:
+    if outcome == "invited":
+        return INVITED[min(standing.invitations, len(INVITED) - 1)]
+    if outcome == "accepted":
+        return "offered" if standing.state == "stepped_up" else "waiting"
+    return outcome
+
+
+def _until(answer: Row, standing: Standing, pathway: Pathway) -> date | None:
+    """Give the day until which an answer holds."""
+    follow = pathway.follow_up
+    day: date = answer["outcome_date"]
+    named: date | None = answer["until_date"]
+    match answer["outcome"]:
+        case "attended" if _place(answer, standing) == pathway.assessment.id:
+            return day + timedelta(days=follow.result_within_days)
+        case "attended" | "activated":
+            return periods.months_after(day, follow.review_after_months)
+        case "declined":
+            return periods.months_after(day, follow.ask_again_after_months)
+        case "not_appropriate":
+            return periods.months_after(day, follow.reconsider_after_months)
+        case "booked" | "deferred":
+            return named or day + timedelta(days=follow.open_ended_days)
+        case "invited":
+            return day + timedelta(days=follow.invite_again_after_days)
+        case "offered":
+            return day + timedelta(days=follow.call_after_days)
+        case "accepted" if standing.state == "stepped_up":
+            return day + timedelta(days=follow.call_after_days)
+    return None
+
+
+def _place(answer: Row, standing: Standing) -> str | None:
+    if answer["outcome"] in ("offered", "activated"):
+        return OFFER
+    return answer["clinic_id"] or standing.clinic_id
+
+
+def _by_answer(
+    week: Week, key: Key, answer: Row, to: str, cause: str, text: str, until: date | None, decision: Row | None
+) -> None:
+    standing = week.at(key)
+    seen = standing if standing.state != "new" or decision is None else None
+    week.take(
+        key,
+        to,
+        cause,
+        text,
+        **_of_answer(answer),
+        clinic_id=_place(answer, standing),
+        practice_code=standing.practice_code or answer["practice_code"],
+        until_date=until,
+        tier=seen.tier if seen else (decision or {}).get("tier"),
+        tier_rank=seen.tier_rank if seen else (decision or {}).get("tier_rank"),
+    )
+
+
+def _note(week: Week, key: Key, answer: Row, text: str) -> None:
+    week.take(key, week.at(key).state, "answer_noted", text, **_of_answer(answer), until_date=answer["until_date"])
+
+
+def _of_answer(answer: Row) -> Row:
+    role = answer["decided_by_role"]
+    return {
+        "effective_date": answer["outcome_date"],
+        "by": f"{answer['source']}, {role}" if role else answer["source"],
+        "outcome_id": answer["outcome_id"],
+        "outcome": answer["outcome"],
+        "row_reference": answer["row_reference"],
+    }
