@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 import invented
-from stratify import follow_up, memory, routing, weeks
+from stratify import follow_up, memory, pools, routing, weeks
 from stratify.answers import no_answers
 from stratify.rulebook import RuleBook
 
@@ -71,10 +71,7 @@ class Weeks:
         )
         follow_up.after_placing(week, placed, frame)
         shown = weeks.described(week, placed, frame, self.list_rows)
-        places: dict[tuple[str, str], int] = {}
-        for each in routing.sessions(slots, index_date=day):
-            at = (each.clinic_id, each.practice_code)
-            places[at] = places.get(at, 0) + each.places
+        places = pools.places_by_list(pools.sessions(slots, index_date=day), {})
         rows = weeks.list_rows_of(
             week, shown, frame, places, run_id=f"run {day}", reference=lambda clinic, key: f"{day} {clinic} {key}"
         )

@@ -23,7 +23,7 @@ BOOK = invented.rule_book(
     scores=[score("group", tiers=[{"tier": "all", "label": "All"}])],
     pathways=[
         pathway("lungs", precedence=2, cohort=ALL, tier_from="group", routes=REST, clinics=[LUNG],
-                offer={"id": "app", "label": "the lung app"}),
+                offers=[{"id": "app", "label": "the lung app"}]),
         pathway("frailty", precedence=1, cohort=ALL, tier_from="group", routes=REST,
                 clinics=[{"id": "frailty_clinic", "label": "Frailty clinic", "roles": ["nurse"]}]),
     ],

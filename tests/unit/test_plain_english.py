@@ -377,7 +377,7 @@ def test_the_page_gives_routes_in_order_with_what_happens_when_they_are_not_know
 def test_the_page_says_the_order_of_a_clinic_its_roles_and_the_offer():
     page = describe(BOOK)
     assert (
-        "COPD group (HR, MR, LR); Flare-ups, highest first; FEV1, percent of predicted, lowest first; the more deprived"
+        "COPD group (HR, MR, LR); Flare-ups, highest first; FEV1, percent of predicted, lowest first; the longest wait first; the more deprived"
         " area first; then by pseudonym, so that neither names nor chance decide." in page
     )
     assert "| COPD clinic (`copd_clinic`) | respiratory nurse, GP | sessions with slots for every role |" in page
