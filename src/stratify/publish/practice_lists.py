@@ -18,6 +18,7 @@ import polars as pl
 
 from stratify import contracts
 from stratify.codes import is_unverified
+from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.notices import notice_line, write_notice
@@ -289,10 +290,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
             "data_gaps": row["data_gaps"],
             "other_needs": row["other_needs"],
             "suggested_roles": roles[row["pathway"]],
-            "decision": None,
-            "decision_reason": None,
-            "decided_by": None,
-            "decided_date": None,
+            **dict.fromkeys(ANSWER_COLUMNS),
         }
         for position, row in enumerate(rows, 1)
     ]
