@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
+from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, returned, routing, sent_lists
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
 from stratify.publish import PublishContext
@@ -97,6 +97,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             for each in plan.files
             if each.passed_over and not each.is_earlier
         ]
+        steps += returned.take_in(store, plan, book)
         steps += [(step, measure, count) for step, measure, count in store.rows(_SHORT_PRACTICES)]
         steps += [(_HELD, f"{table}: {age}", count) for table, age, count in store.rows(_HELD_ROWS, [cutoff])]
         steps += [(_DAMAGED, words, count) for words, count in ingest.count_damaged_codes(store)]
@@ -293,6 +294,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         )
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        files += returned.write_returned(store, plan, plan.published / "direct_care", context)
         publish.build_counts(store, context)
         out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
         checked = quality.check_tables(
@@ -306,6 +308,13 @@ def publish_outputs(plan: Plan) -> Receipt:
             plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))
         )
         publish.write_manifest(plan.published / "run_manifest.json", manifest_of(store, plan, book))
+        sent_lists.keep(
+            store,
+            plan.settings.out / "restricted",
+            plan.restricted,
+            run_id=plan.run_id,
+            index_date=plan.settings.index_date,
+        )
         return Receipt(stage="publish", counts={"direct care files": len(files)})
 
 
@@ -435,7 +444,7 @@ def in_words(done: Summary) -> str:
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
     if values:
         lines.append(f"  values kept but not used: {', '.join(values)}")
-    for step in (_DAMAGED, _SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
+    for step in (returned.STEP, _DAMAGED, _SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
         lines += [
             f"  {step}: {each['measure']} ({each['count']:,} rows)"
             for each in manifest["steps"]

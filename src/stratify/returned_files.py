@@ -78,3 +78,9 @@ def gather(folder: Path | None, into: Path) -> tuple[ReturnedFile, ...]:
 def identity(files: tuple[ReturnedFile, ...]) -> list[list[str | None]]:
     """Give what of the files decides the id of a run."""
     return [[each.file_id, each.sent_by, each.path.suffix, each.shown_name] for each in files]
+
+
+def of_path(path: Path) -> ReturnedFile:
+    """Give one file as it lies, for a look at it before a run."""
+    file_id = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return ReturnedFile(file_id=file_id, path=path, sent_by=None, shown_name=path.name)

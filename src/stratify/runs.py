@@ -27,10 +27,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, plug_in, privacy, quality
+from stratify import contracts, fitness, ingest, plug_in, privacy, quality, returned_files, sent_lists
 from stratify.errors import RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Source
+from stratify.returned_files import ReturnedFile
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
 
@@ -56,6 +57,7 @@ class Plan(BaseModel):
     settings: Settings
     files: tuple[InputFile, ...]
     lost: tuple[LostFeed, ...] = ()
+    returned: tuple[ReturnedFile, ...] = ()
     is_test: bool
     rule_digest: str
     code_digest: str
@@ -200,6 +202,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     lost: list[LostFeed] = []
     files = tuple(ingest.gather_files(settings.extracts, source, prepared, known_by=known_by, lost=lost))
     stop_if_nothing_is_left(lost, book)
+    returned = returned_files.gather(settings.returned, build / "restricted" / "scratch" / "returned")
     code = _code_digest()
     identity = {
         "files": sorted(
@@ -219,6 +222,8 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "key": privacy.key_fingerprint(key),
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
+        "sent": sent_lists.digest(settings.out / "restricted", settings.index_date),
+        "returned": returned_files.identity(returned),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -226,6 +231,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         settings=settings,
         files=files,
         lost=tuple(lost),
+        returned=returned,
         is_test=source.is_synthetic,
         rule_digest=book.digest,
         code_digest=code,

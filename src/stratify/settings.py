@@ -30,6 +30,7 @@ _FROM_ENVIRONMENT = (
     "as_known_on",
     "other_scores",
     "clinical",
+    "returned",
     "memory_limit",
     "threads",
 )
@@ -64,6 +65,7 @@ class Settings(BaseModel):
         most_days_old: How many days before the index date a feed may end, by extract table; past it the lists that
             read it are held. A feed that is not named may be of any age.
         plug_ins: Functions of the site's own that give values, by the name the rule book has for them.
+        returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -84,6 +86,7 @@ class Settings(BaseModel):
     clinical: Path | None = None
     most_days_old: dict[Feed, Annotated[int, Field(ge=0)]] = {}
     plug_ins: dict[str, PlugInSetting] = {}
+    returned: Path | None = None
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
 
@@ -114,7 +117,7 @@ def load_settings(
         where = f"settings file {file.name}"
         found = _read(file, where)
         folder = file.resolve().parent
-        for name in ("extracts", "out", "clinical"):
+        for name in ("extracts", "out", "clinical", "returned"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
         entry = found.get("entry")
