@@ -10,6 +10,7 @@ nothing here decides about a person, and no file is put in its final place here.
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.filled_lists import read_filled
+from stratify.publish.filling import fill_in
 from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
@@ -24,6 +25,7 @@ __all__ = [
     "PublishContext",
     "ReturnedLine",
     "build_counts",
+    "fill_in",
     "read_filled",
     "report_of_refusal",
     "report_of_rows",
