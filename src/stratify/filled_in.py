@@ -75,7 +75,7 @@ class FilledRow:
         file_id: The file.
         number: Line of the file or row of the sheet.
         sent_by: Practice that sent it; None when nothing says so.
-        cells: Cells by column of ``landing.returned_outcome``, and ``nhs_number`` where the list has it.
+        cells: Cells by column of ``out.returned_outcome``, and ``nhs_number`` where the list has it.
     """
 
     file_id: str
@@ -185,10 +185,10 @@ def as_day(value: object) -> date | None:
         return None
 
 
-def words_for(column: str, *, is_offer: bool = False, may_be_either: bool = False) -> tuple[str, ...]:
+def words_for(column: str, *, is_offer: bool = False) -> tuple[str, ...]:
     """Give the words a cell may hold, in the order of the drop-down."""
-    if column != "outcome" or may_be_either:
-        return contracts.load("landing.returned_outcome").column(column).valid_values or ()
+    if column != "outcome":
+        return contracts.load("out.returned_outcome").column(column).valid_values or ()
     name = "out.self_management_offer" if is_offer else "out.clinic_list"
     return contracts.load(name).column(column).valid_values or ()
 

@@ -213,6 +213,7 @@ def _line(
     **more: object,
 ) -> _Row:
     return {
+        **dict.fromkeys(contracts.load("audit.answer").column_names),
         "answer_id": answer_id,
         "source_file_id": file_id,
         "source_row": number,

@@ -171,7 +171,7 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     is_offers = "how_to_offer" in header
     needed = {"row_reference", *(_OFFER_COLUMNS if is_offers else ANSWER_COLUMNS)}
     if len(set(columns.values())) < len(columns) or not needed <= set(columns.values()):
-        names = ", ".join(contracts.load("landing.returned_outcome").column_names)
+        names = ", ".join(contracts.load("out.returned_outcome").column_names)
         return FilledFile(
             refused=Fault("line 1", "A column for answers is missing or there twice", f"The columns {names}")
         )
