@@ -23,6 +23,10 @@ _ONE_DAY = ({"attended", "did_not_attend"}, {"attended", "declined"}, {"attended
 """Pairs that cannot both hold of one day; of one row, attended and either of the next two never can."""
 
 
+_AT_ODDS = "disagreement"
+"""Two answers to one row, found to disagree when they were read: neither is among the outcomes."""
+
+
 def no_answers() -> pl.DataFrame:
     """Give contract ``core.outcome`` without a row."""
     texts = dict.fromkeys(_TEXTS, pl.String)
@@ -100,7 +104,10 @@ def _take_in(week: Week, key: Key, answers: tuple[list[Row], list[Row]], decisio
     fresh, earlier = answers
     fresh = sorted(fresh, key=_when)
     disagreeing = [
-        each for each in fresh if any(_disagree(each, other) for other in (*fresh, *earlier) if other is not each)
+        each
+        for each in fresh
+        if each["outcome"] == _AT_ODDS
+        or any(_disagree(each, other) for other in (*fresh, *earlier) if other is not each)
     ]
     known = [each for each in earlier if each["cause"] not in ("answers_disagree", "late_answer")]
     for answer in fresh:
@@ -108,9 +115,11 @@ def _take_in(week: Week, key: Key, answers: tuple[list[Row], list[Row]], decisio
             _apply(week, key, answer, known, decision)
             known.append(answer)
     for answer in disagreeing:
-        other = next(each for each in (*fresh, *earlier) if each is not answer and _disagree(answer, each))
-        first, second = sorted((answer, other), key=_when)
-        text = f"Two answers disagree: {_said(first)}, and {_said(second)}. Neither is applied"
+        others = (each for each in (*fresh, *earlier) if each is not answer and _disagree(answer, each))
+        said = ", and ".join(_said(each) for each in sorted((answer, next(others, answer)), key=_when))
+        text = "Two answers to one row of a list disagree: neither is applied"
+        if answer["outcome"] != _AT_ODDS:
+            text = f"Two answers disagree: {said}. Neither is applied"
         if week.at(key).state in (*GONE, "review"):
             _note(week, key, answer, text)
         else:

@@ -17,6 +17,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
+app.add_typer(returned_app, name="returned")
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(
@@ -300,6 +302,21 @@ def synth_score(
         typer.echo(truth_score.in_words(compared))
     if compared.failures(strict=strict):
         raise typer.Exit(1)
+
+
+@synth_app.command("answer")
+def synth_answer(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Output folder of a finished run of a synthetic county.")],
+    into: Annotated[
+        Path, typer.Option("--into", help="Folder of what comes back: the setting returned of the next run.")
+    ],
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same answers.")] = 1,
+) -> None:
+    """Fill in the lists of a run as teams would, typing errors and all, and go on with those filled in before."""
+    with faults_in_words():
+        from stratify import answering
+
+        typer.echo(answering.in_words(answering.answer(run, into, seed=seed)))
 
 
 @synth_app.command("report")

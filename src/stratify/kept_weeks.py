@@ -1,6 +1,6 @@
 """The memory on disk: one folder a week in the restricted folder, written once and taken along by every later run.
 
-    restricted/memory/2026-06-15/transition.parquet  list_row.parquet
+    restricted/memory/2026-06-15/transition.parquet  list_row.parquet  answer.parquet
 
 A run reads the folders of earlier weeks only, so that the same week again gives the same. A run for a week before the
 latest one kept is a look back: it adds nothing. What the tables mean is in ``memory``.
@@ -56,7 +56,7 @@ def scan(restricted: Path, name: str, *, before: date, same_person: Mapping[str,
     paths = [restricted / FOLDER / week.isoformat() / f"{table}.parquet" for week in weeks(restricted) if week < before]
     kept = [pl.scan_parquet(path) for path in paths if path.is_file()]
     whole = pl.concat([memory.empty(name).lazy(), *kept])
-    return whole.with_columns(pl.col("patient_key").replace(dict(same_person)))
+    return whole.with_columns(pl.col(_KEY).replace(dict(same_person))) if same_person else whole
 
 
 def take_along(restricted: Path, build: Path, index_date: date) -> None:

@@ -118,6 +118,7 @@ ANSWERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "offered": (("new", "waiting", "offered"), ("offered",)),
     "activated": (("new", "offered", "stepped_up", "deferred", "declined"), ("activated",)),
     "concern": ((), ()),
+    "disagreement": ((), ()),
 }
 """What each answer moves, from and to; from any other state it is noted and moves nothing."""
 
@@ -133,6 +134,7 @@ ANSWER_WORDS = {
     "offered": "Offered",
     "activated": "Started using the offer",
     "concern": "A concern was raised",
+    "disagreement": "Two answers to one row",
 }
 CAUSES = tuple(dict.fromkeys([*(each.cause for each in STEPS), "answer"]))
 
@@ -222,7 +224,7 @@ Standings = Mapping[Key, Standing]
 
 def empty(name: str) -> pl.DataFrame:
     """Give an empty table of a contract."""
-    kinds: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64}
+    kinds: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64, "BOOLEAN": pl.Boolean}
     return pl.DataFrame(schema={each.name: kinds.get(each.type, pl.String) for each in contracts.load(name).columns})
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons
+from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.reckoning import decide_everybody, score_everybody, work_values
@@ -116,6 +116,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
             for each in plan.files
             if each.passed_over and not each.is_earlier
         ]
+        steps += returned.take_in(store, plan, book)
         steps += [(step, measure, count) for step, measure, count in store.rows(_SHORT_PRACTICES)]
         steps += [(_HELD, f"{table}: {age}", count) for table, age, count in store.rows(_HELD_ROWS, [cutoff])]
         steps += [(_DAMAGED, words, count) for words, count in ingest.count_damaged_codes(store)]
@@ -287,6 +288,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         context = publish_context(store, plan, book)
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        files += returned.write_returned(store, plan, plan.published / "direct_care", context)
         publish.build_counts(store, context)
         out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
         checked = quality.check_tables(
@@ -433,7 +435,7 @@ def in_words(done: Summary) -> str:
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
     if values:
         lines.append(f"  values kept but not used: {', '.join(values)}")
-    for step in (_DAMAGED, _SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
+    for step in (returned.STEP, _DAMAGED, _SLICE_LEFT_OUT, _SLICE_SMALL, _PASSED_OVER):
         lines += [
             f"  {step}: {each['measure']} ({each['count']:,} rows)"
             for each in manifest["steps"]

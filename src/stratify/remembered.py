@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from stratify import answers, approvals, combined_review, follow_up, kept_weeks, pools, routing, weeks
+from stratify import approvals, combined_review, follow_up, kept_weeks, pools, routing, weeks
 from stratify.memory import OFFER
 from stratify.publish.context import row_reference
 from stratify.publish.offers import OFFERS_PLACE
@@ -80,13 +80,12 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     if not kept_weeks.is_look_back(earlier, today):
         kept_weeks.write(plan.restricted, "audit.transition", steps, today)
         kept_weeks.write(plan.restricted, "audit.list_row", mine, today)
+        kept_weeks.write(plan.restricted, "audit.answer", store.frame("SELECT * FROM audit.answer ORDER BY ALL"), today)
 
 
 def came_back(store: Store) -> pl.DataFrame:
-    """Give contract ``core.outcome``; without a row where nothing that comes back is read."""
-    if not store.scalar("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = 'outcome'"):
-        return answers.no_answers()
-    return store.frame(f"SELECT {', '.join(answers.no_answers().columns)} FROM core.outcome ORDER BY outcome_id")
+    """Give contract ``core.outcome``."""
+    return store.frame("SELECT * FROM core.outcome ORDER BY outcome_id")
 
 
 _SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"

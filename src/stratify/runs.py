@@ -27,10 +27,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, kept_weeks, plug_in, privacy, quality, rollout
+from stratify import contracts, fitness, ingest, kept_weeks, plug_in, privacy, quality, returned_files, rollout
 from stratify.errors import PrivacyError, RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Refused, Source
+from stratify.returned_files import ReturnedFile
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
 
@@ -56,6 +57,7 @@ class Plan(BaseModel):
     settings: Settings
     files: tuple[InputFile, ...]
     lost: tuple[LostFeed, ...] = ()
+    returned: tuple[ReturnedFile, ...] = ()
     is_test: bool
     rule_digest: str
     code_digest: str
@@ -199,6 +201,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     (build / "restricted" / "scratch").mkdir(parents=True, mode=0o700)
     (build / "restricted").chmod(0o700)
     files, lost = _gathered(settings, build / "restricted", book, {})
+    returned = returned_files.gather(settings.returned, build / "restricted" / "scratch" / "returned")
     code = _code_digest()
     identity = {
         "files": sorted(
@@ -220,6 +223,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),
         "memory": kept_weeks.digest(settings.out / "restricted", settings.index_date),
+        "returned": returned_files.identity(returned),
     }
     run_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     plan = Plan(
@@ -227,6 +231,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         settings=settings,
         files=files,
         lost=lost,
+        returned=returned,
         is_test=source.is_synthetic,
         rule_digest=book.digest,
         code_digest=code,

@@ -32,6 +32,7 @@ _FROM_ENVIRONMENT = (
     "as_known_on",
     "other_scores",
     "clinical",
+    "returned",
     "memory_limit",
     "threads",
 )
@@ -72,6 +73,7 @@ class Settings(BaseModel):
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         most_minutes_a_week: Minutes that a role may see people in a week, at one clinic of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
+        returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -97,6 +99,7 @@ class Settings(BaseModel):
     shared_lists: tuple[str, ...] = ()
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
+    returned: Path | None = None
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
 
@@ -133,7 +136,7 @@ def load_settings(
         where = f"settings file {file.name}"
         found = _read(file, where)
         folder = file.resolve().parent
-        for name in ("extracts", "out", "clinical"):
+        for name in ("extracts", "out", "clinical", "returned"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
         for name in ("rollout", "sign_offs"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stratify.ingest.activity import take_in_activity
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
 from stratify.ingest.damaged_codes import count_damaged_codes, said_with_a_stop
@@ -39,6 +40,7 @@ __all__ = [
     "open_door",
     "prepare_files",
     "said_with_a_stop",
+    "take_in_activity",
 ]
 
 

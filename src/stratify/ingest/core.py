@@ -79,6 +79,7 @@ def build_core(
     is_hospital_supplied = "apc_episode" not in source.not_supplied
     counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
     _build_identity(store, key_version=privacy.key_fingerprint(key))
+    store.define(contracts.load("core.outcome"))  # filled from what came back, when everybody is known
     for name in contracts.names("core"):
         counts[f"{name} rows"] = int(store.scalar(f"SELECT count(*) FROM {name}"))
     return counts

@@ -52,7 +52,8 @@ OPTIONAL_TABLES = (
     "pathway_activity",
     "lsoa",
 )
-"""Tables that any set may have or lack: checked, landed and accounted for. All but the first are not read further."""
+"""Tables that any set may have or lack: checked, landed and accounted for. All but the first and
+what happened on pathways are not read further."""
 
 _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv": "csv",

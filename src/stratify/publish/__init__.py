@@ -1,15 +1,19 @@
 """What leaves a run: lists and offers for practices, counts for commissioners, the supplier's report, the manifest.
 
 Two surfaces that never mix. Direct care (``practice_lists``, ``workbook``, ``offers``): names and NHS numbers, one
-folder per practice. Secondary use (``commissioner``): counts under disclosure control and nobody in them. Beside them
+folder per practice; what comes back of it is read by ``filled_lists`` and, where it cannot be used, answered by
+``returned_rows``. Secondary use (``commissioner``): counts under disclosure control and nobody in them. Beside them
 what goes back to a supplier (``supplier_report``): places in files and no value. Who goes where was settled before;
 nothing here decides about a person, and no file is put in its final place here.
 """
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
+from stratify.publish.filled_lists import read_filled
+from stratify.publish.filling import fill_in
 from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
+from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
@@ -19,7 +23,10 @@ __all__ = [
     "Delivery",
     "HeldList",
     "PublishContext",
+    "ReturnedLine",
     "build_counts",
+    "fill_in",
+    "read_filled",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
@@ -27,5 +34,6 @@ __all__ = [
     "write_commissioner_file",
     "write_direct_care",
     "write_manifest",
+    "write_returned_rows",
     "write_supplier_report",
 ]

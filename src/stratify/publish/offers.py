@@ -1,4 +1,5 @@
-"""The file of self-management offers of one practice: a CSV that opens in Excel and starts no formula there.
+"""The file of self-management offers of one practice: a CSV that opens in Excel, starts no formula there, and has room
+for what became of each offer.
 
 Direct care only. Who is offered what was settled before; here is only how it is written down and how to offer it.
 """
@@ -11,10 +12,11 @@ from typing import Any
 
 import polars as pl
 
+from stratify.filled_in import OFFERS
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, row_reference
 
-OFFERS_PLACE = "self_management"
+OFFERS_PLACE = OFFERS
 """Folder of the offers, and what stands for the clinic in their row references."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -57,6 +59,7 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
             "why": row["why"].replace("• ", "").replace("\n", "; "),
             "since_last_week": row["since_last_week"],
             "previous_outcome": row["previous_outcome"],
+            **dict.fromkeys(("outcome", "outcome_date", "decision_reason", "decided_by", "concern")),
         }
         for row in rows
     ]

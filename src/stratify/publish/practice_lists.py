@@ -17,6 +17,7 @@ import polars as pl
 
 from stratify import contracts
 from stratify.codes import is_unverified
+from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.list_changes import list_changes, read_last_week
@@ -381,10 +382,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
             "other_needs": row["other_needs"],
             **_remembered(row),
             "suggested_roles": roles[row["pathway"]],
-            "decision": None,
-            "decision_reason": None,
-            "decided_by": None,
-            "decided_date": None,
+            **dict.fromkeys(ANSWER_COLUMNS),
         }
         for position, row in enumerate(rows, 1)
     ]

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from xlsxwriter.utility import xl_pixel_width
+from xlsxwriter.utility import xl_col_to_name, xl_pixel_width
 
 NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 OPEN = "#FFF9DB"
 HELD = "#F4B6AE"
 POINTS = 9
 LINE_POINTS = 12.0
+
+letters_of = xl_col_to_name
+"""Gives the letters of a column by its place from nought."""
 
 # xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
 # cut off.

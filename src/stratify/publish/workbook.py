@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from stratify import contracts, disclosure, periods
+from stratify import disclosure, filled_in, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.publish.sheets import (
@@ -123,9 +123,12 @@ _LIST = (
     _Column("since_last_week", "Since last week", 150),
     _Column("previous_outcome", "Last outcome", 90, least=60),
     _Column("decision", "Decision", 70, is_open=True),
+    _Column("outcome", "Outcome", 66, is_open=True),
+    _Column("outcome_date", "Date of it", 70, "date", is_open=True),
+    _Column("until_date", "Booked for or deferred until", 70, "date", is_open=True),
     _Column("decision_reason", "Reason for decision", 90, is_open=True),
-    _Column("decided_by", "Decided by", 58, is_open=True),
-    _Column("decided_date", "Date decided", 74, "date", is_open=True),
+    _Column("decided_by", "Decided by", 76, is_open=True),
+    _Column("concern", "Concern", 54, is_open=True),
     _Column("contact_preference", "Prefers contact by", 96),
     _Column("usual_gp_id", "Usual GP", 76),
     _Column("suggested_roles", "Suggested roles", 190),
@@ -133,7 +136,9 @@ _LIST = (
     _Column("waiting_since", "Waiting since", 74, "date"),
     _Column("row_reference", "Row reference", 110, "mono"),
 )
-_LAST_PRINTED = "decided_date"
+_LAST_PRINTED = "concern"
+LIST_HEADINGS = {each.name: each.heading for each in _LIST}
+"""How the columns of a list are headed: a list that comes back is read by them."""
 _WAITING = (
     _Column("priority_rank", "Rank", 38, "number"),
     _Column("nhs_number", "NHS number", 88, "mono"),
@@ -176,6 +181,15 @@ _CHANGES = (
     _Column("pathway", "Pathway", 70),
     _Column("why", "Why", 420),
     _Column("row_reference", "Row reference", 110, "mono"),
+)
+
+# What may be written into a cell with a drop-down, and what to say beside it.
+_WORDS = (
+    ("decision", "Decision", "What is decided. Decline: the person said no. All but accept need a reason."),
+    ("outcome", "Outcome", "What has happened by now. Change it and send the list again when more happens."),
+    ("decision_reason", "Reason", "Needed for defer, decline and not appropriate."),
+    ("decided_by", "Decided by", "The role, no name. Needed with every decision."),
+    ("concern", "Concern", "Choose yes and tell us, as the Cover says: it is answered in the next list."),
 )
 
 # Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
@@ -448,39 +462,45 @@ class _Writer:
         )
 
     def _checks(self, sheet: Any, names: Sequence[str], rows: int) -> None:  # noqa: ANN401
-        decision, day = names.index("decision"), names.index("decided_date")
-        values = contracts.load("out.clinic_list").column("decision").valid_values or ()
-        sheet.data_validation(
-            1,
-            decision,
-            rows,
-            decision,
-            {
-                "validate": "list",
-                "source": list(values),
-                "input_title": "Decision",
-                "input_message": "Choose one. The reason goes in the next cell.",
-                "error_title": "Not one of the decisions",
-                "error_message": f"Choose one of: {', '.join(values)}.",
-            },
-        )
-        first = self.context.index_date
-        sheet.data_validation(
-            1,
-            day,
-            rows,
-            day,
-            {
-                "validate": "date",
-                "criteria": "between",
-                "minimum": first,
-                "maximum": first + timedelta(days=366),
-                "input_title": "Date decided",
-                "input_message": "As dd/mm/yyyy.",
-                "error_title": "Not a date this list can have",
-                "error_message": f"Enter a date as dd/mm/yyyy, from {first.strftime('%d/%m/%Y')} on.",
-            },
-        )
+        """Let the cells to fill in hold what can be read back, and say so where somebody writes something else."""
+        for name, title, hint in _WORDS:
+            at, values = names.index(name), filled_in.words_for(name)
+            sheet.data_validation(
+                1,
+                at,
+                rows,
+                at,
+                {
+                    "validate": "list",
+                    "source": list(values),
+                    "input_title": title,
+                    "input_message": hint,
+                    "error_title": "Not one of the words",
+                    "error_message": f"Choose one of: {', '.join(values)}."[:255],
+                },
+            )
+        week = self.context.index_date
+        for name, title, hint, first in (
+            ("outcome_date", "Date of it", "Day it was decided or happened, as dd/mm/yyyy.", -filled_in.DAYS_BEFORE),
+            ("until_date", "Booked for, deferred until", "Only for booked and defer: a day as dd/mm/yyyy.", 0),
+        ):
+            earliest = week + timedelta(days=first)
+            sheet.data_validation(
+                1,
+                names.index(name),
+                rows,
+                names.index(name),
+                {
+                    "validate": "date",
+                    "criteria": "between",
+                    "minimum": earliest,
+                    "maximum": week + timedelta(days=2 * filled_in.DAYS_AHEAD),
+                    "input_title": title,
+                    "input_message": hint,
+                    "error_title": "Not a date this list can have",
+                    "error_message": f"Enter a date as dd/mm/yyyy, from {earliest.strftime('%d/%m/%Y')} on.",
+                },
+            )
 
     def _page(self, sheet: Any, *, landscape: bool, title: str) -> None:  # noqa: ANN401
         book, context = self.book, self.context

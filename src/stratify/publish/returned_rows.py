@@ -1,0 +1,70 @@
+"""What goes back to a practice about the lists it filled in: each cell that could not be used, and what to write.
+
+A row is named by its reference and a cell by its place; what stood there is not repeated. Same content, same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from stratify.publish import words
+from stratify.publish.context import PublishContext, folder_name
+from stratify.publish.sheets import LINE, LINE_POINTS, NAVY, Styles, lines_of, open_workbook
+
+RETURNED_PLACE = "returned"
+_WHAT = "Answers that could not be used"
+_SAY = "Correct these cells in the list and send it again: what is right in it was taken in, and is not taken in twice."
+_COLUMNS = (("File", 260), ("Cell", 130), ("Row reference", 120), ("What is wrong", 330), ("What to write", 400))
+
+
+@dataclass(frozen=True)
+class ReturnedLine:
+    """A cell of a list that came back: where, what is wrong, what to write."""
+
+    file: str
+    cell: str
+    row_reference: str
+    wrong: str
+    instead: str
+
+
+def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLine], context: PublishContext) -> Path:
+    """Write what goes back to one practice as a workbook in its folder.
+
+    Args:
+        folder: Where the practices' folders are.
+        practice: ODS code.
+        lines: What to say, in order.
+        context: The run.
+
+    Returns:
+        The file written.
+    """
+    path = folder / folder_name(practice) / RETURNED_PLACE / context.file_name("returned", "xlsx")
+    stamp = "TEST: invented patients. " if context.is_test else ""
+    with open_workbook(path, title=_WHAT, note=_SAY, made=context.index_date) as workbook:
+        style, sheet = Styles(workbook), workbook.add_worksheet("Returned")
+        sheet.hide_gridlines(2)
+        sheet.set_paper(9)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        sheet.set_footer(f"&L&9{stamp}&R&9Page &P of &N")
+        sheet.write_string(0, 0, f"{stamp}{_WHAT}", style(bold=True, font_size=14, font_color=NAVY))
+        when = f"Practice {practice}, week of {words.week_in_words(context.index_date)}."
+        sheet.write_string(1, 0, f"{when} {_SAY}", style(font_size=10))
+        head = style(bold=True, bg_color=NAVY, font_color="#FFFFFF", border=1, border_color=LINE)
+        for number, (heading, pixels) in enumerate(_COLUMNS):
+            sheet.set_column_pixels(number, number, pixels)
+            sheet.write_string(3, number, heading, head)
+        cell = style(border=1, border_color=LINE, text_wrap=True)
+        for row, line in enumerate(lines, 4):
+            texts = astuple(line)
+            for number, text in enumerate(texts):
+                sheet.write_string(row, number, text, cell)
+            most = max(lines_of(text, pixels) for text, (_, pixels) in zip(texts, _COLUMNS, strict=True))
+            sheet.set_row(row, most * LINE_POINTS + 4)
+        sheet.freeze_panes(4, 0)
+        sheet.repeat_rows(3)
+    return path

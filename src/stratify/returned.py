@@ -1,0 +1,345 @@
+"""What practices sent back, and what a feed tells: applied as outcomes, or returned with what is wrong.
+
+Belongs here: bringing together the files that came back, the rows they answer, and what earlier weeks had. Does not
+belong: what a cell means (``filled_in``), how a file is opened (``publish.filled_lists``), what an outcome moves (the
+memory of lists). Nothing that somebody typed is kept, shown or logged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from stratify import contracts, filled_in, ingest, publish, returned_files, sent_lists
+from stratify.errors import RunError
+from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
+from stratify.publish import PublishContext, ReturnedLine
+from stratify.returned_files import ReturnedFile
+from stratify.rulebook import RuleBook
+from stratify.runs import Plan, without_values
+from stratify.store import Store, open_store
+
+STEP = "came back"
+"""What the manifest's counts of this are called."""
+
+_FEWEST_ALIKE = 5
+_LOOK = "A clinician is asked. If one of the two is wrong, correct it and send the list again"
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the files that came back hold: outcomes, an account of every answer and fault, and rows left open."""
+
+    outcomes: tuple[_Row, ...]
+    answers: tuple[_Row, ...]
+    open_count: int
+
+
+def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, int]]:
+    """Fill ``core.outcome`` and ``audit.answer`` from the feed of the extract and from what practices sent back.
+
+    Args:
+        store: The run's store with ``landing`` and ``identity``, after the core tables.
+        plan: The run.
+        book: The rule book.
+
+    Returns:
+        Counts, as ``audit.step_count`` has them.
+    """
+    index_date, restricted = plan.settings.index_date, plan.settings.out / "restricted"
+    store.define(contracts.load("audit.answer"))
+    earlier = sent_lists.earlier_answers(restricted, before=index_date)
+    clinics = {each.id: {clinic.id for clinic in each.places} for each in book.pathways.values()}
+    told = ingest.take_in_activity(store, clinics, known=earlier)
+    practices = {code for (code,) in store.rows("SELECT DISTINCT practice_code FROM core.practice")}
+
+    def sent(references: set[str]) -> dict[str, SentRow]:
+        return _with_numbers(store, sent_lists.sent_rows(restricted, references, before=index_date))
+
+    reading = read(plan.returned, sent, earlier=earlier, practices=practices, today=index_date)
+    for name, rows in (("core.outcome", reading.outcomes), ("audit.answer", reading.answers)):
+        if rows:
+            with store.loaned(_frame(name, rows)) as loan:
+                store.execute(f"INSERT INTO {name} BY NAME FROM {loan}")
+    counts = {f"feed: {became}": count for became, count in told.items()}
+    counts |= {f"lists: {words}": count for words, count in _tally(reading).items()}
+    return [(STEP, measure, count) for measure, count in sorted(counts.items())]
+
+
+def _tally(reading: Reading) -> dict[str, int]:
+    found = Counter(str(each["status"]).replace("_", " ") for each in reading.answers)
+    found["rows left open"] = reading.open_count
+    alike = {each["source_file_id"] for each in reading.answers if each["is_all_alike"]}
+    found["files with one answer for everybody"] = len(alike)
+    return {words: count for words, count in found.items() if count}
+
+
+def _frame(name: str, rows: Sequence[_Row]) -> pl.DataFrame:
+    kinds: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64, "BOOLEAN": pl.Boolean}
+    return pl.DataFrame(
+        [{column.name: row.get(column.name) for column in contracts.load(name).columns} for row in rows],
+        schema={column.name: kinds.get(column.type, pl.String) for column in contracts.load(name).columns},
+    )
+
+
+def _with_numbers(store: Store, rows: dict[str, SentRow]) -> dict[str, SentRow]:
+    """Put to each row the NHS numbers its person has and had, under the pseudonym in use now."""
+    now: dict[str, str] = dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number"))
+    rows = {name: replace(row, patient_key=now.get(row.patient_key, row.patient_key)) for name, row in rows.items()}
+    numbers: dict[str, set[str]] = {}
+    asked = sorted({row.patient_key for row in rows.values()})
+    for person, number in store.rows(
+        "SELECT patient_key, nhs_number FROM identity.person WHERE patient_key IN (SELECT unnest($1)) "
+        "UNION ALL SELECT patient_key, superseded_nhs_number FROM identity.merged_number",
+        [asked],
+    ):
+        if number:
+            numbers.setdefault(person, set()).add(number)
+    return {name: replace(row, nhs_numbers=frozenset(numbers.get(row.patient_key, ()))) for name, row in rows.items()}
+
+
+# ------------------------------------------------------------------------------------------------------- the reading
+
+
+def read(
+    files: Iterable[ReturnedFile],
+    sent: Callable[[set[str]], dict[str, SentRow]],
+    *,
+    earlier: pl.DataFrame,
+    practices: set[str],
+    today: date,
+) -> Reading:
+    """Read files that came back, row by row.
+
+    Args:
+        files: The files.
+        sent: Gives the rows that were sent for some references.
+        earlier: Contract ``audit.answer`` of earlier weeks.
+        practices: Practices of the run: to others nothing can be returned.
+        today: The day the run describes.
+    """
+    rows: list[FilledRow] = []
+    answers: list[_Row] = []
+    senders: dict[str, str | None] = {}
+    open_count = 0
+
+    def returned(file_id: str, number: int, sender: str | None, fault: Fault, **more: object) -> None:
+        key = filled_in.digest(file_id, sender, number, fault.at, fault.wrong)
+        practice = sender if sender in practices else None
+        answers.append(_line(key, file_id, number, fault.at, practice, "returned", fault, **more))
+
+    for file in files:
+        filled = publish.read_filled(file.path, file_id=file.file_id, sent_by=file.sent_by)
+        senders[file.file_id] = file.sent_by
+        if filled.refused:
+            returned(file.file_id, 0, file.sent_by, filled.refused)
+        for number, fault in filled.faults:
+            returned(file.file_id, number, file.sent_by, fault)
+        open_count += sum(row.is_open for row in filled.rows)
+        rows += [row for row in filled.rows if not row.is_open]
+    known_rows = sent({str(row.cells["row_reference"].value).strip().upper() for row in rows})
+    found: list[Answer] = []
+    for row in rows:
+        answered = filled_in.read_reference(row, known_rows)
+        if isinstance(answered, Fault):
+            returned(row.file_id, row.number, row.sent_by, answered)
+            continue
+        mine, faults = filled_in.read_row(row, answered, today=today)
+        found += mine
+        for fault in faults:
+            returned(row.file_id, row.number, row.sent_by, fault, row_reference=answered.row_reference)
+    kept, at_odds = filled_in.settle(found, sent_lists.applied_to(known_rows, earlier))
+    alike = _files_alike(found)
+    seen = set(earlier.filter(pl.col("status") != "returned")["answer_id"])
+    outcomes: dict[str, _Row] = {}
+    for answer in kept:
+        status = "already_known" if answer.outcome_id in seen | outcomes.keys() else "applied"
+        outcomes.setdefault(answer.outcome_id, _outcome(answer.outcome_id, answer))
+        answers.append(
+            _line(
+                answer.outcome_id,
+                answer.file_id,
+                answer.number,
+                answer.cell,
+                answer.sent.practice_code,
+                status,
+                **_said(answer, alike),
+            )
+        )
+    for each in at_odds:
+        key = filled_in.digest("disagreement", *sorted({one.outcome_id for one in each.answers}))
+        outcomes[key] = _outcome(key, each.as_answer)
+        answers += _disagreeing(each, alike)
+    ordered = sorted(answers, key=lambda each: (each["source_file_id"], each["source_row"], each["cell"]))
+    return Reading(tuple(row for _, row in sorted(outcomes.items())), tuple(ordered), open_count)
+
+
+def _disagreeing(each: Disagreement, alike: set[str]) -> list[_Row]:
+    fault = Fault("", f"Two answers to this row disagree: {each.said}. Neither is applied", _LOOK)
+    return [
+        _line(
+            filled_in.digest("disagreement", one.outcome_id, one.file_id, one.number),
+            one.file_id,
+            one.number,
+            one.cell,
+            one.sent.practice_code,
+            "returned",
+            fault,
+            **_said(one, alike),
+        )
+        for one in each.answers
+    ]
+
+
+def _line(
+    answer_id: str,
+    file_id: str,
+    number: int,
+    cell: str,
+    practice: str | None,
+    status: str,
+    fault: Fault | None = None,
+    **more: object,
+) -> _Row:
+    return {
+        **dict.fromkeys(contracts.load("audit.answer").column_names),
+        "answer_id": answer_id,
+        "source_file_id": file_id,
+        "source_row": number,
+        "cell": cell,
+        "practice_code": practice,
+        "source": "LIST_RETURN",
+        "status": status,
+        "wrong": fault.wrong if fault else None,
+        "instead": fault.instead if fault else None,
+        "is_all_alike": False,
+        **more,
+    }
+
+
+def _said(answer: Answer, alike: set[str]) -> _Row:
+    return {
+        "row_reference": answer.sent.row_reference,
+        "outcome": answer.outcome,
+        "outcome_date": answer.outcome_date,
+        "until_date": answer.until_date,
+        "reason_code": answer.reason_code,
+        "decided_by_role": answer.role,
+        "is_all_alike": answer.file_id in alike,
+    }
+
+
+def _outcome(outcome_id: str, answer: Answer) -> _Row:
+    said = _said(answer, set())
+    return {
+        **said,
+        "outcome_id": outcome_id,
+        "patient_key": answer.sent.patient_key,
+        "clinic_id": answer.sent.clinic_id,
+        "practice_code": answer.sent.practice_code,
+        "source": "LIST_RETURN",
+        "source_file_id": answer.file_id,
+        "source_row": answer.number,
+    }
+
+
+def _files_alike(answers: Iterable[Answer]) -> set[str]:
+    """Give the files in which everybody has the same answer: whoever looks later can tell that from a decision each."""
+    said: dict[str, list[tuple[object, ...]]] = {}
+    for each in answers:
+        if each.outcome != "concern":
+            said.setdefault(each.file_id, []).append((each.outcome, each.outcome_date, each.reason_code, each.role))
+    return {file_id for file_id, mine in said.items() if len(mine) >= _FEWEST_ALIKE and len(set(mine)) == 1}
+
+
+# ------------------------------------------------------------------------------------------------------ what goes back
+
+
+def returned_lines(store: Store, plan: Plan) -> dict[str, list[ReturnedLine]]:
+    """Give what is wrong with what came back, by the practice that sent it, in the order of its files."""
+    names = {(each.file_id, each.sent_by): each.shown_name for each in plan.returned}
+    found: dict[str, list[ReturnedLine]] = {}
+    for file_id, cell, reference, practice, wrong, instead in store.rows(_RETURNED):
+        name = names.get((file_id, practice)) or names.get((file_id, None), "")
+        found.setdefault(practice, []).append(ReturnedLine(name, cell, reference or "", wrong, instead))
+    return {practice: sorted(lines, key=lambda each: each.file) for practice, lines in found.items()}
+
+
+_RETURNED = """
+SELECT source_file_id, cell, row_reference, practice_code, wrong, instead FROM audit.answer
+WHERE status = 'returned' AND source = 'LIST_RETURN' AND practice_code IS NOT NULL
+ORDER BY practice_code, source_file_id, source_row, cell, answer_id
+"""
+
+
+def write_returned(store: Store, plan: Plan, folder: Path, context: PublishContext) -> list[Path]:
+    """Write for each practice what is wrong with what it sent back: the cell, and what to write instead."""
+    return [
+        publish.write_returned_rows(folder, practice, lines, context)
+        for practice, lines in sorted(returned_lines(store, plan).items())
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------- before a run
+
+
+@without_values
+def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date) -> str:
+    """Say what of some files the next run would apply, and what it would return; nothing is written.
+
+    Args:
+        out: Output folder of the finished run whose lists were sent.
+        files: Files that came back.
+        practice: Who sent them; a CSV says so itself.
+        today: The day the next run describes.
+
+    Raises:
+        RunError: there is no finished run.
+    """
+    restricted = (out / "restricted").resolve()
+    if not (restricted / "run.duckdb").is_file():
+        raise RunError(
+            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."
+        )
+    earlier = sent_lists.earlier_answers(restricted, before=today)
+    with (
+        TemporaryDirectory(prefix="stratify-returned-") as scratch,
+        open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
+    ):
+        store.attach(restricted / "identity.duckdb", "identity", read_only=True)
+        practices = {code for (code,) in store.rows("SELECT DISTINCT practice_code FROM core.practice")}
+        gathered = [
+            replaced.model_copy(update={"sent_by": practice, "shown_name": f"file {number}"})
+            for number, path in enumerate(files, 1)
+            for replaced in [returned_files.of_path(path)]
+        ]
+        reading = read(
+            gathered,
+            lambda references: _with_numbers(store, sent_lists.sent_rows(restricted, references, before=today)),
+            earlier=earlier,
+            practices=practices,
+            today=today,
+        )
+    return _in_words(reading, {each.file_id: each.shown_name for each in gathered})
+
+
+def _in_words(reading: Reading, names: Mapping[str, str]) -> str:
+    applied = [each for each in reading.answers if each["status"] == "applied"]
+    wrong = [each for each in reading.answers if each["status"] == "returned"]
+    known = len(reading.answers) - len(applied) - len(wrong)
+    lines = [f"Would be applied: {len(applied):,}. Known already: {known:,}. Left open: {reading.open_count:,}"]
+    said = Counter(filled_in.OUTCOME_WORDS[each["outcome"]] for each in applied)
+    lines += [f"  {count:>5,}  {words}" for words, count in sorted(said.items())]
+    lines.append(f"Would be returned: {len(wrong):,}")
+    lines += [
+        f"  {names[each['source_file_id']]}, {each['cell']}: {each['wrong']}. {each['instead']}." for each in wrong
+    ]
+    return "\n".join(lines)
