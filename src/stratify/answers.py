@@ -13,6 +13,7 @@ import polars as pl
 
 from stratify import periods
 from stratify.memory import ANSWER_WORDS, ANSWERS, CLOSED, GONE, INVITED, OFFER, Key, Standing
+from stratify.rulebook import RuleBook
 from stratify.rules import Pathway
 from stratify.weeks import Row, Week
 
@@ -62,10 +63,11 @@ def _answers_by_key(
     """Give for each person and pathway with news the answers not taken in yet, and those that were."""
     answered = transitions.filter(pl.col("outcome_id").is_not_null())
     taken = set(answered.select("outcome_id", "pathway").iter_rows())
+    outcomes = outcomes.filter(pl.col("outcome_date") <= week.index_date)  # what is dated later is for a later week
     stood_for = _what_rows_stood_for(list_rows, outcomes)
     fresh: dict[Key, list[Row]] = {}
     for answer in outcomes.sort("outcome_id").iter_rows(named=True):
-        for name in sorted(_pathways_of(answer, stood_for) & set(week.book.pathways)):
+        for name in sorted(_pathways_of(answer, stood_for, week.book) & set(week.book.pathways)):
             key = (answer["patient_key"], name)
             if (answer["outcome_id"], name) not in taken and (key in week.standings or key in decided):
                 taken.add((answer["outcome_id"], name))
@@ -92,12 +94,19 @@ def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _St
     return found
 
 
-def _pathways_of(answer: Row, stood_for: _StoodFor) -> set[str]:
-    """Give the pathways an answer is about; a visit is about the needs, too, that were held behind its place."""
+def _pathways_of(answer: Row, stood_for: _StoodFor, book: RuleBook) -> set[str]:
+    """Give the pathways an answer is about: that it names, of its row, or else those whose clinic it names.
+
+    A visit is about the needs, too, that were held behind its place.
+    """
     row = stood_for.get((answer["row_reference"] or "", answer["patient_key"]), [])
-    owning = {answer["pathway"]} if answer["pathway"] else {name for name, place in row if place != "held"}
     behind = {name for name, place in row if place == "held"} if answer["outcome"] == "attended" else set()
-    return owning | behind
+    if answer["pathway"]:
+        return {answer["pathway"]} | behind
+    if row:
+        return {name for name, place in row if place != "held"} | behind
+    clinic = answer["clinic_id"]
+    return {name for name, each in book.pathways.items() if clinic in {here.id for here in each.clinics}}
 
 
 def _take_in(week: Week, key: Key, answers: tuple[list[Row], list[Row]], decision: Row | None) -> None:
@@ -197,8 +206,9 @@ def _until(answer: Row, standing: Standing, pathway: Pathway) -> date | None:
             return periods.months_after(day, follow.ask_again_after_months)
         case "not_appropriate":
             return periods.months_after(day, follow.reconsider_after_months)
-        case "booked" | "deferred":
-            return named or day + timedelta(days=follow.open_ended_days)
+        case "booked" | "deferred":  # a slip of the pen in the year must not lose anybody
+            latest = periods.months_after(day, follow.review_after_months)
+            return min(named, latest) if named else day + timedelta(days=follow.open_ended_days)
         case "invited":
             return day + timedelta(days=follow.invite_again_after_days)
         case "offered":

@@ -239,7 +239,7 @@ def _pathway(
 def _steps(store: Store, person: str, pathway: str) -> Iterator[str]:
     """Say what was done about the person in this and earlier weeks, and who did it."""
     steps = store.rows(
-        "SELECT effective_date, cause_text, by FROM audit.transition WHERE patient_key = $1 AND pathway = $2 "
+        'SELECT effective_date, cause_text, "by" FROM audit.transition WHERE patient_key = $1 AND pathway = $2 '
         "ORDER BY week, position, effective_date, cause_text",
         [person, pathway],
     )

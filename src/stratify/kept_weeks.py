@@ -18,14 +18,28 @@ from pathlib import Path
 import polars as pl
 
 from stratify import memory
+from stratify.errors import RunError
 
 FOLDER = "memory"
 
 
 def weeks(restricted: Path) -> list[date]:
-    """Give the weeks kept in a restricted folder, in order."""
+    """Give the weeks kept in a restricted folder, in order.
+
+    Raises:
+        RunError: there is something else among them.
+    """
     home = restricted / FOLDER
-    return sorted(date.fromisoformat(path.name) for path in home.iterdir()) if home.is_dir() else []
+    names = sorted(path.name for path in home.iterdir()) if home.is_dir() else []
+    try:
+        return [date.fromisoformat(name) for name in names]
+    except ValueError:
+        raise RunError(
+            "memory of earlier weeks",
+            expected=f"folders named by date in restricted/{FOLDER}",
+            found="another name",
+            action="Move away what stratify did not put there.",
+        ) from None
 
 
 def is_look_back(restricted: Path, index_date: date) -> bool:
@@ -55,7 +69,8 @@ def scan(restricted: Path, name: str, *, before: date, same_person: Mapping[str,
     table = name.split(".")[1]
     paths = [restricted / FOLDER / week.isoformat() / f"{table}.parquet" for week in weeks(restricted) if week < before]
     kept = [pl.scan_parquet(path) for path in paths if path.is_file()]
-    whole = pl.concat([memory.empty(name).lazy(), *kept])
+    empty = memory.empty(name)
+    whole = pl.concat([empty.lazy(), *kept], how="diagonal").select(empty.columns)
     return whole.with_columns(pl.col(_KEY).replace(dict(same_person))) if same_person else whole
 
 

@@ -130,14 +130,17 @@ def _since_last_week(steps: Iterable[Row], row: Row, tier: str | None, before: R
     texts = [step["cause_text"] for step in steps]
     if texts:
         return "; ".join(dict.fromkeys(texts))
+    reason = str(row["placement_reason"])
+    if before and before["placement"] == "list_held" != row["placement"]:
+        return f"Last week's list was held. {reason}"
     if before is None or before["placement"] != row["placement"]:
-        return str(row["placement_reason"])
+        return reason
     if row["placement"] == "listed":
         return "On last week's list: no answer came back"
     if before["practice_code"] != row["practice_code"]:
         return "Now at another practice"
     if before["tier"] != tier or (before["clinic_id"] or OFFER) != (row["clinic_id"] or OFFER):
-        return f"Another tier or route now ({tier or 'not graded'}). {row['placement_reason']}"
+        return f"Another tier or route now ({tier or 'not graded'}). {reason}"
     return NO_CHANGE
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from stratify import answers, kept_weeks, remembered
 from stratify.synth import CountyOrder, write_county
-from whole_runs import counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
+from whole_runs import KEY, counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
 
 WEEKS = tuple(date(2026, 11, 2) + timedelta(days=7 * number) for number in range(3))
 ROWS = "SELECT * FROM audit.list_row WHERE week = '{week}' ORDER BY patient_key, pathway"
@@ -29,7 +29,7 @@ class Site:
         file = settings_file(self.folder, self.folder / "extracts", self.out, index_date=WEEKS[week])
         with counted_plainly(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(remembered, "came_back", lambda _: self.came_back)
-            done = stratify("run", "--settings", file)
+            done = stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY)
         assert done.exit_code == 0, done.output
         return json.loads((self.out / "published/run_manifest.json").read_text(encoding="utf-8"))
 
@@ -95,7 +95,7 @@ def test_the_list_says_what_changed_since_last_week(site):
 
 def test_a_person_is_explained_with_every_step_and_who_took_it(site):
     on_a_list = (row["Row reference"] for path in workbooks(site.out / "published") for row in sheet(path, "List"))
-    done = stratify("explain", "--out", site.out, "--reference", next(on_a_list))
+    done = stratify("explain", "--out", site.out, "--reference", next(on_a_list), STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 0, done.output
     assert "  What was done, week by week\n    2 November 2026: New on the pathway: " in done.stdout
     assert "(stratify)" in done.stdout

@@ -482,6 +482,49 @@ def test_an_answer_about_somebody_never_listed_counts():
     assert found["a", "lungs"]["previous_outcome"] == "Attended on 15 April 2026"
 
 
+def test_an_answer_that_names_only_the_clinic_counts_for_its_pathway():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a"), wants("a", on="frailty")], capacity=both(0))
+    came = [answer("a", "attended", MONDAY, pathway=None, clinic_id="frailty_clinic", source="GP_RECORD")]
+    found = lists.run(week_of(1), [wants("a"), wants("a", on="frailty")], outcomes=came, capacity=both(1))
+    assert place(found, on="frailty") == ("not_listed", "attended")
+    assert place(found) == ("listed", "listed")
+
+
+def test_an_answer_dated_after_the_index_date_waits_for_its_week():
+    lists = Weeks(BOOK)
+    came = [answer("a", "declined", week_of(1))]
+    assert place(lists.run(week_of(0), [wants("a")], outcomes=came, capacity=[slots(0)])) == ("listed", "listed")
+    assert place(lists.run(week_of(1), [wants("a")], capacity=[slots(1)])) == ("not_listed", "declined")
+
+
+@pytest.mark.parametrize("outcome", ["booked", "deferred"])
+@pytest.mark.parametrize(
+    ("named", "held_until"),
+    [
+        pytest.param(None, date(2026, 7, 13), id="no_day_is_28_days"),
+        pytest.param(date(2026, 9, 1), date(2026, 9, 1), id="the_day_named"),
+        pytest.param(date(2062, 9, 1), date(2027, 6, 15), id="a_slip_of_the_pen_is_twelve_months"),
+    ],
+)
+def test_a_booking_or_deferral_holds_until_a_day_that_comes(outcome, named, held_until):
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a")])
+    lists.run(week_of(1), [wants("a")], outcomes=[answer("a", outcome, MONDAY, until_date=named)])
+    assert lists.week.standings["a", "lungs"].until == held_until
+
+
+def test_after_a_week_in_which_the_list_was_held_it_is_said():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a")], capacity=[slots(0)])
+    held = {("lungs", None): "odd counts"}
+    lists.run(week_of(1), [wants("a"), wants("b")], held=held, capacity=[slots(1)])
+    assert lists.causes("b") == []
+    found = lists.run(week_of(2), [wants("a"), wants("b")], capacity=[slots(2)])
+    assert found["a", "lungs"]["since_last_week"] == "Last week's list was held. Has a place"
+    assert found["b", "lungs"]["since_last_week"] == "New on the pathway: Has a place"
+
+
 def test_every_step_names_who_made_it():
     lists = until_answered((1, "declined", 2), last=1, decided_by_role="practice_nurse")
     assert lists.transitions["by"].to_list() == ["stratify", "LIST_RETURN, practice_nurse"]
