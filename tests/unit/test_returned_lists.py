@@ -69,6 +69,7 @@ def write_list(path, rows, practice="Y00001"):
         waiting=empty.with_columns(pl.lit("").alias("why_waiting")),
         waiting_ranks=(),
         not_listed=example.frame("out.not_listed", []),
+        changes=example.frame("out.list_change", []),
     )
     write_workbook(path, book, replace(example.context(), index_date=WEEK))
 
@@ -265,7 +266,7 @@ def rename(old, new):
     [
         pytest.param(rename("Outcome", "What happened"), id="renamed_column"),
         pytest.param(lambda rows: [row[:-1] for row in rows], id="no_reference"),
-        pytest.param(lambda rows: [[*row, row[15]] for row in rows], id="column_twice"),
+        pytest.param(lambda rows: [[*row, row[rows[0].index("Outcome")]] for row in rows], id="column_twice"),
         pytest.param(lambda rows: [["nothing"]], id="no_list"),
     ],
 )
