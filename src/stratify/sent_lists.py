@@ -65,7 +65,9 @@ def digest(restricted: Path, before: date) -> str:
 
 
 def keep(store: Store, restricted: Path, build: Path, *, run_id: str, index_date: date) -> None:
-    """Keep what this run sent and what came back in it, and take earlier weeks along.
+    """Keep what this run sent and what came back in it, and take the other weeks along.
+
+    A run for a week before the latest one kept is a look back: it takes along what there is, and adds nothing.
 
     Args:
         store: The run's store, with everybody placed.
@@ -74,10 +76,22 @@ def keep(store: Store, restricted: Path, build: Path, *, run_id: str, index_date
         run_id: The run.
         index_date: Its week.
     """
-    for path in _files(restricted, "*", index_date):
+    before = sorted((restricted / FOLDER).glob("*/*.parquet"))
+    is_look_back = any(path.parent.name > index_date.isoformat() for path in before)
+    for path in before:
         target = build / FOLDER / path.parent.name / path.name
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copy2(path, target)
+        if not target.exists() and (is_look_back or path.parent.name != index_date.isoformat()):
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copy2(path, target)
+    if is_look_back:
+        return
+    home = build / FOLDER / index_date.isoformat()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(home / "answer.parquet", store.frame("SELECT * FROM audit.answer ORDER BY ALL"))
+    _write(home / "list_row.parquet", _list_rows(store, run_id, index_date))
+
+
+def _list_rows(store: Store, run_id: str, index_date: date) -> pl.DataFrame:
     placed = store.frame(
         "SELECT patient_key, pathway, practice_code, clinic_id, placement FROM derived.placement "
         "WHERE placement IN ('listed', 'waiting', 'offered') AND practice_code IS NOT NULL ORDER BY ALL"
@@ -87,16 +101,12 @@ def keep(store: Store, restricted: Path, build: Path, *, run_id: str, index_date
     references = [
         publish.row_reference(run_id, clinic, person) for clinic, person in placed.select(_CLINIC, _PERSON).iter_rows()
     ]
-    home = build / FOLDER / index_date.isoformat()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tables = {
-        "list_row": placed.with_columns(pl.Series(_ROW, references, pl.String)),
-        "answer": store.frame("SELECT * FROM audit.answer ORDER BY ALL"),
-    }
-    for name, frame in tables.items():
-        path = home / f"{name}.parquet"
-        path.touch(mode=0o600)
-        frame.write_parquet(path)
+    return placed.with_columns(pl.Series(_ROW, references, pl.String))
+
+
+def _write(path: Path, frame: pl.DataFrame) -> None:
+    path.touch(mode=0o600)
+    frame.write_parquet(path)
 
 
 def _files(restricted: Path, name: str, before: date) -> list[Path]:
