@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo picture county faults bench test test-slow check format schemas lock clean
+.PHONY: setup demo weeks picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -27,6 +27,17 @@ demo: setup
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
 	$(BIN)/stratify synth score $(DEMO) $(DEMO)/truth
 	@echo "Open $(DEMO)/published/direct_care for the lists, $(DEMO)/published/data_quality/index.html for the data."
+
+# Four weeks in a row of a small county whose teams answer their lists: what is new, waits, was invited, came, went back.
+WEEKS := 2026-11-02 2026-11-09 2026-11-16 2026-11-23
+weeks: setup
+	rm -rf $(DEMO)/weeks && mkdir -p $(DEMO)/weeks/returned
+	$(BIN)/stratify synth --out $(DEMO)/weeks/extracts --people 2000 --seed 1 --index-date $(firstword $(WEEKS)) --weeks 3 --weekly bulk
+	set -e; for day in $(WEEKS); do \
+		$(BIN)/stratify run --settings docs/weeks.settings.yaml --index-date $$day > $(DEMO)/weeks/$$day.txt; \
+		$(BIN)/stratify synth answer $(DEMO)/weeks/out --into $(DEMO)/weeks/returned; \
+	done
+	$(BIN)/stratify returned weeks $(DEMO)/weeks/out
 
 # The README's picture, from the demo's own list. Needs LibreOffice and poppler.
 picture: demo

@@ -21,9 +21,11 @@ from stratify.hits import READS
 from stratify.rulebook import RuleBook
 from stratify.rules import ANY, CODED, Clinic, Pathway, Variable
 
-STRUCTURAL = frozenset({"patient", "person", "registration", "practice", "opt_out", "death", "clinic_capacity"})
-"""Tables that say who people are, where they belong, whether they may be looked at, and who can be seen: a failed check
-of one makes every list doubtful."""
+STRUCTURAL = frozenset(
+    {"patient", "person", "registration", "practice", "opt_out", "death", "clinic_capacity", "outcome"}
+)
+"""Tables that say who people are, where they belong, whether they may be looked at, who can be
+seen, and what came of it: a failed check of one makes every list doubtful."""
 
 LEAST_EXPECTED = 10
 """People expected at a practice from which on finding none is a fault and no chance (``e**-10`` is 1 in 22,000)."""

@@ -172,7 +172,8 @@ _COUNTED = {
         FROM audit.rejected_row GROUP BY ALL ORDER BY ALL""",
     "steps": "SELECT step, measure, count FROM audit.step_count ORDER BY ALL",
     "answers": """
-        SELECT source, status, outcome, wrong, count(*) AS rows FROM audit.answer GROUP BY ALL ORDER BY ALL""",
+        SELECT source, status, outcome, split_part(wrong, ':', 1) AS wrong, count(*) AS rows
+        FROM audit.answer GROUP BY ALL ORDER BY ALL""",
     "unmatched_codes": """
         SELECT table_name, code_system, count(*) AS codes, sum(row_count)::BIGINT AS rows
         FROM audit.unmatched_code GROUP BY ALL ORDER BY ALL""",

@@ -174,6 +174,16 @@ class LostFeedEntry(_Strict):
     why: str
 
 
+class AnswerCount(_Strict):
+    """Answers that came back, by where they are known from and what became of them."""
+
+    source: str
+    status: Literal["applied", "already_known", "returned"]
+    outcome: str | None
+    wrong: str | None = Field(description="What is wrong with an answer that was returned, in words")
+    rows: int
+
+
 class RunManifest(_Strict):
     """``run_manifest.json``: what a run was made of and what it counted. Nothing about a person, no clock."""
 
@@ -198,6 +208,7 @@ class RunManifest(_Strict):
     )
     rejected_rows: tuple[RejectedCount, ...]
     steps: tuple[StepCount, ...]
+    answers: tuple[AnswerCount, ...] = Field(description="What came back; none when empty")
     unmatched_codes: tuple[UnmatchedCount, ...]
     verdicts: dict[str, Literal["pass", "warn", "hold", "stop"]] = Field(
         description="Data quality verdict of each table"

@@ -134,7 +134,7 @@ def test_every_row_has_a_reason_with_a_date_and_room_for_the_decision(published)
     assert len(rows) >= 30
     for row in rows:
         assert re.search(r"\d{1,2} [A-Z][a-z]+ \d{4}", str(row["Why on this list"]) + str(row["Data gaps"])), row
-        assert row["Decision"] == row["Decided by"] == row["Reason for decision"] == ""
+        assert row["Decision"] == row["Outcome"] == row["Decided by"] == row["Reason for decision"] == ""
         assert re.fullmatch(r"([0-9A-F]{4}-){2}[0-9A-F]{4}", str(row["Row reference"]))
 
 

@@ -56,6 +56,10 @@ MANIFEST = {
     "lost_feeds": [{"table_name": "ed_attendance", "used_to": None, "why": "ed_attendance.csv: expected rows"}],
     "rejected_rows": [{"table_name": "death", "rule_id": "DTH-01-missing", "scope": "row", "rows": 1}],
     "steps": [{"step": "core", "measure": "people", "count": 2}],
+    "answers": [
+        {"source": "LIST_RETURN", "status": "applied", "outcome": "attended", "wrong": None, "rows": 3},
+        {"source": "LIST_RETURN", "status": "returned", "outcome": None, "wrong": "Not a day", "rows": 1},
+    ],
     "unmatched_codes": [],
     "verdicts": {"landing.death": "warn"},
     "outputs": [{"file": "run_manifest.json", "sha256": "h"}, {"file": "secondary_use/commissioner.duckdb"}],
@@ -105,7 +109,7 @@ def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
 
 
 def test_the_check_passes_on_what_was_just_written(folder):
-    assert write_schemas(folder, check_only=True) == "16 schemas in schemas are up to date"
+    assert write_schemas(folder, check_only=True) == "17 schemas in schemas are up to date"
 
 
 def test_the_check_names_what_is_missing_stale_and_extra_and_writes_nothing(tmp_path):

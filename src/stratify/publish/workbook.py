@@ -124,8 +124,8 @@ _LIST = (
     _Column("previous_outcome", "Last outcome", 90, least=60),
     _Column("decision", "Decision", 70, is_open=True),
     _Column("outcome", "Outcome", 66, is_open=True),
-    _Column("outcome_date", "Date of it", 70, "date", is_open=True),
-    _Column("until_date", "Booked for or deferred until", 70, "date", is_open=True),
+    _Column("outcome_date", "Date of it", 76, "date", is_open=True),
+    _Column("until_date", "Booked for or deferred until", 76, "date", is_open=True),
     _Column("decision_reason", "Reason for decision", 90, is_open=True),
     _Column("decided_by", "Decided by", 76, is_open=True),
     _Column("concern", "Concern", 54, is_open=True),
@@ -369,6 +369,12 @@ class _Writer:
             )
         if not shown:
             line("Nobody was left out because of an objection to this use of their data.")
+        row += 1
+        heading("When it is filled in")
+        line(
+            "Write into the yellow cells of the sheet List and send the file back. Write more into the same file when "
+            "more happens, and send it again: nothing is taken in twice. Cells that cannot be used come back to you."
+        )
         row += 1
         heading("If something looks wrong")
         line(f"Report a concern about this list, or about a person on it or missing from it: {context.contact}")
