@@ -108,14 +108,71 @@ def rules_diff(
         typer.echo(rule_changes.in_words(found))
 
 
-@rules_app.command("describe")
-def rules_describe(clinical: ClinicalOption = None) -> None:
-    """Write every rule in plain English, with its source (docs/rules.md is made by this)."""
+@rules_app.command("docs")
+def rules_docs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder for the pages (docs/rules is made by this); pages that are no more go."),
+    ] = None,
+    clinical: ClinicalOption = None,
+    versions: Annotated[
+        Path | None, typer.Option("--versions", help="File that `stratify rules versions` keeps, for earlier versions.")
+    ] = None,
+    is_html: Annotated[bool, typer.Option("--html", help="HTML that needs no network, in place of Markdown.")] = False,
+    workbook: Annotated[
+        Path | None, typer.Option("--workbook", help="The same as sheets: file .xlsx to write.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a page is not up to date.")] = False,
+) -> None:
+    """Write the rule book in plain English: pages to start from an index, and a workbook."""
     with faults_in_words():
-        from stratify.plain_english import describe
+        from stratify.errors import SettingsError
+        from stratify.rule_html import as_html
+        from stratify.rule_pages import keep_pages, pages
+        from stratify.rule_versions import history_of
         from stratify.rulebook import load_rule_book
 
-        typer.echo(describe(load_rule_book(clinical)), nl=False)
+        if not folder and not workbook:
+            raise SettingsError(
+                "stratify rules docs",
+                expected="a folder for the pages, or --workbook FILE",
+                found="neither",
+                action="Name one or both",
+            )
+        book = load_rule_book(clinical)
+        if folder:
+            found = pages(book, history_of(versions) if versions else None)
+            typer.echo(keep_pages(folder, as_html(found) if is_html else found, check_only=check))
+        if workbook:
+            from stratify.publish.rule_workbook import write_rule_workbook
+            from stratify.rule_sheets import sheets
+
+            write_rule_workbook(workbook, sheets(book))
+            typer.echo(f"The rule book as a workbook: {workbook.name}")
+
+
+@rules_app.command("describe")
+def rules_describe(
+    name: Annotated[str, typer.Argument(help="Id of a score or pathway.")], clinical: ClinicalOption = None
+) -> None:
+    """Say one score or pathway in plain English: its page of the rule book."""
+    with faults_in_words():
+        from stratify.errors import RuleError
+        from stratify.rule_pages import pages
+        from stratify.rule_words import nearest
+        from stratify.rulebook import load_rule_book
+
+        book = load_rule_book(clinical)
+        found = pages(book)
+        page = found.get(f"scores/{name}.md") or found.get(f"pathways/{name}.md")
+        if not page:
+            raise RuleError(
+                name,
+                expected="a score or pathway",
+                found="none of that name",
+                action=nearest(name, {*book.scores, *book.pathways}) or "Look in the index of the rule book",
+            )
+        typer.echo(page.split("\n", 2)[2], nl=False)
 
 
 codelists_app = typer.Typer(

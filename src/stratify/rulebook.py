@@ -82,6 +82,12 @@ class RuleBook:
             return self.variables_of_score(name)
         return (name, *self.variables[name].inputs) if name in self.variables else (name,)
 
+    def codelists_of(self, variable: str) -> frozenset[str]:
+        """Give every codelist a variable reads, those of its measurements too."""
+        read = self.variables[variable]
+        measured = [self.measurements[each.what] for each in read.leaves if each.kind == "measurement"]
+        return read.codelists.union(*(each.all_codelists for each in measured))
+
     def scores_behind(self, name: str) -> tuple[str, ...]:
         """Give the scores whose tier or value a score uses itself, sorted."""
         score = self.scores[name]
@@ -373,7 +379,7 @@ def _read(path: Path, model: type[M], faults: list[RuleError]) -> M | None:
             faults.append(
                 RuleError(
                     f"{_where(path)}, {place}",
-                    expected="the vocabulary of docs/rules.md",
+                    expected="the vocabulary of docs/rules",
                     found=message,
                     action="Correct the definition.",
                 )
@@ -460,12 +466,7 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
             )
 
     for measurement in book.measurements.values():
-        for name in (
-            *measurement.codelists,
-            *measurement.unit_of_codelists,
-            *measurement.grade_codelists,
-            *measurement.offset_codelists,
-        ):
+        for name in measurement.all_codelists:
             check_codelist(f"measurement {measurement.id}", name, "event")
         if measurement.must_exceed and measurement.must_exceed not in book.measurements:
             missing(f"measurement {measurement.id}", "measurement", measurement.must_exceed)

@@ -126,6 +126,11 @@ class Measurement(Strict):
     must_exceed: str | None = None
     source: str
 
+    @property
+    def all_codelists(self) -> tuple[str, ...]:
+        """Every codelist it names."""
+        return (*self.codelists, *self.unit_of_codelists, *self.grade_codelists, *self.offset_codelists)
+
     @model_validator(mode="after")
     def _sound(self) -> Measurement:
         known = {self.unit, *(word for unit in self.units for word in unit.words)}

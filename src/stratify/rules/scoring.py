@@ -11,6 +11,19 @@ from pydantic import Field, model_validator
 from stratify.rules.conditions import EDGES, Condition
 from stratify.rules.strict import Strict
 
+Use = Literal[
+    "frailty",
+    "copd",
+    "diabetes",
+    "kidney",
+    "heart_and_circulation",
+    "many_conditions",
+    "hospital",
+    "segments",
+    "other",
+]
+"""What a score is for: where it stands in the index of the rule book. Decides nothing."""
+
 
 class _Edged(Strict):
     below: float | None = None
@@ -111,6 +124,7 @@ class Score(Strict):
     id: str
     version: str
     label: str
+    use: Use = "other"
     kind: Literal["recorded", "computed"] = "computed"
     is_prediction: bool = False
     status: Literal["two_sources", "one_source", "inferred"]
