@@ -28,10 +28,10 @@ def rules_test(
 ) -> None:
     """Work the worked examples, and say which do not come out as written."""
     with faults_in_words():
-        from stratify.errors import RuleError
-        from stratify.examples import run_examples
+        from stratify.errors import RuleError, combine
+        from stratify.examples import missing_examples, run_examples
         from stratify.patients_tried import try_patients
-        from stratify.rulebook import load_rule_book, read_patients, with_examples
+        from stratify.rulebook import clinical_folder, load_rule_book, read_patients, with_examples
 
         book = load_rule_book(clinical)
         outcomes = [] if files else run_examples(book)
@@ -58,6 +58,9 @@ def rules_test(
                 found=f"{len(failed)} that do not",
                 action="Correct the definition or the example.",
             )
+        missing = [] if files else missing_examples(book, clinical or clinical_folder())
+        if missing:
+            raise combine(list(missing))
 
 
 @rules_app.command("versions")
@@ -157,9 +160,9 @@ def rules_describe(
 ) -> None:
     """Say one score or pathway in plain English: its page of the rule book."""
     with faults_in_words():
+        from stratify.definition_places import nearest
         from stratify.errors import RuleError
         from stratify.rule_pages import pages
-        from stratify.rule_words import nearest
         from stratify.rulebook import load_rule_book
 
         book = load_rule_book(clinical)

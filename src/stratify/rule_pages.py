@@ -138,7 +138,8 @@ def _index(book: RuleBook) -> str:
         "What decides who is on which list, in plain English. A list proposes; the clinician decides. Each page has the"
         " rule with its edges, where it comes from, what it reads, what happens when something is missing, and invented"
         " patients with their answers.\n",
-        "Is something wrong, or missing? [How to change a rule](../how-to-change-a-rule.md). Abbreviations are in the [glossary](../glossary.md).\n",
+        "Is something wrong, or missing? [How to change a rule](../how-to-change-a-rule.md). Abbreviations are in the"
+        " [glossary](../glossary.md).\n",
         "## Pathways\n",
         "A pathway sends each of its people to one place. Scores by themselves send nobody anywhere.\n",
         _pathway_index(book),

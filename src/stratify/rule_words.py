@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from stratify.rulebook import RuleBook
@@ -105,12 +104,6 @@ def band_in_words(band: Band, name: str, book: RuleBook) -> str:
     if low == high:
         return "none" if low == 0 else str(low)
     return f"{low} to {high}"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which known word may have been meant; nothing where none is near."""
-    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"Did you mean {found[0]}?" if found else ""
 
 
 def _is_whole(score: Score) -> bool:

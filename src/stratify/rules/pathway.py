@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stratify.rules.conditions import Condition
-from stratify.rules.strict import Strict
+from stratify.rules.strict import Strict, refusal
 
 Decision = Literal["clinic", "self_management", "assessment", "clinician_review", "excluded", "not_eligible"]
 
@@ -80,14 +80,15 @@ class Pathway(Strict):
     @model_validator(mode="after")
     def _sound(self) -> Pathway:
         known = {each.id for each in self.clinics}
-        for each in self.routes[:-1]:
+        for number, each in enumerate(self.routes[:-1]):
             if each.when is None:
-                raise ValueError(f"route {each.id} needs a rule (when); only the last takes the rest")
+                raise refusal(f"route {each.id} needs a rule (when); only the last takes the rest", "routes", number)
         if self.routes[-1].when is not None:
-            raise ValueError("the last route takes the rest: it has no rule (when)")
-        for each in self.routes:
+            raise refusal("the last route takes the rest: it has no rule (when)", "routes", len(self.routes) - 1)
+        for number, each in enumerate(self.routes):
             if each.clinic and each.clinic not in known:
-                raise ValueError(f"route {each.id} names the clinic {each.clinic}, which the pathway does not have")
+                words = f"route {each.id} names the clinic {each.clinic}, which the pathway does not have"
+                raise refusal(words, "routes", number, "clinic")
         return self
 
     @property
