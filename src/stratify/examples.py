@@ -51,7 +51,7 @@ def run_examples(book: RuleBook) -> list[Outcome]:
     return [each for name in sorted(book.examples) for each in _outcomes(name, book.cut_down_to(name), book)]
 
 
-def missing_examples(book: RuleBook, folder: Path) -> list[RuleError]:
+def missing_examples(book: RuleBook, folder: Path, *, only: str | None = None) -> list[RuleError]:
     """Find what no example of a definition shows: an edge, the other side of it, a tier, a route.
 
     An edge is a number that a value is compared with in the definition itself. Each needs somebody on it and somebody
@@ -60,10 +60,11 @@ def missing_examples(book: RuleBook, folder: Path) -> list[RuleError]:
     Args:
         book: The rule book.
         folder: The clinical folder it was read from.
+        only: Look at one score or pathway.
     """
     faults = []
     definitions: list[Score | Pathway] = [*book.scores.values(), *book.pathways.values()]
-    for definition in definitions:
+    for definition in (each for each in definitions if only in (None, each.id)):
         kind = "scores" if isinstance(definition, Score) else "pathways"
         file = DefinitionFile(folder / kind / f"{definition.id}.yaml")
         examples = book.examples.get(definition.id, ())

@@ -25,15 +25,20 @@ def rules_test(
         ),
     ] = None,
     clinical: ClinicalOption = None,
+    only: Annotated[str | None, typer.Option("--only", help="One score or pathway, by its id.")] = None,
 ) -> None:
-    """Work the worked examples, and say which do not come out as written."""
+    """Work the worked examples; say which do not come out as written, and which edges none of them shows."""
     with faults_in_words():
         from stratify.errors import RuleError, combine
         from stratify.examples import missing_examples, run_examples
         from stratify.patients_tried import try_patients
+        from stratify.rule_pages import page_of
         from stratify.rulebook import clinical_folder, load_rule_book, read_patients, with_examples
 
         book = load_rule_book(clinical)
+        if only:
+            page_of(only, book)
+            book = book.cut_down_to(only)
         outcomes = [] if files else run_examples(book)
         for file in files or []:
             patients = read_patients(file)
@@ -58,7 +63,7 @@ def rules_test(
                 found=f"{len(failed)} that do not",
                 action="Correct the definition or the example.",
             )
-        missing = [] if files else missing_examples(book, clinical or clinical_folder())
+        missing = [] if files else missing_examples(book, clinical or clinical_folder(), only=only)
         if missing:
             raise combine(list(missing))
 
@@ -160,22 +165,11 @@ def rules_describe(
 ) -> None:
     """Say one score or pathway in plain English: its page of the rule book."""
     with faults_in_words():
-        from stratify.definition_places import nearest
-        from stratify.errors import RuleError
-        from stratify.rule_pages import pages
+        from stratify.rule_pages import page_of, pages
         from stratify.rulebook import load_rule_book
 
         book = load_rule_book(clinical)
-        found = pages(book)
-        page = found.get(f"scores/{name}.md") or found.get(f"pathways/{name}.md")
-        if not page:
-            raise RuleError(
-                name,
-                expected="a score or pathway",
-                found="none of that name",
-                action=nearest(name, {*book.scores, *book.pathways}) or "Look in the index of the rule book",
-            )
-        typer.echo(page.split("\n", 2)[2], nl=False)
+        typer.echo(pages(book)[page_of(name, book)].split("\n", 2)[2], nl=False)
 
 
 codelists_app = typer.Typer(

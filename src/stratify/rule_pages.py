@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from stratify.definition_places import nearest
 from stratify.errors import RuleError
 from stratify.example_words import ORDINARY, answer_in_words, person_in_words
 from stratify.plain_english import (
@@ -90,6 +91,22 @@ def pages(book: RuleBook, history: History | None = None) -> dict[str, str]:
     return {name: f"{_MADE}\n{found[name]}" for name in sorted(found)}
 
 
+def page_of(name: str, book: RuleBook) -> str:
+    """Give the file name of the page of a score or pathway.
+
+    Raises:
+        RuleError: there is none of that id.
+    """
+    if name not in {*book.scores, *book.pathways}:
+        raise RuleError(
+            name,
+            expected="the id of a score or pathway",
+            found="none of that name",
+            action=nearest(name, {*book.scores, *book.pathways}) or "Look in the index of the rule book",
+        )
+    return f"{'scores' if name in book.scores else 'pathways'}/{name}.md"
+
+
 def keep_pages(folder: Path, found: dict[str, str], *, check_only: bool = False) -> str:
     """Write pages into a folder and take away those that are no more; nothing else in it is touched.
 
@@ -138,8 +155,8 @@ def _index(book: RuleBook) -> str:
         "What decides who is on which list, in plain English. A list proposes; the clinician decides. Each page has the"
         " rule with its edges, where it comes from, what it reads, what happens when something is missing, and invented"
         " patients with their answers.\n",
-        "Is something wrong, or missing? [How to change a rule](../how-to-change-a-rule.md). Abbreviations are in the"
-        " [glossary](../glossary.md).\n",
+        "Is something wrong, or missing? [How to change a rule](../how-to-change-a-rule.md), [how to add a"
+        " score](../new-score.md). Abbreviations are in the [glossary](../glossary.md).\n",
         "## Pathways\n",
         "A pathway sends each of its people to one place. Scores by themselves send nobody anywhere.\n",
         _pathway_index(book),
