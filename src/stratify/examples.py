@@ -42,13 +42,18 @@ class Outcome:
     found: str = ""
 
 
-def run_examples(book: RuleBook) -> list[Outcome]:
-    """Work every example of a rule book.
+def run_examples(book: RuleBook, *, only: str | None = None) -> list[Outcome]:
+    """Work every example of a rule book, or those of one score or pathway.
 
     Returns:
         One outcome per example, in order of definition and file.
     """
-    return [each for name in sorted(book.examples) for each in _outcomes(name, book.cut_down_to(name), book)]
+    return [
+        each
+        for name in sorted(book.examples)
+        if only in (None, name)
+        for each in _outcomes(name, book.cut_down_to(name), book)
+    ]
 
 
 def missing_examples(book: RuleBook, folder: Path, *, only: str | None = None) -> list[RuleError]:

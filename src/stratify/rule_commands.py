@@ -38,8 +38,7 @@ def rules_test(
         book = load_rule_book(clinical)
         if only:
             page_of(only, book)
-            book = book.cut_down_to(only)
-        outcomes = [] if files else run_examples(book)
+        outcomes = [] if files else run_examples(book, only=only)
         for file in files or []:
             patients = read_patients(file)
             tried = try_patients(patients, book) if patients else run_examples(with_examples(book, file))
