@@ -73,7 +73,7 @@ check: setup
 	$(BIN)/stratify rules test
 	$(BIN)/stratify schemas schemas --check
 	$(BIN)/stratify rules check --against schemas/rule_versions.json
-	$(BIN)/stratify rules describe | diff - docs/rules.md
+	$(BIN)/stratify rules docs docs/rules --versions schemas/rule_versions.json --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -82,7 +82,7 @@ format: setup
 schemas: setup
 	$(BIN)/stratify schemas schemas
 	$(BIN)/stratify rules versions schemas/rule_versions.json
-	$(BIN)/stratify rules describe > docs/rules.md
+	$(BIN)/stratify rules docs docs/rules --versions schemas/rule_versions.json
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock

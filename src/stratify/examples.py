@@ -8,18 +8,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from stratify.definition_places import DefinitionFile
+from stratify.errors import RuleError
 from stratify.pathways import decide
 from stratify.rulebook import RuleBook
-from stratify.rules import PERSON_FIELDS, Example
+from stratify.rules import (
+    EDGES,
+    PATHWAY_KEYS,
+    PERSON_FIELDS,
+    SCORE_KEYS,
+    SHORT_KEYS,
+    Condition,
+    Example,
+    Pathway,
+    Score,
+    Tier,
+)
 from stratify.scores import add_scores, score_rows
-
-_SCORE_KEYS = ("tier", "possible_tiers", "value", "is_complete", "withheld_reason", "missing_variables")
-_PATHWAY_KEYS = ("decision", "clinic_id", "rule_id", "tier", "missing_variables", "data_gaps")
-_SHORT = {"missing": "missing_variables", "clinic": "clinic_id", "rule": "rule_id"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +42,79 @@ class Outcome:
     found: str = ""
 
 
-def run_examples(book: RuleBook) -> list[Outcome]:
-    """Work every example of a rule book.
+def run_examples(book: RuleBook, *, only: str | None = None) -> list[Outcome]:
+    """Work every example of a rule book, or those of one score or pathway.
 
     Returns:
         One outcome per example, in order of definition and file.
     """
-    return [each for name in sorted(book.examples) for each in _outcomes(name, book.cut_down_to(name), book)]
+    return [
+        each
+        for name in sorted(book.examples)
+        if only in (None, name)
+        for each in _outcomes(name, book.cut_down_to(name), book)
+    ]
+
+
+def missing_examples(book: RuleBook, folder: Path, *, only: str | None = None) -> list[RuleError]:
+    """Find what no example of a definition shows: an edge, the other side of it, a tier, a route.
+
+    An edge is a number that a value is compared with in the definition itself. Each needs somebody on it and somebody
+    whom it parts from them.
+
+    Args:
+        book: The rule book.
+        folder: The clinical folder it was read from.
+        only: Look at one score or pathway.
+    """
+    faults = []
+    definitions: list[Score | Pathway] = [*book.scores.values(), *book.pathways.values()]
+    for definition in (each for each in definitions if only in (None, each.id)):
+        kind = "scores" if isinstance(definition, Score) else "pathways"
+        file = DefinitionFile(folder / kind / f"{definition.id}.yaml")
+        examples = book.examples.get(definition.id, ())
+        for variable, edge, beyond in _edges(definition, book):
+            values = [_value(each, variable, book) for each in examples]
+            is_parted = any(each is not None and (each > edge if beyond == "above" else each < edge) for each in values)
+            if edge not in values or not is_parted:
+                wanted = f"{variable}: {edge:g}" if edge not in values else f"{variable} just {beyond} {edge:g}"
+                faults.append((file.at_edge(edge), f"an example on each edge and one {beyond} it", wanted))
+        shown = {str(each.expect.get(key)) for each in examples for key in ("tier", "rule", "rule_id")}
+        parts = [each.tier for each in definition.tiers] if isinstance(definition, Score) else []
+        parts += [each.id for each in definition.routes] if isinstance(definition, Pathway) else []
+        for part in parts:
+            if part not in shown:
+                faults.append((file.at_word(f"{kind} {definition.id}", part), "an example of each answer", part))
+    return [
+        RuleError(where, expected=what, found=f"none with {wanted}", action=f"Add one to its examples: {wanted}")
+        for where, what, wanted in faults
+    ]
+
+
+def _edges(definition: Score | Pathway, book: RuleBook) -> list[tuple[str, float, str]]:
+    """Give variable, edge, and on which side of it lie the numbers that it leaves out or takes in."""
+    edged: list[tuple[str, Condition | Tier]] = []
+    edged += [(each.variable, each) for part in definition.conditions for each in part.walk() if each.variable]
+    if isinstance(definition, Score) and definition.value_of:
+        edged += [(definition.value_of, each) for each in definition.tiers]
+    found = {
+        (name, value, "above" if edge in ("above", "at_most") else "below")
+        for name, each in edged
+        if name not in book.scores
+        for edge, value in ((edge, getattr(each, edge)) for edge in EDGES)
+        if value is not None
+    }
+    return sorted(found)
+
+
+def _value(example: Example, variable: str, book: RuleBook) -> float | None:
+    """Give the number an example has for a variable; nought is what no record means."""
+    if variable in PERSON_FIELDS:
+        return getattr(example.person, variable, None)
+    value = example.values.get(variable)
+    if value is None:
+        return None if book.variables[variable].is_value or book.variables[variable].take == "weight" else 0.0
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]:
@@ -59,11 +135,11 @@ def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]
 
 
 def _differences(example: Example, row: dict[str, object] | None, definition: str, book: RuleBook) -> tuple[str, ...]:
-    keys = _PATHWAY_KEYS if definition in book.pathways else _SCORE_KEYS
+    keys = PATHWAY_KEYS if definition in book.pathways else SCORE_KEYS
     differences = []
     unknown = [name for name in example.values if name not in book.variables]
     differences += [f"values names {name}, which is no variable" for name in unknown]
-    odd = [short for short in example.expect if _SHORT.get(short, short) not in keys]
+    odd = [short for short in example.expect if SHORT_KEYS.get(short, short) not in keys]
     differences += [f"expects {short}, which is none of {', '.join(keys)}" for short in odd]
     if row is None:
         wants_nothing = set(example.expect.values()) <= {None, "not_on_pathway"}
@@ -77,7 +153,7 @@ def differences_of(expect: Mapping[str, str | float | bool | None], row: Mapping
     """Say in words what of a row is not as expected; what a row does not have is not looked at."""
     differences = []
     for short, wanted in expect.items():
-        got = row.get(_SHORT.get(short, short), wanted)
+        got = row.get(SHORT_KEYS.get(short, short), wanted)
         same = (
             abs(float(got) - wanted) < 1e-6
             if isinstance(got, float) and isinstance(wanted, int | float)
@@ -86,12 +162,6 @@ def differences_of(expect: Mapping[str, str | float | bool | None], row: Mapping
         if not same:
             differences.append(f"{short}: expected {wanted}, found {got}")
     return tuple(differences)
-
-
-def keys_of(definition: str, book: RuleBook) -> tuple[str, ...]:
-    """Give what may be expected of a definition."""
-    keys = _PATHWAY_KEYS if definition in book.pathways else _SCORE_KEYS
-    return (*keys, *(short for short, key in _SHORT.items() if key in keys))
 
 
 def _listed(expect: dict[str, str | float | bool | None]) -> str:

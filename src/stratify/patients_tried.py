@@ -19,10 +19,10 @@ import narwhals.stable.v2 as nw
 from stratify import contracts, engine, features, hits, ingest, pathways, privacy, scores, wide
 from stratify.codes import nhs_check_digit
 from stratify.errors import RuleError
-from stratify.examples import Outcome, differences_of, keys_of
+from stratify.examples import Outcome, differences_of
 from stratify.ingest import Source
 from stratify.privacy import PrivacyPolicy
-from stratify.rulebook import RuleBook
+from stratify.rulebook import RuleBook, keys_of
 from stratify.rules import Patient, PatientsFile
 from stratify.store import Store, open_store
 

@@ -1,56 +1,63 @@
-"""Every definition of the rule book in words that a nurse can read.
+"""Scores, pathways and their rules in words that a nurse can read.
 
-The vocabulary is closed, so each thing that can be said in ``clinical/`` has one wording here; ``docs/rules.md`` is
-made by :func:`describe`, and ``stratify explain`` uses the smaller pieces. Text only: what the words mean for a person
-is reckoned in ``features``, ``scores``, ``pathways`` and ``routing``, and this module must say what they do. It decides
-nothing and knows nobody.
+The vocabulary is closed, so each thing that can be said in ``clinical/`` has one wording here: ``rule_pages`` and
+``rule_sheets`` put the rule book together from it, and ``stratify explain`` uses the smaller pieces. Text only: what
+the words mean for a person is reckoned in ``features``, ``scores``, ``pathways`` and ``routing``, and this module must
+say what they do. It decides nothing and knows nobody.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from stratify.pathways import SHORT_REGISTRATION_MONTHS, STATUS_REASONS
 from stratify.periods import in_words
 from stratify.pools import DAYS_AHEAD
-from stratify.rule_words import STATUS_WORDS, anchor, edges_in_words, figure, items, label_of, plus, table, unit_of
+from stratify.rule_words import (
+    STATUS_WORDS,
+    YES_OR_NO,
+    band_in_words,
+    edges_in_words,
+    figure,
+    label_of,
+    plus,
+    table,
+    unit_of,
+)
 from stratify.rulebook import RuleBook
 from stratify.rules import (
     EDGES,
     Clinic,
-    Codelist,
     Condition,
     FollowUp,
-    Measurement,
     Pathway,
     Points,
     RankBy,
     Route,
     Score,
     Tier,
-    Variable,
 )
-from stratify.variable_words import (
-    MEASUREMENTS,
-    codelist_table,
-    measurement_section,
-    person_fields,
-    variable_in_words,
-    variable_section,
-)
+from stratify.variable_words import variable_in_words
 
 __all__ = [
     "STATUS_WORDS",
     "condition_in_words",
-    "describe",
+    "method_in_words",
+    "pathway_facts",
+    "pathway_text",
+    "points_rows",
+    "proposal_in_words",
     "route_in_words",
+    "route_rows",
+    "score_unknown_in_words",
+    "several_pathways",
+    "shared_steps",
     "tier_in_words",
+    "tier_name",
+    "tier_rows",
     "variable_in_words",
 ]
-
-_T = TypeVar("_T", Variable, Score, Measurement, Codelist)
 
 _DECISIONS = {
     "self_management": "self-management",
@@ -68,32 +75,6 @@ _FIXED_RULES = {
     "cannot_grade": "something missing or out of date could change the route: an assessment visit collects it",
 }
 
-_PREAMBLE = f"""\
-# The rules in plain English
-
-Made by `stratify rules describe` from `src/stratify/clinical/`. Do not edit: change the definition and make it again
-(see [how to change a rule](how-to-change-a-rule.md)). Abbreviations are in the [glossary](glossary.md).
-
-A list proposes; the clinician decides.
-
-## How to read this page
-
-- The **index date** is the day a run describes. Every window ends the day before it: a record dated on the index date
-  or later is not used. "In 12 months" means from the same day of the month 12 months earlier, that day included.
-- **Yes or no, and counts**: no record means no, or nought. A question without a time limit also counts records without
-  a date; one with a time limit does not.
-- **Latest values**: too old, contradictory or unusable means *not known*. An older value is never used instead. Not
-  known is never taken for normal or low.
-- **Hospital data not linked** (no valid NHS number, or no hospital records in this run): what comes from hospital
-  records is then only what is known so far, and may be higher. It can prove that an edge was reached, never that it was
-  not.
-- A rule made of parts is settled as soon as the parts that are known settle it. "Any of" holds once one part does.
-- Edges are exact: "at least 30" takes 30, "above 30" does not.
-- **Status** says how well a definition is supported:
-  {"; ".join(STATUS_WORDS.values())}.
-"""
-
-
 # --------------------------------------------------------------------------------------------------------- the pieces
 
 
@@ -104,15 +85,18 @@ def condition_in_words(condition: Condition, book: RuleBook) -> str:
         return f"{label_of(condition.variable, book)}: {'no' if _is_no(condition, book) else edges}"
     if condition.score:
         score = book.scores[condition.score]
-        wanted = [_tier_name(each) for each in score.tiers if each.tier in (condition.tier_in or ())]
+        wanted = [tier_name(each) for each in score.tiers if each.tier in (condition.tier_in or ())]
         return f"{score.label}: {' or '.join(wanted)}"
+    only = condition.none_of[0] if condition.none_of and len(condition.none_of) == 1 else None
+    if only and only.variable and (only.is_true or only.is_missing):
+        return f"{label_of(only.variable, book)}: {'no' if only.is_true else 'known'}"
     parts = _parts(condition, book)
     if condition.at_least_of:
         return f"at least {condition.at_least_of.count} of ({'; '.join(parts)})"
     if condition.none_of:
         return f"not {parts[0]}" if len(parts) == 1 else f"none of ({'; '.join(parts)})"
     if condition.any_known_of:
-        return f"of what is known of these, any ({'; or '.join(parts)})"
+        return f"any of these, as far as they are known ({'; or '.join(parts)})"
     return ("; and " if condition.all_of else "; or ").join(parts)
 
 
@@ -133,7 +117,7 @@ def tier_in_words(score: Score | str, tier: Tier | str, book: RuleBook) -> str:
     """
     score = book.scores[score] if isinstance(score, str) else score
     tier = next(each for each in score.tiers if each.tier == tier) if isinstance(tier, str) else tier
-    return f"{_tier_name(tier)}: {_tier_when(score, tier, book)}"
+    return f"{tier_name(tier)}: {_tier_when(score, tier, book)}"
 
 
 def route_in_words(route: Route | str, pathway: Pathway, book: RuleBook) -> str:
@@ -149,36 +133,16 @@ def route_in_words(route: Route | str, pathway: Pathway, book: RuleBook) -> str:
             return f"Every pathway: {_FIXED_RULES[route]}."
         route = next(each for each in pathway.routes if each.id == route)
     when = f"When {condition_in_words(route.when, book)}" if route.when else "Everybody else on the pathway"
-    return f"{when} → {_proposal(route, pathway)}."
-
-
-def describe(book: RuleBook) -> str:
-    """Say the whole rule book in Markdown: pathways, scores, variables, measurements, codelists.
-
-    Deterministic: everything in order of id, except what has an order of its own.
-    """
-    pathways = sorted(book.pathways.values(), key=lambda each: (each.precedence, each.id))
-    scores = _sorted(book.scores.values())
-    blocks = [_PREAMBLE, _contents(pathways, scores), "## Pathways\n", _shared_steps(), _several_pathways(pathways)]
-    blocks += [_pathway_section(each, book) for each in pathways]
-    blocks += ["## Scores\n", *(_score_section(each, book) for each in scores)]
-    blocks += ["## Variables\n", "What is asked about a person. A variable by itself decides nothing.\n"]
-    blocks += [person_fields(book) + "".join(variable_section(each, book) for each in _sorted(book.variables.values()))]
-    blocks += ["## Measurements\n", f"{MEASUREMENTS}\n"]
-    blocks += [measurement_section(each, book) for each in _sorted(book.measurements.values())]
-    blocks += ["## Codelists\n", codelist_table(_sorted(book.codelists.values()))]
-    return "\n".join(blocks)
+    return f"{when} → {proposal_in_words(route, pathway)}."
 
 
 # ---------------------------------------------------------------------------------------------------- words and figures
 
 
-def _sorted(things: Iterable[_T]) -> list[_T]:
-    return sorted(things, key=lambda each: each.id)
-
-
-def _tier_name(tier: Tier) -> str:
-    return tier.label if tier.tier.lower() in tier.label.lower() else f"{tier.label} ({tier.tier})"
+def tier_name(tier: Tier) -> str:
+    """Give the name of a tier for people to read; its own where that is an abbreviation, and no mere id."""
+    is_said = tier.tier.lower() in tier.label.lower() or tier.tier.islower()
+    return tier.label if is_said else f"{tier.label} ({tier.tier})"
 
 
 def _tier_when(score: Score, tier: Tier, book: RuleBook) -> str:
@@ -186,7 +150,7 @@ def _tier_when(score: Score, tier: Tier, book: RuleBook) -> str:
         otherwise = "" if tier == score.tiers[0] else "otherwise, when "
         return otherwise + condition_in_words(tier.when, book)
     if score.is_decision_list:
-        return "everybody whom none of the rules above takes"
+        return "everybody else, once no rule above can hold"
     if not _is_proportion(score):
         return edges_in_words(tier, score.unit or "")
     total = len(score.points or ())
@@ -224,22 +188,10 @@ def _stacked(condition: Condition, book: RuleBook) -> str:
     return ("<br>and " if condition.all_of else "<br>or ").join(_parts(condition, book))
 
 
-def _contents(pathways: Sequence[Pathway], scores: Sequence[Score]) -> str:
-    def links(kind: str, things: Iterable[Pathway | Score]) -> str:
-        return ", ".join(f"[{each.label}](#{kind}-{each.id})" for each in things)
-
-    return (
-        "## Contents\n\n"
-        f"- [Pathways](#pathways): {links('pathway', pathways)}\n"
-        f"- [Scores](#scores): {links('score', scores)}\n"
-        "- [Variables](#variables), [measurements](#measurements), [codelists](#codelists)\n"
-    )
-
-
 # ------------------------------------------------------------------------------------------------------------- pathways
 
 
-def _shared_steps() -> str:
+def shared_steps() -> str:
     out = ", ".join(words[0].lower() + words[1:] for words in STATUS_REASONS.values())
     return f"""\
 Every pathway begins with the same four steps; only then do its own routes apply, from the top, the first that holds.
@@ -257,7 +209,7 @@ lead to the same place changes nothing; it is shown as a data gap. Somebody regi
 """
 
 
-def _several_pathways(pathways: Sequence[Pathway]) -> str:
+def several_pathways(pathways: Sequence[Pathway]) -> str:
     order = ", then ".join(each.label for each in pathways)
     return f"""\
 **One action a week for one person.** A list fills the sessions of the {DAYS_AHEAD} days from the index date on. Places
@@ -268,49 +220,55 @@ fewest slots.
 """
 
 
-def _pathway_section(pathway: Pathway, book: RuleBook) -> str:
+def pathway_facts(pathway: Pathway, book: RuleBook) -> list[tuple[str, str]]:
+    """Give what stands at the head of a pathway, by title."""
     score = book.scores[pathway.tier_from] if pathway.tier_from else None
     status = "published" if pathway.is_published else "a draft: it is worked out, and no list is published"
-    facts = items(
+    return [
+        ("Version", f"{pathway.version}, {status}"),
+        ("Clinical lead", pathway.clinical_lead or "to be named: until then it stays a draft"),
+        ("To be reviewed by", in_words(pathway.review_date) if pathway.review_date else "to be settled"),
+        ("Source", pathway.source),
+        *([("Note", pathway.note)] if pathway.note else []),
+        ("Who is on it", condition_in_words(pathway.cohort, book)),
+        *((_tier_label(tier, score), text) for tier, text in pathway.graded_response.items() if score),
+    ]
+
+
+def route_rows(pathway: Pathway, book: RuleBook) -> list[tuple[str, ...]]:
+    """Give the routes in order: number, id, when, what is proposed, reason given, what happens when not known."""
+    return [
         (
-            ("Version", f"{pathway.version}, {status}"),
-            ("Clinical lead", pathway.clinical_lead or "to be named: until then it stays a draft"),
-            ("To be reviewed by", in_words(pathway.review_date) if pathway.review_date else "to be settled"),
-            ("Source", pathway.source),
-            *((("Note", pathway.note),) if pathway.note else ()),
-            ("Who is on it", condition_in_words(pathway.cohort, book)),
-            ("Tier", f"that of [{score.label}](#score-{score.id})" if score else "none"),
-            *((_tier_label(tier, score), text) for tier, text in pathway.graded_response.items() if score),
+            str(number),
+            f"`{each.id}`",
+            _stacked(each.when, book) if each.when else "everybody else",
+            proposal_in_words(each, pathway),
+            each.reason,
+            _when_unknown(each),
         )
-    )
-    routes = table(
-        ("", "Route", "When", "What is proposed", "Reason given", "When that is not known"),
-        (
-            (
-                str(number),
-                f"`{each.id}`",
-                _stacked(each.when, book) if each.when else "everybody else",
-                _proposal(each, pathway),
-                each.reason,
-                _when_unknown(each),
-            )
-            for number, each in enumerate(pathway.routes, 1)
-        ),
-    )
-    shown = "; ".join(label_of(name, book) for name in pathway.show)
-    rest = f"those that were found: {shown}" if shown else "and no others"
+        for number, each in enumerate(pathway.routes, 1)
+    ]
+
+
+def pathway_text(pathway: Pathway, book: RuleBook) -> str:
+    """Write the routes of a pathway, the order of its clinics, what it offers, checks and shows, in Markdown."""
+    score = book.scores[pathway.tier_from] if pathway.tier_from else None
+    head = ("", "Route", "When", "What is proposed", "Reason given", "When that is not known")
+    shown = "".join(f"- {label_of(name, book)}\n" for name in pathway.show)
+    rest = f"those that were found:\n\n{shown}" if shown else "and no others.\n"
     return (
-        f"{anchor('pathway', pathway.id)}\n### Pathway: {pathway.label}\n\n{facts}\n"
-        f"Routes, the first that holds decides:\n\n{routes}\n"
-        f"**Order in which a clinic sees people**: {_ranking(pathway, score, book)}\n\n"
-        f"{_clinic_table(pathway)}\n"
+        "## Where each person goes\n\n"
+        "After the [steps that every pathway begins with](../README.md#first-steps), the first of these that holds"
+        f" decides.\n\n{table(head, route_rows(pathway, book))}\n"
+        f"## In which order a clinic sees people\n\n{_ranking(pathway, score, book)}\n"
+        f"## Clinics, worklists and offers\n\n{_clinic_table(pathway)}\n"
         f"{_agendas(pathway)}{_check_table(pathway, book)}{_offers(pathway)}"
-        f"**Afterwards**: {_afterwards(pathway.follow_up)}\n\n"
-        f"**Facts given as reasons**, the deciding ones first, {rest}.\n"
+        f"## Afterwards\n\n{_afterwards(pathway.follow_up)}\n\n"
+        f"## Facts given as reasons\n\nThe deciding ones first, then {rest}"
     )
 
 
-def _proposal(route: Route, pathway: Pathway) -> str:
+def proposal_in_words(route: Route, pathway: Pathway) -> str:
     if route.clinic:
         return pathway.clinic(route.clinic).label
     if route.decision == "self_management":
@@ -336,9 +294,10 @@ def _ranking(pathway: Pathway, score: Score | None, book: RuleBook) -> str:
     steps += [
         "the longest wait first",
         "the more deprived area first",
-        "then by pseudonym, so that neither names nor chance decide",
+        "by pseudonym, so that neither names nor chance decide",
     ]
-    return "; ".join(steps) + ". What is not known comes last in its step."
+    listed = "".join(f"{number}. {step[0].upper()}{step[1:]}\n" for number, step in enumerate(steps, 1))
+    return f"{listed}\nWhat is not known comes last in its step.\n"
 
 
 def _rank_step(step: RankBy, book: RuleBook) -> str:
@@ -386,7 +345,7 @@ def _offers(pathway: Pathway) -> str:
 def _afterwards(follow: FollowUp) -> str:
     """Say how long each answer, and each silence, holds."""
     return (
-        f"an invitation without an answer is repeated after {follow.invite_again_after_days} days, and after the third "
+        f"An invitation without an answer is repeated after {follow.invite_again_after_days} days, and after the third "
         f"a clinician looks; an offer not taken up is a call after {follow.call_after_days} days; who attended or uses "
         f"the offer is due again after {follow.review_after_months} months, who declined is asked again after "
         f"{follow.ask_again_after_months}, and not appropriate is looked at again after "
@@ -410,77 +369,49 @@ def _clinic_table(pathway: Pathway) -> str:
 # --------------------------------------------------------------------------------------------------------------- scores
 
 
-def _score_section(score: Score, book: RuleBook) -> str:
-    nature = ["recorded by somebody else" if score.kind == "recorded" else "computed here"]
-    nature += ["a prediction" if score.is_prediction else "no prediction"]
-    facts = items(
+def tier_rows(score: Score, book: RuleBook) -> list[tuple[str, str, str]]:
+    """Give the tiers in order, the highest need first: number, name, when."""
+    return [
         (
-            ("Version", f"{score.version}; {', '.join(nature)}"),
-            ("Status", STATUS_WORDS[score.status]),
-            ("Source", score.source),
-            ("Licence", score.licence),
-            ("Who it is for", _eligibility(score, book)),
-            ("How it is worked out", _method(score, book)),
-            ("When something is not known", _score_unknown(score, book)),
-            ("Note", score.note),
+            str(number),
+            tier_name(each),
+            _stacked(each.when, book) if each.when else _tier_when(score, each, book),
         )
-    )
-    rows = []
-    for number, each in enumerate(score.tiers, 1):
-        when = _stacked(each.when, book) if each.when else _tier_when(score, each, book)
-        rows.append((str(number), _tier_name(each), when))
-    tiers = table(("", "Tier", "When"), rows) if rows else "No tiers: only the value is given.\n"
-    return f"{anchor('score', score.id)}\n### Score: {score.label}\n\n{facts}\n{tiers}{_counted(score, book)}"
-
-
-def _counted(score: Score, book: RuleBook) -> str:
-    """Say what a score of points is made of: a list where each thing counts once, otherwise a table."""
-    if not score.points:
-        return ""
-    if _is_proportion(score):
-        counted = "; ".join(
-            condition_in_words(each.when, book).removesuffix(": yes") for each in score.points if each.when
-        )
-        return f"\n**What is counted**: {counted}.\n"
-    rows = [
-        (what, added, "" if item.when_unknown is None else f"{figure(item.when_unknown)} when not known")
-        for item in score.points
-        for what, added in _item_in_words(item, book)
+        for number, each in enumerate(score.tiers, 1)
     ]
-    return f"\nWhat adds to it:\n\n{table(('What', 'Points', ''), rows)}"
 
 
-def _item_in_words(item: Points, book: RuleBook) -> list[tuple[str, str]]:
+def points_rows(score: Score, book: RuleBook) -> list[tuple[str, str, str, str]]:
+    """Give what adds to a score of points: what, which part of it, how much, and how much when it is not known."""
+    return [
+        (what, which, added, "" if item.when_unknown is None else figure(item.when_unknown))
+        for item in score.points or ()
+        for what, which, added in _item_in_words(item, book)
+    ]
+
+
+def _item_in_words(item: Points, book: RuleBook) -> list[tuple[str, str, str]]:
     if item.when:
-        return [(item.label or condition_in_words(item.when, book).removesuffix(": yes"), figure(item.given))]
+        return [(item.label or condition_in_words(item.when, book).removesuffix(": yes"), "", figure(item.given))]
     name = item.variable or ""
     what = item.label or label_of(name, book)
     unit = unit_of(name, book)
     if item.bands:
-        return [(f"{what}: {edges_in_words(band, unit)}", figure(band.points)) for band in item.bands]
-    value = f"the value{f' in {unit}' if unit else ''}"
+        return [(what, band_in_words(band, name, book), figure(band.points)) for band in item.bands]
+    value = "1 if so, 0 if not" if unit == YES_OR_NO or name in ("is_male", "is_female") else "the value"
+    value += f" in {unit}" if value == "the value" and unit else ""
     if item.divide_by != 1:
         value += f" divided by {figure(item.divide_by)}"
     if item.power:
         value = f"the square of {value}"
     if item.log:
         value = f"the natural logarithm of {value}"
-    return [(what, f"{figure(item.times or 0)} times ({value}{f', {plus(-item.minus)}' if item.minus else ''})")]
+    return [(what, "", f"{figure(item.times or 0)} times ({value}{f', {plus(-item.minus)}' if item.minus else ''})")]
 
 
-def _eligibility(score: Score, book: RuleBook) -> str:
-    if not score.eligibility:
-        return "everybody"
-    return "; and ".join(
-        f'{condition_in_words(each.when, book)} (anybody else gets no score: "{each.otherwise}")'
-        for each in score.eligibility
-    )
-
-
-def _method(score: Score, book: RuleBook) -> str:
+def method_in_words(score: Score, book: RuleBook) -> str:
     if score.value_of:
-        text = f"the value of {label_of(score.value_of, book)} (`{score.value_of}`)"
-        return f"{text}, in {score.unit}" if score.unit else text
+        return f"the value of {label_of(score.value_of, book)}"
     if not score.points:
         return "the first tier whose rule holds, from the top"
     total = len(score.points)
@@ -502,7 +433,7 @@ def _method(score: Score, book: RuleBook) -> str:
     return text
 
 
-def _score_unknown(score: Score, book: RuleBook) -> str:
+def score_unknown_in_words(score: Score, book: RuleBook) -> str:
     if score.is_decision_list:
         text = (
             "a tier nearer the top stays possible until it is ruled out, so a lower tier is settled only when every one"

@@ -23,8 +23,9 @@ import polars as pl
 from stratify import engine, hits, ingest, scores
 from stratify.disclosure import LARGEST_HIDDEN, Sum, protect
 from stratify.errors import RunError
-from stratify.plain_english import condition_in_words, describe
+from stratify.plain_english import condition_in_words
 from stratify.reckoning import decide_everybody, score_everybody, scored_rows, work_values
+from stratify.rule_pages import pages
 from stratify.rule_versions import changes, versions_of
 from stratify.rulebook import RuleBook
 from stratify.rules import Condition
@@ -249,7 +250,7 @@ def _label(name: str, old: RuleBook, new: RuleBook) -> str:
 def _definitions(old: RuleBook, new: RuleBook) -> list[str]:
     """Give the definitions that differ, by version, and then what the rule book says differently."""
     lines = [each.in_words() for each in changes(versions_of(old), versions_of(new))]
-    before, after = (_under_headings(describe(book)) for book in (old, new))
+    before, after = (_told(book) for book in (old, new))
     heading = ""
     for tag, first, last, one, other in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -265,13 +266,21 @@ def _definitions(old: RuleBook, new: RuleBook) -> list[str]:
     return lines
 
 
-def _under_headings(text: str) -> list[tuple[str, str]]:
-    found, heading = [], ""
-    for line in text.splitlines():
-        if line.startswith("#"):
-            heading = line.lstrip("# ")
-        elif line.strip() and not line.startswith("<a "):
-            found.append((heading, line.strip()))
+def _told(book: RuleBook) -> list[tuple[str, str]]:
+    """Give the lines of the rule book with the page each stands on; examples left out, what is read told once."""
+    found: list[tuple[str, str]] = []
+    read: set[str] = set()
+    for page in pages(book).values():
+        title = section = ""
+        for line in page.splitlines():
+            if line.startswith("# "):
+                title = line.removeprefix("# ")
+            elif line.startswith("## "):
+                section = line.removeprefix("## ")
+            is_told = section not in ("Example patients", "Versions") and not line.startswith(("#", "<"))
+            if is_told and line.strip() and not (section.startswith("What it reads") and line in read):
+                found.append((title, line.strip()))
+                read |= {line} if section.startswith("What it reads") else set()
     return found
 
 

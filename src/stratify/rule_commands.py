@@ -37,16 +37,20 @@ def rules_test(
         ),
     ] = None,
     clinical: ClinicalOption = None,
+    only: Annotated[str | None, typer.Option("--only", help="One score or pathway, by its id.")] = None,
 ) -> None:
-    """Work the worked examples, and say which do not come out as written."""
+    """Work the worked examples; say which do not come out as written, and which edges none of them shows."""
     with faults_in_words():
-        from stratify.errors import RuleError
-        from stratify.examples import run_examples
+        from stratify.errors import RuleError, combine
+        from stratify.examples import missing_examples, run_examples
         from stratify.patients_tried import try_patients
-        from stratify.rulebook import load_rule_book, read_patients, with_examples
+        from stratify.rule_pages import page_of
+        from stratify.rulebook import clinical_folder, load_rule_book, read_patients, with_examples
 
         book = load_rule_book(clinical)
-        outcomes = [] if files else run_examples(book)
+        if only:
+            page_of(only, book)
+        outcomes = [] if files else run_examples(book, only=only)
         for file in files or []:
             patients = read_patients(file)
             tried = try_patients(patients, book) if patients else run_examples(with_examples(book, file))
@@ -70,6 +74,9 @@ def rules_test(
                 found=f"{len(failed)} that do not",
                 action="Correct the definition or the example.",
             )
+        missing = [] if files else missing_examples(book, clinical or clinical_folder(), only=only)
+        if missing:
+            raise combine(list(missing))
 
 
 @rules_app.command("versions")
@@ -120,14 +127,60 @@ def rules_diff(
         typer.echo(rule_changes.in_words(found))
 
 
-@rules_app.command("describe")
-def rules_describe(clinical: ClinicalOption = None) -> None:
-    """Write every rule in plain English, with its source (docs/rules.md is made by this)."""
+@rules_app.command("docs")
+def rules_docs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder for the pages (docs/rules is made by this); pages that are no more go."),
+    ] = None,
+    clinical: ClinicalOption = None,
+    versions: Annotated[
+        Path | None, typer.Option("--versions", help="File that `stratify rules versions` keeps, for earlier versions.")
+    ] = None,
+    is_html: Annotated[bool, typer.Option("--html", help="HTML that needs no network, in place of Markdown.")] = False,
+    workbook: Annotated[
+        Path | None, typer.Option("--workbook", help="The same as sheets: file .xlsx to write.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a page is not up to date.")] = False,
+) -> None:
+    """Write the rule book in plain English: pages to start from an index, and a workbook."""
     with faults_in_words():
-        from stratify.plain_english import describe
+        from stratify.errors import SettingsError
+        from stratify.rule_html import as_html
+        from stratify.rule_pages import keep_pages, pages
+        from stratify.rule_versions import history_of
         from stratify.rulebook import load_rule_book
 
-        typer.echo(describe(load_rule_book(clinical)), nl=False)
+        if not folder and not workbook:
+            raise SettingsError(
+                "stratify rules docs",
+                expected="a folder for the pages, or --workbook FILE",
+                found="neither",
+                action="Name one or both",
+            )
+        book = load_rule_book(clinical)
+        if folder:
+            found = pages(book, history_of(versions) if versions else None)
+            typer.echo(keep_pages(folder, as_html(found) if is_html else found, check_only=check))
+        if workbook:
+            from stratify.publish.rule_workbook import write_rule_workbook
+            from stratify.rule_sheets import sheets
+
+            write_rule_workbook(workbook, sheets(book))
+            typer.echo(f"The rule book as a workbook: {workbook.name}")
+
+
+@rules_app.command("describe")
+def rules_describe(
+    name: Annotated[str, typer.Argument(help="Id of a score or pathway.")], clinical: ClinicalOption = None
+) -> None:
+    """Say one score or pathway in plain English: its page of the rule book."""
+    with faults_in_words():
+        from stratify.rule_pages import page_of, pages
+        from stratify.rulebook import load_rule_book
+
+        book = load_rule_book(clinical)
+        typer.echo(pages(book)[page_of(name, book)].split("\n", 2)[2], nl=False)
 
 
 codelists_app = typer.Typer(

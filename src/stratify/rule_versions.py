@@ -23,6 +23,8 @@ from stratify.rules import Codelist, Pathway, Score
 
 Versions = dict[str, dict[str, dict[str, str]]]
 """By kind (codelists, scores, pathways) and id: ``version`` and ``digest``."""
+History = dict[str, dict[str, tuple[str, ...]]]
+"""By kind and id: the versions there were before, oldest first."""
 
 KINDS = ("codelists", "scores", "pathways")
 _WORDS = {"label", "text", "text_when_missing", "source"}
@@ -114,16 +116,56 @@ def check_versions(book: RuleBook, against: Path) -> str:
 
 
 def write_versions(book: RuleBook, file: Path) -> str:
-    """Write the version and digest of every definition, over those of before.
+    """Write the version and digest of every definition; those of before are kept under ``earlier``.
 
     Raises:
-        RuleError: the file has another content for a version that a definition still has.
+        RuleError: the file has another content for a version that a definition has now.
     """
     mine = versions_of(book)
-    if file.exists():
-        _refuse_silent(changes(_read(file), mine))
-    file.write_text(json.dumps(mine, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    before, earlier = (_read(file), _earlier(file)) if file.exists() else ({}, {})
+    _refuse_silent(changes(before, mine) if before else [])
+    _refuse_reused(mine, earlier)
+    whole: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind, entries in mine.items():
+        whole[kind] = {}
+        for name, entry in entries.items():
+            known = earlier.get(kind, {}).get(name, [])
+            replaced = before.get(kind, {}).get(name, entry)
+            known = known if replaced == entry else [*known, replaced]
+            whole[kind][name] = entry | ({"earlier": known} if known else {})
+    file.write_text(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     return f"{sum(len(each) for each in mine.values())} definitions written to {file.name}"
+
+
+def history_of(file: Path) -> History:
+    """Give the versions that a file of versions records as replaced."""
+    return {
+        kind: {name: tuple(each["version"] for each in known) for name, known in entries.items()}
+        for kind, entries in _earlier(file).items()
+    }
+
+
+def _earlier(file: Path) -> dict[str, dict[str, list[dict[str, str]]]]:
+    _read(file)
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return {kind: {name: entry.get("earlier", []) for name, entry in found[kind].items()} for kind in KINDS}
+
+
+def _refuse_reused(mine: Versions, earlier: dict[str, dict[str, list[dict[str, str]]]]) -> None:
+    faults = [
+        RuleError(
+            f"{kind.removesuffix('s')} {name}",
+            expected="a version that was never used for another content",
+            found=f"version {entry['version']} a second time",
+            action="Give it a version of its own",
+        )
+        for kind, entries in mine.items()
+        for name, entry in entries.items()
+        for was in earlier.get(kind, {}).get(name, [])
+        if was["version"] == entry["version"] and was["digest"] != entry["digest"]
+    ]
+    if faults:
+        raise combine(list(faults))
 
 
 def _refuse_silent(found: Iterable[Change]) -> None:
@@ -150,8 +192,9 @@ def _read(path: Path) -> Versions:
     if path.is_dir():
         return versions_of(load_rule_book(path))
     try:
-        found: Versions = json.loads(path.read_text(encoding="utf-8"))
-        is_sound = all(set(entry) == {"version", "digest"} for kind in KINDS for entry in found[kind].values())
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        entries = [entry for kind in KINDS for entry in whole[kind].values()]
+        is_sound = all(set(entry) - {"earlier"} == {"version", "digest"} for entry in entries)
     except (ValueError, KeyError, AttributeError, TypeError):
         is_sound = False
     if not is_sound:
@@ -161,7 +204,10 @@ def _read(path: Path) -> Versions:
             found="something else",
             action="Name one that `stratify rules versions` wrote.",
         )
-    return found
+    return {
+        kind: {name: {key: entry[key] for key in ("version", "digest")} for name, entry in whole[kind].items()}
+        for kind in KINDS
+    }
 
 
 def _sorted(things: dict[str, Any]) -> list[Any]:
@@ -178,7 +224,7 @@ def _codes(codelist: Codelist) -> object:
 
 
 def _score(score: Score, book: RuleBook) -> object:
-    return [_content(score, {"version"}), _read_by(score.variables, book)]
+    return [_content(score, {"version", "use"}), _read_by(score.variables, book)]
 
 
 def _pathway(pathway: Pathway, book: RuleBook) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stratify.rulebook import RuleBook
-from stratify.rules import PERSON_FIELDS, Band, Condition, Tier
+from stratify.rules import PERSON_FIELDS, Band, Condition, Score, Tier
 
 STATUS_WORDS = {
     "two_sources": "two sources agree",
@@ -23,12 +23,26 @@ PERSON_LABELS = {
     "imd_decile": "Deprivation of the area (decile of the index of multiple deprivation, 1 the most deprived)",
 }
 _PERSON_UNITS = {"age_years": "years", "months_registered": "months"}
-UNSPOKEN_UNITS = ("grade", "score", "ratio")
+UNSPOKEN_UNITS = ("grade", "score", "ratio", "index", "pH")
+OF_ONE = "of 1"
+"""Unit of a probability: people read it in percent."""
+YES_OR_NO = "1 yes, 0 no"
+"""Unit of a measurement that is only ever found or not found."""
+_PLURALS = ("years", "months", "days", "points", "conditions")
+_COUNTS = ("count", "episodes", "distinct_codes")
 
 
 def figure(value: float) -> str:
     """Write a number of a rule in full: no rounding, no trailing noughts."""
     return f"{value:.10g}"
+
+
+def amount(value: float, unit: str) -> str:
+    """Write a number with its unit; a share of one in percent."""
+    if unit == OF_ONE:
+        return f"{figure(round(value * 100, 6))} %"
+    unit = unit.removesuffix("s") if value == 1 and unit in _PLURALS else unit
+    return f"{figure(value)} {unit}" if unit else figure(value)
 
 
 def plus(value: float) -> str:
@@ -64,14 +78,38 @@ def edges_in_words(edged: Condition | Tier | Band, unit: str) -> str:
         return "yes"
     if isinstance(edged, Condition) and edged.is_missing:
         return "not known"
+    found = [(words, getattr(edged, name)) for name, words in EDGE_WORDS.items() if getattr(edged, name) is not None]
     if edged.at_least is not None and edged.at_least == edged.at_most:
-        text = f"exactly {figure(edged.at_least)}"
-    else:
-        found = [
-            (words, getattr(edged, name)) for name, words in EDGE_WORDS.items() if getattr(edged, name) is not None
-        ]
-        text = " and ".join(f"{words} {figure(value)}" for words, value in found)
-    return f"{text} {unit}" if unit else text
+        found = [("exactly", edged.at_least)]
+    if unit == YES_OR_NO and found in ([("at least", 1)], [("below", 1)]):
+        return "yes" if edged.at_least else "no"
+    *first, (last, value) = found
+    return " and ".join([*(f"{words} {_bare(each, unit)}" for words, each in first), f"{last} {amount(value, unit)}"])
+
+
+def _bare(value: float, unit: str) -> str:
+    return amount(value, unit) if unit == OF_ONE else figure(value)
+
+
+def band_in_words(band: Band, name: str, book: RuleBook) -> str:
+    """Say the edges of a band of a variable or score; in whole numbers where it can have no other."""
+    counted = book.variables[name].take in _COUNTS if name in book.variables else False
+    counted = counted or (name in book.scores and _is_whole(book.scores[name]))
+    edges = [band.at_least, band.below]
+    if not counted or band.above is not None or band.at_most is not None or any(e and e % 1 for e in edges):
+        return edges_in_words(band, unit_of(name, book))
+    low, high = int(band.at_least or 0), None if band.below is None else int(band.below) - 1
+    if high is None:
+        return f"{low} or more"
+    if low == high:
+        return "none" if low == 0 else str(low)
+    return f"{low} to {high}"
+
+
+def _is_whole(score: Score) -> bool:
+    """Tell whether a score is a sum of whole points and nothing else."""
+    given = [each.given for each in score.points or ()]
+    return score.is_count and bool(given) and score.divide_by == 1 and not any(each % 1 for each in given)
 
 
 def codes_in_words(name: str, book: RuleBook) -> str:

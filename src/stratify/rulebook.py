@@ -6,24 +6,27 @@ examples, no score depends on itself. Reads files; decides nothing about anybody
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from stratify import strict_yaml
+from stratify.codelist_reading import read_codelists
+from stratify.definition_places import DefinitionFile, nearest
 from stratify.errors import RuleError, combine
 from stratify.rules import (
     ANY,
+    PATHWAY_KEYS,
     PERSON_FIELDS,
+    SCORE_KEYS,
+    SHORT_KEYS,
     Check,
     Codelist,
     CodelistManifest,
@@ -41,7 +44,6 @@ from stratify.rules import (
 
 D = TypeVar("D", Measurement, Variable, Score, Pathway)
 S = TypeVar("S", Score, Pathway)
-M = TypeVar("M", bound=BaseModel)
 
 SYSTEMS = {
     "event": ("snomed_ct",),
@@ -82,6 +84,12 @@ class RuleBook:
         if name in self.scores:
             return self.variables_of_score(name)
         return (name, *self.variables[name].inputs) if name in self.variables else (name,)
+
+    def codelists_of(self, variable: str) -> frozenset[str]:
+        """Give every codelist a variable reads, those of its measurements too."""
+        read = self.variables[variable]
+        measured = [self.measurements[each.what] for each in read.leaves if each.kind == "measurement"]
+        return read.codelists.union(*(each.all_codelists for each in measured))
 
     def scores_behind(self, name: str) -> tuple[str, ...]:
         """Give the scores whose tier or value a score uses itself, sorted."""
@@ -216,7 +224,7 @@ def with_examples(book: RuleBook, file: Path) -> RuleBook:
             action="Correct the name.",
         )
     faults: list[RuleError] = []
-    read = _read(file, ExamplesFile, faults)
+    read = DefinitionFile(file).read(ExamplesFile, faults)
     if faults or read is None:
         raise combine(list(faults))
     return replace(book, examples={definition: read.examples})
@@ -235,7 +243,7 @@ def read_patients(file: Path) -> PatientsFile | None:
         return None  # read as worked examples, which says what is wrong
     if not isinstance(content, dict) or "patients" not in content:
         return None
-    read = _read(file, PatientsFile, faults)
+    read = DefinitionFile(file).read(PatientsFile, faults)
     if faults:
         raise combine(list(faults))
     return read
@@ -271,20 +279,30 @@ def load_rule_book(folder: Path | None = None) -> RuleBook:
     known = (str(root.resolve()), digest.hexdigest())
     if known in _LOADED:
         return _LOADED[known]
-    codelists = _codelists(root / "codelists", faults)
+    codelists = read_codelists(root / "codelists", faults)
     measurements: dict[str, Measurement] = {}
     variables: dict[str, Variable] = {}
+    files: dict[str, Path] = {}
+    unread = {"codelist"} if faults else set()
     for path in sorted((root / "variables").glob("*.yaml")):
-        file = _read(path, VariablesFile, faults)
+        file = DefinitionFile(path).read(VariablesFile, faults)
         if file:
             _add(measurements, file.measurements, path, faults)
             _add(variables, file.variables, path, faults)
+            files |= {f"measurement {each.id}": path for each in file.measurements}
+            files |= {f"variable {each.id}": path for each in file.variables}
+        else:
+            unread |= {"variable", "measurement"}
     scores, score_examples = _definitions(root / "scores", Score, faults)
     pathways, pathway_examples = _definitions(root / "pathways", Pathway, faults)
+    unread |= {path.stem for path in (root / "scores").glob("*.yaml")} - set(scores)
+    for kind, names in (("score", scores), ("pathway", pathways)):
+        files |= {f"{kind} {name}": root / f"{kind}s" / f"{name}.yaml" for name in names}
+        files |= {f"examples {name}": root / f"{kind}s" / f"{name}.examples.yaml" for name in names}
     book = RuleBook(
         codelists, measurements, variables, scores, pathways, {**score_examples, **pathway_examples}, digest.hexdigest()
     )
-    faults += _unresolved(book)
+    faults += _unresolved(book, files, unread)
     if faults:
         raise combine(list(faults))
     _ = book.score_order
@@ -307,20 +325,20 @@ def _definitions(
             if not definition_of.is_file():
                 faults.append(
                     RuleError(
-                        _where(path),
+                        DefinitionFile(path).name,
                         expected=f"the definition {definition_of.name} beside it",
                         found="no file",
                         action="Name the examples like their definition.",
                     )
                 )
             continue
-        definition = _read(path, model, faults)
+        definition = DefinitionFile(path).read(model, faults)
         if not definition:
             continue
         if definition.id != path.stem:
             faults.append(
                 RuleError(
-                    _where(path),
+                    DefinitionFile(path).name,
                     expected=f"id: {path.stem}, like the file",
                     found=f"id: {definition.id}",
                     action="Name both the same.",
@@ -331,14 +349,14 @@ def _definitions(
         if not beside.is_file():
             faults.append(
                 RuleError(
-                    _where(beside),
+                    DefinitionFile(beside).name,
                     expected="worked examples beside the definition",
                     found="no file",
                     action="Write one.",
                 )
             )
             continue
-        file = _read(beside, ExamplesFile, faults)
+        file = DefinitionFile(beside).read(ExamplesFile, faults)
         if file:
             examples[definition.id] = file.examples
     return found, examples
@@ -349,129 +367,62 @@ def _add(into: dict[str, D], found: tuple[D, ...], path: Path, faults: list[Rule
         if each.id in into:
             faults.append(
                 RuleError(
-                    _where(path), expected="an id used once", found=f"{each.id} a second time", action="Rename one."
+                    DefinitionFile(path).name,
+                    expected="an id used once",
+                    found=f"{each.id} a second time",
+                    action="Rename one.",
                 )
             )
         into[each.id] = each
 
 
-def _where(path: Path) -> str:
-    return f"clinical/{path.parent.name}/{path.name}"
+def _unresolved(book: RuleBook, files: Mapping[str, Path], unread: Iterable[str]) -> list[RuleError]:
+    """Find every name that leads nowhere, or to what it cannot mean.
 
-
-def _read(path: Path, model: type[M], faults: list[RuleError]) -> M | None:
-    try:
-        content = strict_yaml.load(path.read_text(encoding="utf-8"))
-        return model.model_validate(content)
-    except FileNotFoundError:
-        faults.append(RuleError(_where(path), expected="a file", found="none", action="Put it there."))
-    except UnicodeDecodeError:
-        faults.append(RuleError(_where(path), expected="UTF-8 text", found="other bytes", action="Save it as UTF-8."))
-    except yaml.YAMLError as fault:
-        found = strict_yaml.fault_in_words(fault)
-        faults.append(RuleError(_where(path), expected="YAML", found=found, action="Correct the definition."))
-    except ValidationError as fault:
-        for each in fault.errors(include_url=False):
-            place = ".".join(str(part) for part in each["loc"]) or "the definition"
-            message = each["msg"].removeprefix("Value error, ")
-            if each["type"] == "extra_forbidden":
-                message = "a key the vocabulary does not have"
-            faults.append(
-                RuleError(
-                    f"{_where(path)}, {place}",
-                    expected="the vocabulary of docs/rules.md",
-                    found=message,
-                    action="Correct the definition.",
-                )
-            )
-    return None
-
-
-def _codelists(folder: Path, faults: list[RuleError]) -> dict[str, Codelist]:
-    def fault(path: Path, expected: str, found: str, action: str) -> None:
-        faults.append(RuleError(_where(path), expected=expected, found=found, action=action))
-
-    manifest = _read(folder / "manifest.yaml", CodelistManifest, faults)
-    if not manifest:
-        return {}
-    found: dict[str, Codelist] = {}
-    for path in sorted({*folder.glob("*.csv")} - {folder / f"{entry.id}.csv" for entry in manifest.codelists}):
-        fault(path, "an entry in the manifest", "none", "Describe the codelist there, or take the file away.")
-    for entry in manifest.codelists:
-        path = folder / f"{entry.id}.csv"
-        if entry.id in found:
-            fault(folder / "manifest.yaml", "an id used once", f"{entry.id} a second time", "Take one entry out.")
-        if not path.is_file():
-            fault(path, "the codelist the manifest names", "no file", "Add it, or take the entry out.")
-            continue
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            fault(
-                path,
-                "the content the manifest's sha256 names",
-                "another content",
-                "Bump version, rows and sha256 in the manifest if the change is meant.",
-            )
-        try:
-            header, *rows = csv.reader(StringIO(content.decode("utf-8")))
-            code, term = header.index("code"), header.index("term")
-            codes = {row[code]: row[term] for row in rows}
-            weight = header.index("weight") if "weight" in header else None
-            weights = {} if weight is None else {row[code]: float(row[weight]) for row in rows}
-        except (UnicodeDecodeError, IndexError, ValueError):
-            fault(
-                path,
-                "a UTF-8 CSV with the columns code and term (and a number in weight, if any)",
-                "another layout",
-                "Correct the file.",
-            )
-            continue
-        if not rows or len(rows) != entry.rows:
-            fault(
-                path,
-                f"{entry.rows} codes, at least one",
-                f"{len(rows)}",
-                "A codelist that matches nothing finds nobody: correct the file.",
-            )
-        if len(codes) != len(rows) or not all(codes):
-            fault(path, "every code once", "a blank or repeated code", "Correct the file.")
-        found[entry.id] = Codelist(entry, codes, weights)
-    return found
-
-
-def _unresolved(book: RuleBook) -> list[RuleError]:
+    Args:
+        book: The rule book.
+        files: The file of each definition, by kind and id.
+        unread: Kinds and ids that a file which could not be read may define: they are told of there.
+    """
     faults: list[RuleError] = []
+    opened = {path: DefinitionFile(path) for path in {*files.values()}}
+    known = {
+        "codelist": set(book.codelists),
+        "measurement": set(book.measurements),
+        "variable": {*book.variables, *PERSON_FIELDS},
+        "score": set(book.scores),
+    }
 
-    def missing(where: str, kind: str, name: str) -> None:
-        faults.append(
-            RuleError(
-                where,
-                expected=f"a {kind} that is defined",
-                found=f"{name}, which is not",
-                action="Correct the name or define it.",
-            )
+    def fault(where: str, word: str, **parts: str) -> None:
+        place = opened[files[where]].at_word(where, word) if where in files else where
+        faults.append(RuleError(place, **parts))
+
+    def missing(where: str, kind: str, name: str, among: Iterable[str] = ()) -> None:
+        if kind.split()[0] in unread or name in unread:
+            return
+        near = nearest(name, among or known.get(kind, ()))
+        fault(
+            where,
+            name,
+            expected=f"a {kind} that is defined",
+            found=f"{name}, which is not",
+            action=near or "Correct the name or define it.",
         )
 
     def check_codelist(where: str, name: str, kind: str) -> None:
         if name not in book.codelists:
             missing(where, "codelist", name)
         elif book.codelists[name].system not in SYSTEMS[kind]:
-            faults.append(
-                RuleError(
-                    where,
-                    expected=f"a codelist of {' or '.join(SYSTEMS[kind])} for {kind}",
-                    found=f"{name}, of {book.codelists[name].system}: it would find nobody",
-                    action="Name the right codelist.",
-                )
+            fault(
+                where,
+                name,
+                expected=f"a codelist of {' or '.join(SYSTEMS[kind])} for {kind}",
+                found=f"{name}, of {book.codelists[name].system}: it would find nobody",
+                action="Name the right codelist.",
             )
 
     for measurement in book.measurements.values():
-        for name in (
-            *measurement.codelists,
-            *measurement.unit_of_codelists,
-            *measurement.grade_codelists,
-            *measurement.offset_codelists,
-        ):
+        for name in measurement.all_codelists:
             check_codelist(f"measurement {measurement.id}", name, "event")
         if measurement.must_exceed and measurement.must_exceed not in book.measurements:
             missing(f"measurement {measurement.id}", "measurement", measurement.must_exceed)
@@ -479,6 +430,14 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
         for each in (*variable.leaves, *variable.not_on_days_with):
             if each.kind == "measurement" and each.what not in book.measurements:
                 missing(f"variable {variable.id}", "measurement", each.what)
+            elif each.kind == "measurement" and variable.unit != book.measurements[each.what].unit:
+                fault(
+                    f"variable {variable.id}",
+                    variable.unit or "",
+                    expected=f"the unit of {each.what}, {book.measurements[each.what].unit}",
+                    found=str(variable.unit),
+                    action=f"Write unit: {book.measurements[each.what].unit}",
+                )
             if each.kind in SYSTEMS and each.what != ANY:
                 check_codelist(f"variable {variable.id}", each.what, each.kind)
                 if variable.take == "weight" and each.what in book.codelists and not book.codelists[each.what].weights:
@@ -493,34 +452,32 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
     with_value = {score.id for score in book.scores.values() if not score.is_decision_list}
     variables = {*book.variables, *PERSON_FIELDS, *with_value}
     for name in sorted({*book.variables, *PERSON_FIELDS} & set(book.scores)):
-        faults.append(
-            RuleError(
-                f"score {name}",
-                expected="an id that no variable has",
-                found="a variable of that name",
-                action="Rename one: a score's value is asked for by its id.",
-            )
+        fault(
+            f"score {name}",
+            name,
+            expected="an id that no variable has",
+            found="a variable of that name",
+            action="Rename one: a score's value is asked for by its id.",
         )
 
     def check(where: str, condition: Condition) -> None:
         for each in condition.walk():
             if each.variable and each.variable not in variables:
-                missing(where, "variable", each.variable)
+                missing(where, "variable", each.variable, variables)
             if each.is_missing and each.variable in book.variables and not book.variables[each.variable].is_value:
-                faults.append(
-                    RuleError(
-                        where,
-                        expected="is_missing of a value, which may be missing",
-                        found=f"{each.variable}, a {book.variables[each.variable].take} that is nought without records",
-                        action="Ask whether it is below 1, or name a value.",
-                    )
+                fault(
+                    where,
+                    each.variable,
+                    expected="is_missing of a value, which may be missing",
+                    found=f"{each.variable}, a {book.variables[each.variable].take} that is nought without records",
+                    action="Ask whether it is below 1, or name a value.",
                 )
             if each.score and each.score not in book.scores:
                 missing(where, "score", each.score)
             elif each.score:
                 tiers = {tier.tier for tier in book.scores[each.score].tiers}
                 for name in sorted(set(each.tier_in or ()) - tiers):
-                    missing(where, f"tier of {each.score}", name)
+                    missing(where, f"tier of {each.score}", name, tiers)
 
     for score in book.scores.values():
         for condition in score.conditions:
@@ -528,7 +485,7 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
         alone = [each.variable for each in score.points or () if each.times is not None]
         for own in dict.fromkeys([score.value_of, *alone]):
             if own and own not in variables:
-                missing(f"score {score.id}", "variable", own)
+                missing(f"score {score.id}", "variable", own, variables)
     precedence: dict[int, str] = {}
     checked: dict[str, Check] = {}
     for pathway in book.pathways.values():
@@ -558,15 +515,27 @@ def _unresolved(book: RuleBook) -> list[RuleError]:
                 )
         faults += [_too_short(each, pathway, book) for each in pathway.checks if _looks_back_less(each, book)]
         if pathway.precedence in precedence:
-            faults.append(
-                RuleError(
-                    f"pathway {pathway.id}",
-                    expected="a precedence of its own",
-                    found=f"that of {precedence[pathway.precedence]}",
-                    action="Give each pathway its own.",
-                )
+            fault(
+                f"pathway {pathway.id}",
+                "precedence",
+                expected="a precedence of its own",
+                found=f"that of {precedence[pathway.precedence]}",
+                action=f"Give each pathway its own, for example {max(precedence) + 1}.",
             )
         precedence[pathway.precedence] = pathway.id
+    for definition, examples in book.examples.items():
+        where = f"examples {definition}"
+        for name in dict.fromkeys(name for each in examples for name in each.values if name not in book.variables):
+            missing(where, "variable", name)
+        keys = keys_of(definition, book)
+        for key in dict.fromkeys(key for each in examples for key in each.expect if key not in keys):
+            fault(
+                where,
+                key,
+                expected=f"one of {', '.join(keys)}",
+                found=key,
+                action=nearest(key, keys) or "Write one of these",
+            )
     return faults
 
 
@@ -593,6 +562,12 @@ def _too_short(check: Check, pathway: Pathway, book: RuleBook) -> RuleError:
         found=f"{check.done}, which looks back less far",
         action="Shorten again_after_days, or name a variable that looks back further.",
     )
+
+
+def keys_of(definition: str, book: RuleBook) -> tuple[str, ...]:
+    """Give what an example may expect of a definition."""
+    keys = PATHWAY_KEYS if definition in book.pathways else SCORE_KEYS
+    return (*keys, *(short for short, key in SHORT_KEYS.items() if key in keys))
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:

@@ -38,6 +38,28 @@ def load(text: str) -> Any:  # noqa: ANN401  whatever was written
     return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader
 
 
+def positions(text: str) -> list[tuple[tuple[str | int, ...], int, str | None]]:
+    """Give the place of everything in a text that can be read: path of keys and numbers, line, and the words of a leaf.
+
+    A value under a key has the line of its key. In order of the text; a key that is named like a value is a leaf too.
+    """
+    found: list[tuple[tuple[str | int, ...], int, str | None]] = []
+
+    def visit(node: yaml.Node, path: tuple[str | int, ...], line: int) -> None:
+        found.append((path, line, node.value if isinstance(node, yaml.ScalarNode) else None))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                visit(value, (*path, str(key.value)), key.start_mark.line + 1)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, each in enumerate(node.value):
+                visit(each, (*path, number), each.start_mark.line + 1)
+
+    root = yaml.compose(text, Loader=_Loader)
+    if root is not None:
+        visit(root, (), root.start_mark.line + 1)
+    return found
+
+
 def fault_in_words(fault: yaml.YAMLError) -> str:
     """Say what is wrong with a text and near which line, without showing any of it."""
     mark = getattr(fault, "problem_mark", None)

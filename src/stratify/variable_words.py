@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stratify.rule_words import (
-    PERSON_LABELS,
     STATUS_WORDS,
     UNSPOKEN_UNITS,
+    YES_OR_NO,
     anchor,
     codes_in_words,
     figure,
@@ -15,7 +15,7 @@ from stratify.rule_words import (
     label_of,
     plural,
     plus,
-    table,
+    unit_of,
 )
 from stratify.rulebook import RuleBook
 from stratify.rules import (
@@ -71,17 +71,45 @@ def variable_in_words(variable: Variable | str, book: RuleBook) -> str:
 # ------------------------------------------------------------------------------------------------------------ variables
 
 
-def person_fields(book: RuleBook) -> str:
-    return "".join(
-        f"- **{PERSON_LABELS[name]}** (`{name}`): {variable_in_words(name, book)}\n" for name in PERSON_FIELDS
-    )
+def input_row(name: str, book: RuleBook) -> tuple[str, str, str, str, str]:
+    """Give one thing that a definition reads: what, its unit, how far back, in words, where the rule comes from.
 
-
-def variable_section(variable: Variable, book: RuleBook) -> str:
+    Args:
+        name: A variable or a person field.
+        book: The rule book it belongs to.
+    """
+    if name in PERSON_FIELDS:
+        return (
+            f"{label_of(name, book)} (`{name}`)",
+            unit_of(name, book),
+            "",
+            variable_in_words(name, book),
+            "the practice",
+        )
+    each = book.variables[name]
     return (
-        f"- **{variable.label}** (`{variable.id}`): {variable_in_words(variable, book)}\n"
-        f"  Shown as “{variable.text}”. Source: {' '.join(variable.source.split())}.\n"
+        f"{each.label} (`{name}`)",
+        "yes or no" if each.take == "has" or each.unit == YES_OR_NO else each.unit or unit_of(name, book),
+        _how_far_back(each),
+        variable_in_words(each, book),
+        " ".join(each.source.split()),
     )
+
+
+def _how_far_back(variable: Variable) -> str:
+    if variable.maximum_age_days or variable.maximum_age_months:
+        return f"up to {_maximum_age(variable)} old"
+    if variable.take == "given":
+        return ""
+    if all(each.kind == "flag" for each in variable.records):
+        return "on the index date"
+    return _when(variable).strip(" ,").removeprefix("in ").removeprefix("at ")
+
+
+def _maximum_age(variable: Variable) -> str:
+    if variable.maximum_age_days:
+        return plural(variable.maximum_age_days, "day")
+    return plural(variable.maximum_age_months or 0, "month")
 
 
 def _question(variable: Variable, book: RuleBook) -> str:
@@ -89,7 +117,7 @@ def _question(variable: Variable, book: RuleBook) -> str:
     if variable.take == "has":
         ended = f"; a later entry of {codes_in_words(variable.ended_by, book)} ends it" if variable.ended_by else ""
         first = ", if it is the first ever" if variable.is_first else ""
-        return f"Yes with {entries}{when}{first}{ended}.{_ruled_out(variable, book)}"
+        return f"Yes if there is {entries}{when}{first}{ended}.{_ruled_out(variable, book)}"
     if variable.take == "count":
         return f"The number of days with {entries}{when}.{_ruled_out(variable, book)}"
     if variable.take == "episodes":
@@ -99,19 +127,22 @@ def _question(variable: Variable, book: RuleBook) -> str:
             f" belongs to the same episode.{_ruled_out(variable, book)}"
         )
     if variable.take == "distinct_codes":
-        return f"The number of different codes among {entries}{when}{_by_substance(variable)}."
+        among = entries.replace("an issue of ", "issues of ").replace("an entry ", "entries ")
+        return f"The number of different codes among {among}{when}{_by_substance(variable)}."
     if variable.take == "weight":
-        return f"The points of {entries}{when}, added up; each counts once however often it is recorded."
+        every = entries.removeprefix("a ")
+        return f"The points of every {every}{when}, added up; each counts once however often it is recorded."
     if variable.take == "given":
         inputs = ", ".join(label_of(name, book) for name in variable.inputs)
         return f"The value that {entries} gives, from: {inputs}."
-    unit = f", in {variable.unit}" if variable.unit and variable.unit not in UNSPOKEN_UNITS else ""
-    days = "day" if variable.of_last == 1 else f"{variable.of_last} days"
-    which = "latest" if variable.take == "latest" else f"{variable.take} on the latest {days}"
-    age = plural(variable.maximum_age_months or 0, "month")
-    if variable.maximum_age_days:
-        age = plural(variable.maximum_age_days, "day")
-    return f"The {which} of {entries}{unit}. It is used up to an age of {age}."
+    unit = f", in {variable.unit}" if variable.unit and variable.unit not in (*UNSPOKEN_UNITS, YES_OR_NO) else ""
+    used = f"It is used up to an age of {_maximum_age(variable)}."
+    if variable.records[0].kind == "stay":
+        return f"{_STAY_FACTS[variable.records[0].what]}. {used}"
+    days = "" if variable.of_last == 1 else f"{variable.of_last} "
+    which = "latest value" if variable.take == "latest" else f"{variable.take} value"
+    where = "" if variable.take == "latest" else f" on the latest {days}{'day' if not days else 'days'} with one"
+    return f"The {which} of {entries}{where}{unit}. {used}"
 
 
 def _entries(variable: Variable, book: RuleBook) -> str:
@@ -148,10 +179,15 @@ def _when(variable: Variable) -> str:
         since = plural(variable.lookback_months or 0, "month")
         return f" more than {until} ago" + (f", up to {since} ago" if variable.lookback_months else "")
     if variable.lookback_months:
-        return f" in {plural(variable.lookback_months, 'month')}"
+        return f" in the last {_bare(variable.lookback_months, 'month')}"
     if variable.lookback_days:
-        return f" in {plural(variable.lookback_days, 'day')}"
+        return f" in the last {_bare(variable.lookback_days, 'day')}"
     return "" if variable.records[0].kind == "flag" else ", at any time"
+
+
+def _bare(count: int, word: str) -> str:
+    """Write a number of days or months after "the last": ``12 months``, ``month``."""
+    return word if count == 1 else plural(count, word)
 
 
 def _by_substance(variable: Variable) -> str:
@@ -167,16 +203,13 @@ def _records(kind: str, named: Sequence[str], excluding: str | None, book: RuleB
         return f"the site's own plug-in {' or '.join(named)}"
     if kind == "ed_attendance":
         return "an attendance at an emergency department"
-    if kind == "stay" and ANY in named:
-        return "the end of a hospital stay"
     if kind == "stay":
-        facts = {"length_of_stay_days": "the length in days", "is_emergency": "whether it was an emergency (1 or 0)"}
-        return " and ".join(facts[name] for name in named) + " of completed hospital stays"
+        return "a hospital stay that ended" if ANY in named else " and ".join(named)
     if kind == "flag":
-        return f"a status period {' or '.join(named)} that holds on the index date"
+        flags = " or ".join(f'"{name.replace("_", " ").lower()}"' for name in named)
+        return f"a status period {flags} that holds on the index date"
     if kind == "measurement":
-        labels = " or ".join(f'"{book.measurements[name].label}"' for name in named)
-        return f"the values measured as {labels}"
+        return " or ".join(f'"{book.measurements[name].label}"' for name in named)
     if ANY in named:
         return _ANY_OF[kind]
     codes = " or ".join(codes_in_words(name, book) for name in named)
@@ -188,13 +221,17 @@ _CODED = {
     "event": "an entry in the GP record of {codes}",
     "issue": "an issue of {codes}",
     "emergency_admission": "an emergency hospital admission with a primary diagnosis of {codes}",
-    "hospital_diagnosis": "the diagnoses, in any position, of emergency hospital stays that are in {codes}",
-    "inpatient_diagnosis": "the diagnoses, in any position, of hospital stays of any kind that are in {codes}",
+    "hospital_diagnosis": "a diagnosis of {codes}, in any position, of an emergency hospital stay",
+    "inpatient_diagnosis": "a diagnosis of {codes}, in any position, of a hospital stay of any kind",
 }
 _ANY_OF = {
     "emergency_admission": "an emergency hospital admission",
     "hospital_diagnosis": "any diagnosis of an emergency hospital stay",
     "inpatient_diagnosis": "any diagnosis of a hospital stay",
+}
+_STAY_FACTS = {
+    "length_of_stay_days": "The length in days of the latest completed hospital stay",
+    "is_emergency": "Whether the latest completed hospital stay was an emergency",
 }
 
 
@@ -276,22 +313,19 @@ def _unit_words(unit: UnitWords) -> str:
     return f"{text} ({', then '.join(steps)})" if steps else text
 
 
-def codelist_table(codelists: Sequence[Codelist]) -> str:
-    head = ("Codelist", "System", "A code matches", "Codes", "Version", "Source", "Licence", "Status", "Note")
-    return table(
-        head,
-        (
-            (
-                f"{each.entry.label} (`{each.id}`)",
-                _SYSTEMS[each.system],
-                _MATCHES[each.match],
-                f"{len(each.codes):,}",
-                each.entry.version,
-                each.entry.source,
-                each.entry.licence,
-                STATUS_WORDS[each.entry.status],
-                each.entry.note or "",
-            )
-            for each in codelists
-        ),
+CODELIST_HEAD = ("Codelist", "System", "A code matches", "Codes", "Version", "Source", "Licence", "Status", "Coverage")
+
+
+def codelist_row(each: Codelist) -> tuple[str, ...]:
+    """Give what is known of a codelist, in the order of :data:`CODELIST_HEAD`."""
+    return (
+        f"{each.entry.label} (`{each.id}`)",
+        _SYSTEMS[each.system],
+        _MATCHES[each.match],
+        f"{len(each.codes):,}",
+        each.entry.version,
+        each.entry.source,
+        each.entry.licence,
+        STATUS_WORDS[each.entry.status],
+        " ".join((each.entry.note or "").split()),
     )

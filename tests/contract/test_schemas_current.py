@@ -1,4 +1,4 @@
-"""What is generated is what the sources make now: ``schemas/`` and ``docs/rules.md``."""
+"""What is generated is what the sources make now: ``schemas/`` and ``docs/rules/``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-from stratify.plain_english import describe
-from stratify.rule_versions import check_versions
+from stratify.rule_pages import keep_pages, pages
+from stratify.rule_versions import check_versions, history_of
 from stratify.rulebook import load_rule_book
 from stratify.schemas import RunManifest, write_schemas
 
@@ -20,8 +20,10 @@ def test_schemas_are_up_to_date():
 
 
 def test_rules_in_plain_english_are_up_to_date():
-    """Mend with: stratify rules describe > docs/rules.md."""
-    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == describe(load_rule_book())
+    """Mend with: stratify rules docs docs/rules --versions schemas/rule_versions.json."""
+    found = pages(load_rule_book(), history_of(ROOT / "schemas" / "rule_versions.json"))
+    keep_pages(ROOT / "docs" / "rules", found, check_only=True)
+    assert sum(len(text.encode()) for text in found.values()) < 1_500_000
 
 
 def test_no_definition_changed_without_a_new_version():
@@ -59,7 +61,7 @@ def test_every_abbreviation_of_a_label_is_in_the_glossary():
 
 
 def test_links_between_pages_of_the_documentation_lead_somewhere():
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    for page in sorted((ROOT / "docs").rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?://)([^)#\s]+)(?:#[^)]*)?\)", text):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -6,7 +6,7 @@ inputs of the second implementation are found in the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -291,6 +291,14 @@ def _snee(found: Inputs) -> Person:
     return {"age_years": found["age"]}, values | {"body_mass_index_in_12_months": found["bmi_12_months"]}
 
 
+def _left_open(answer: Answer, order: Sequence[str], segment: str) -> Answer:
+    """Give an answer where part of a segment has no codelist: it stays possible for everybody below it."""
+    if not answer.possible or all(order.index(each) <= order.index(segment) for each in answer.possible):
+        return answer
+    tier = None if answer.tier == order[-1] else answer.tier
+    return replace(answer, tier=tier, possible=answer.possible | {segment})
+
+
 def _segment_inputs(name: str, key: str, known: Mapping[str, Any], **fixed: Any) -> st.SearchStrategy[Inputs]:
     return CASES[name].inputs.map(lambda found: {**found, key: found[key] & set(known), **fixed})
 
@@ -359,7 +367,9 @@ SHIPPED: dict[str, Shipped] = {
     ),
     "bridges_to_health": Shipped(
         _segment_inputs("bridges_to_health", "flags", _BRIDGES),
-        lambda found: segments.bridges_to_health(**found),
+        lambda found: _left_open(
+            segments.bridges_to_health(**found), segments.BRIDGES_ORDER, "long_term_conditions"
+        ),
         _bridges,
     ),
     "snee_segment": Shipped(
@@ -370,7 +380,7 @@ SHIPPED: dict[str, Shipped] = {
                 "long_term_conditions": found["long_term_conditions"] or 0,
             }
         ),
-        lambda found: segments.snee(**found),
+        lambda found: _left_open(segments.snee(**found), segments.SNEE_ORDER, "feel_well"),
         _snee,
     ),
 }  # fmt: skip

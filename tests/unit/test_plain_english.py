@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stratify.plain_english import condition_in_words, describe, route_in_words, tier_in_words, variable_in_words
+from stratify.plain_english import condition_in_words, route_in_words, tier_in_words, variable_in_words
+from stratify.rule_pages import pages
 from stratify.rulebook import RuleBook
 from stratify.rules import Codelist, CodelistEntry, Condition, Measurement, Pathway, Score, Variable
 
@@ -226,7 +227,7 @@ BOOK = RuleBook(
             "Housebound: yes; or (COPD: yes; and MRC grade: at least 4)",
             id="nested_parts_in_brackets",
         ),
-        pytest.param({"none_of": [{"variable": "at_home", "is_true": True}]}, "not Housebound: yes", id="none_of_one"),
+        pytest.param({"none_of": [{"variable": "at_home", "is_true": True}]}, "Housebound: no", id="none_of_one"),
         pytest.param(
             {"none_of": [{"variable": "at_home", "is_true": True}, {"variable": "has_copd", "is_true": True}]},
             "none of (Housebound: yes; COPD: yes)",
@@ -243,13 +244,13 @@ def test_a_condition_says_its_edge_and_unit(condition, words):
     [
         pytest.param(
             "has_copd",
-            'Yes with an entry in the GP record of "COPD codes" (`copd`), at any time; a later entry of "COPD resolved"'
-            " (`copd_resolved`) ends it. No record means no. Begun and ended on one day: not known.",
+            'Yes if there is an entry in the GP record of "COPD codes" (`copd`), at any time; a later entry of "COPD'
+            ' resolved" (`copd_resolved`) ends it. No record means no. Begun and ended on one day: not known.',
             id="has_with_an_end",
         ),
         pytest.param(
             "fev1",
-            'The latest of the values measured as "FEV1", in %. It is used up to an age of 24 months. Not known when'
+            'The latest value of "FEV1", in %. It is used up to an age of 24 months. Not known when'
             " there is none, when the latest is older, when the latest day holds two different values, or when the"
             ' latest cannot be used. Shown then: "No FEV1: spirometry needed".',
             id="latest",
@@ -258,33 +259,35 @@ def test_a_condition_says_its_edge_and_unit(condition, words):
             "flare_ups",
             'The number of episodes made by an entry in the GP record of "COPD codes" (`copd`) or "Flare-up of COPD"'
             ' (`flare_up`) or an emergency hospital admission with a primary diagnosis of "COPD in hospital"'
-            " (`copd_icd10`) in 12 months. A record no more than 14 days after the one before belongs to the same"
-            " episode. No record means 0. May be higher when hospital data are not linked."
+            " (`copd_icd10`) in the last 12 months. A record no more than 14 days after the one before belongs to the"
+            " same episode. No record means 0. May be higher when hospital data are not linked."
             ' Shown then: "Hospital flare-ups not known".',
             id="episodes",
         ),
         pytest.param(
             "steroid_days",
-            'The number of days with an issue of "Steroid" (`steroid`) or "Steroid" (`steroid_dmd`) in 1 month.'
+            'The number of days with an issue of "Steroid" (`steroid`) or "Steroid" (`steroid_dmd`) in the last month.'
             " No record means 0.",
             id="count_in_one_month",
         ),
         pytest.param(
             "medicines",
-            "The number of different codes among medicines issued in 12 months, one code for each substance where the"
-            " BNF code is known. No record means 0.",
+            "The number of different codes among medicines issued in the last 12 months, one code for each substance"
+            " where the BNF code is known. No record means 0.",
             id="distinct_codes",
         ),
         pytest.param(
             "points",
-            "The points of the diagnoses, in any position, of emergency hospital stays that are in"
-            ' "COPD in hospital" (`copd_icd10`) in 24 months, added up; each counts once however often it is recorded.'
+            'The points of every diagnosis of "COPD in hospital" (`copd_icd10`), in any position, of an emergency'
+            " hospital stay in the last 24 months,"
+            " added up; each counts once however often it is recorded."
             " No such stay means no value at all, not nought. Not known when hospital data are not linked.",
             id="weight",
         ),
         pytest.param(
             "at_home",
-            "Yes with a status period HOUSEBOUND or BEDBOUND that holds on the index date. No record means no.",
+            'Yes if there is a status period "housebound" or "bedbound" that holds on the index date.'
+            " No record means no.",
             id="flags",
         ),
         pytest.param(
@@ -310,7 +313,7 @@ def test_a_variable_says_its_records_window_and_what_missing_means(name, words):
             "Moderate risk (MR): otherwise, when FEV1, percent of predicted: below 80 %; or MRC grade: at least 2",
             id="later_rule",
         ),
-        pytest.param("group", "LR", "Low risk (LR): everybody whom none of the rules above takes", id="last_rule"),
+        pytest.param("group", "LR", "Low risk (LR): everybody else, once no rule above can hold", id="last_rule"),
         pytest.param("hospital", "high", "High: above 15 points", id="no_upper_edge"),
         pytest.param("hospital", "middle", "Middle: at least 5 and at most 15 points", id="both_edges"),
         # 4 things: 1 of 4 is 0.25, which "above 0.25" leaves out
@@ -341,29 +344,43 @@ def test_a_route_says_who_takes_it_and_what_is_proposed(route, words):
     assert route_in_words(route, PATHWAY, BOOK) == words
 
 
-def test_the_page_names_every_definition_with_version_status_source_and_licence():
-    page = describe(BOOK)
-    for each in (*VARIABLES, MEASUREMENT, *CODELISTS):
-        assert f"`{each.id}`" in page
-    for label in ("### Pathway: COPD", "### Score: COPD group", "### Score: Index", "### Score: Hospital score"):
-        assert label in page
-    assert "- **Version**: 2.0.0, a draft: it is worked out, and no list is published\n" in page
-    assert "- **To be reviewed by**: 1 April 2027\n" in page
-    assert "- **Version**: 1.2.0; computed here, no prediction\n" in page
-    assert "- **Status**: worked out in part: to be confirmed by a clinician\n" in page
+@pytest.fixture(scope="module")
+def found():
+    return pages(BOOK)
+
+
+def test_pages_name_every_definition_with_version_status_source_and_licence(found):
+    assert sorted(found) == [
+        "README.md", "codelists.md", "measurements.md", "pathways/copd.md",
+        "scores/group.md", "scores/hospital.md", "scores/share.md",
+    ]  # fmt: skip
+    whole = "".join(found.values())
+    read = [each for each in VARIABLES if each.id in BOOK.variables_of_score("group") or each.id in PATHWAY.show]
+    assert len(read) > 2
+    for each in (*read, MEASUREMENT, *CODELISTS):
+        assert f"`{each.id}`" in whole
+    assert "- **Version**: 2.0.0, a draft: it is worked out, and no list is published\n" in found["pathways/copd.md"]
+    assert "- **To be reviewed by**: 1 April 2027\n" in found["pathways/copd.md"]
+    page = found["scores/group.md"]
+    assert page.split("\n")[2] == "# COPD group"
+    assert "- **Version**: 1.2.0\n" in page
+    assert "- **What kind of thing it is**: a plain visible rule\n" in page
+    assert "- **Status**: **worked out in part: to be confirmed by a clinician**\n" in page
     assert "- **Licence**: Facts\n" in page
+    assert "- **Used by**: pathway [COPD](../pathways/copd.md)\n" in page
 
 
-def test_the_page_says_who_a_score_is_for_and_what_happens_without_a_value():
-    page = describe(BOOK)
-    assert '- **Who it is for**: COPD: yes (anybody else gets no score: "No COPD")\n' in page
-    assert "- **Who it is for**: everybody\n" in page
-    assert 'with no record at all there is no score: "No hospital record"\n' in page
-    assert "While Time registered with the practice: below 12 months, the value can only be too low" in page
+def test_a_page_says_who_a_score_is_for_and_what_happens_without_a_value(found):
+    assert "| COPD: yes | No COPD |\n" in found["scores/group.md"]
+    assert "## Who it is for\n\nEverybody.\n" in found["scores/share.md"]
+    assert "| any record at all | No hospital record |" in found["scores/hospital.md"]
+    assert 'with no record at all there is no score: "No hospital record".\n' in found["scores/hospital.md"]
+    whole = "".join(found.values())
+    assert "While Time registered with the practice: below 12 months, the value can only be too low" in whole
 
 
-def test_the_page_gives_routes_in_order_with_what_happens_when_they_are_not_known():
-    page = describe(BOOK)
+def test_a_page_gives_routes_in_order_with_what_happens_when_they_are_not_known(found):
+    page = found["pathways/copd.md"]
     rows = [line for line in page.splitlines() if line.startswith(("| 1 | `", "| 2 | `", "| 3 | `"))]
     assert rows == [
         "| 1 | `highest` | COPD group: High risk (HR) or Moderate risk (MR) | COPD clinic | Needs it \\| most"
@@ -374,19 +391,20 @@ def test_the_page_gives_routes_in_order_with_what_happens_when_they_are_not_know
     ]
 
 
-def test_the_page_says_the_order_of_a_clinic_its_roles_and_the_offer():
-    page = describe(BOOK)
+def test_a_page_says_the_order_of_a_clinic_its_roles_and_the_offer(found):
+    page = found["pathways/copd.md"]
     assert (
-        "COPD group (HR, MR, LR); Flare-ups, highest first; FEV1, percent of predicted, lowest first; the longest wait first; the more deprived"
-        " area first; then by pseudonym, so that neither names nor chance decide." in page
+        "1. COPD group (HR, MR, LR)\n2. Flare-ups, highest first\n3. FEV1, percent of predicted, lowest first\n"
+        "4. The longest wait first\n5. The more deprived area first\n"
+        "6. By pseudonym, so that neither names nor chance decide\n" in page
     )
     assert "| COPD clinic (`copd_clinic`) | respiratory nurse, GP | sessions with slots for every role |" in page
     assert "| Visit (`assessment`) | practice nurse | a worklist without sessions |" in page
-    assert "**Offer** instead of a clinic: The app (`app`)." in page
+    assert "Offered instead of a clinic: The app (`app`)." in page
 
 
-def test_the_page_says_units_conversions_grades_and_what_is_plausible():
-    page = describe(BOOK)
+def test_the_page_of_measurements_says_units_conversions_grades_and_what_is_plausible(found):
+    page = found["measurements.md"]
     assert '- **Codes that carry a value**: "COPD codes" (`copd`); "Steroid" (`steroid`): value plus 1\n' in page
     assert '- **Codes that are the value**: "Flare-up of COPD" (`flare_up`) is 1\n' in page
     assert "- **Plausible**: at least 8 and at most 151\n" in page
@@ -395,16 +413,20 @@ def test_the_page_says_units_conversions_grades_and_what_is_plausible():
     assert "- **Values that mean it was not done**: -1\n" in page
 
 
-def test_a_codelist_is_one_row_of_the_table_whatever_its_note_holds():
-    page = describe(BOOK)
+def test_a_codelist_is_one_row_of_the_table_whatever_its_note_holds(found):
+    page = found["codelists.md"]
     assert (
         "| COPD codes (`copd`) | SNOMED CT | the code itself | 2 | 1, as held 2026-11 | A test | None needed"
         " | one source only | First line second \\| line |" in page
     )
     assert "| COPD in hospital (`copd_icd10`) | ICD-10 | codes that begin with it |" in page
+    assert (
+        "| COPD codes (`copd`) | SNOMED CT | 2 | one source only | First line second \\| line |"
+        in (found["scores/group.md"])
+    )
 
 
-def test_the_page_does_not_depend_on_the_order_in_which_files_were_read():
+def test_pages_do_not_depend_on_the_order_in_which_files_were_read(found):
     turned = RuleBook(
         codelists=dict(reversed(BOOK.codelists.items())),
         measurements=BOOK.measurements,
@@ -414,10 +436,10 @@ def test_the_page_does_not_depend_on_the_order_in_which_files_were_read():
         examples={},
         digest="1",
     )
-    assert describe(turned) == describe(BOOK)
+    assert pages(turned) == found
 
 
-def test_the_page_ends_with_one_newline_and_has_no_trailing_blanks():
-    page = describe(BOOK)
-    assert page.endswith("|\n")
-    assert [line for line in page.splitlines() if line != line.rstrip()] == []
+def test_a_page_ends_with_one_newline_and_has_no_trailing_blanks(found):
+    for name, page in found.items():
+        assert page.endswith("\n") and not page.endswith("\n\n"), name
+        assert [line for line in page.splitlines() if line != line.rstrip()] == [], name

@@ -9,7 +9,7 @@ import pytest
 
 from invented import codelist, rule_book, score, variable
 from stratify.errors import RuleError
-from stratify.rule_versions import changes, check_versions, versions_of, write_versions
+from stratify.rule_versions import changes, check_versions, history_of, versions_of, write_versions
 
 
 def _book(*, version="1.0.0", points=2, lookback_months=12, label="Flare-ups", codes=("F",)):
@@ -61,6 +61,15 @@ def test_a_file_that_lacks_a_new_version_is_out_of_date_until_it_is_written(tmp_
         check_versions(raised, file)
     write_versions(raised, file)
     assert check_versions(raised, file) == "No definition differs."
+
+
+def test_versions_that_were_replaced_are_kept_and_never_used_for_something_else(tmp_path):
+    file = tmp_path / "versions.json"
+    for points, version in ((2, "1.0.0"), (3, "1.1.0"), (4, "1.2.0")):
+        write_versions(_book(points=points, version=version), file)
+    assert history_of(file)["scores"] == {"need": ("1.0.0", "1.1.0"), "other": ()}
+    with pytest.raises(RuleError, match=r"score need: expected a version that was never .*1\.0\.0 a second time"):
+        write_versions(_book(points=5, version="1.0.0"), file)
 
 
 def test_a_new_and_a_removed_definition_are_told():

@@ -149,7 +149,7 @@ def test_every_moved_edge_makes_the_example_on_it_fail(clinical_with_examples):
 def test_an_unknown_key_is_named_with_its_place(clinical):
     edit(clinical / "scores" / "gold_grade.yaml", "value_of:", "when_missing: low\nvalue_of:")
     message = fault_of(clinical)
-    assert "clinical/scores/gold_grade.yaml, when_missing" in message
+    assert "clinical/scores/gold_grade.yaml, line 12, when_missing" in message
     assert "a key the vocabulary does not have" in message
 
 

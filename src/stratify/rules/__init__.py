@@ -31,14 +31,27 @@ from stratify.rules.variables import (
     Variable,
     VariablesFile,
 )
-from stratify.rules.worked import Bounded, Example, ExamplePerson, ExamplesFile, Patient, PatientsFile
+from stratify.rules.worked import (
+    PATHWAY_KEYS,
+    SCORE_KEYS,
+    SHORT_KEYS,
+    Bounded,
+    Example,
+    ExamplePerson,
+    ExamplesFile,
+    Patient,
+    PatientsFile,
+)
 
 __all__ = [
     "ANY",
     "CODED",
     "EDGES",
     "HOSPITAL_RECORDS",
+    "PATHWAY_KEYS",
     "PERSON_FIELDS",
+    "SCORE_KEYS",
+    "SHORT_KEYS",
     "AtLeast",
     "Band",
     "Bounded",

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from stratify.rules.strict import Strict
+from stratify.rules.strict import Strict, refusal
 
 
 class CodelistEntry(Strict):
@@ -126,12 +126,20 @@ class Measurement(Strict):
     must_exceed: str | None = None
     source: str
 
+    @property
+    def all_codelists(self) -> tuple[str, ...]:
+        """Every codelist it names."""
+        return (*self.codelists, *self.unit_of_codelists, *self.grade_codelists, *self.offset_codelists)
+
     @model_validator(mode="after")
     def _sound(self) -> Measurement:
         known = {self.unit, *(word for unit in self.units for word in unit.words)}
-        for word in (*self.unit_of_codelists.values(), *(size.unit for size in self.sizes)):
+        said: list[tuple[str, tuple[str, str | int]]] = []
+        said += [(word, ("unit_of_codelists", name)) for name, word in self.unit_of_codelists.items()]
+        said += [(size.unit, ("sizes", number)) for number, size in enumerate(self.sizes)]
+        for word, at in said:
             if word not in known:
-                raise ValueError(f"{word} is none of its units")
+                raise refusal(f"{word} is none of its units", *at)
         if self.sizes and self.is_unit_required:
             raise ValueError("sizes say what a value without a unit is: then no unit is required")
         edges = {getattr(size, name) for size in self.sizes for name in ("below", "at_most", "at_least", "above")}

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stratify.rules.conditions import Condition
-from stratify.rules.strict import Strict
+from stratify.rules.strict import Strict, refusal
 
 Decision = Literal["clinic", "self_management", "assessment", "clinician_review", "excluded", "not_eligible"]
 
@@ -177,19 +177,23 @@ class Pathway(Strict):
         if self.status == "published" and not (self.clinical_lead and self.review_date):
             raise ValueError("a pathway without a clinical lead and a review date is a draft: it cannot be published")
         known = {each.id for each in self.clinics}
-        for each in self.routes[:-1]:
+        for number, each in enumerate(self.routes[:-1]):
             if each.when is None:
-                raise ValueError(f"route {each.id} needs a rule (when); only the last takes the rest")
+                raise refusal(f"route {each.id} needs a rule (when); only the last takes the rest", "routes", number)
         if self.routes[-1].when is not None:
-            raise ValueError("the last route takes the rest: it has no rule (when)")
-        for each in self.routes:
+            raise refusal("the last route takes the rest: it has no rule (when)", "routes", len(self.routes) - 1)
+        offers = {offer.id for offer in self.offers}
+        for number, each in enumerate(self.routes):
             if each.decision == "self_management" and not self.offers:
-                raise ValueError(f"route {each.id} leads to self_management, and the pathway has no offers")
+                words = f"route {each.id} leads to self_management, and the pathway has no offers"
+                raise refusal(words, "routes", number)
             if each.clinic and each.clinic not in known:
-                raise ValueError(f"route {each.id} names the clinic {each.clinic}, which the pathway does not have")
+                words = f"route {each.id} names the clinic {each.clinic}, which the pathway does not have"
+                raise refusal(words, "routes", number, "clinic")
             for name in each.offers:
-                if name not in {offer.id for offer in self.offers}:
-                    raise ValueError(f"route {each.id} names the offer {name}, which the pathway does not have")
+                if name not in offers:
+                    words = f"route {each.id} names the offer {name}, which the pathway does not have"
+                    raise refusal(words, "routes", number, "offers")
         return self
 
     @property

@@ -9,7 +9,20 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from stratify.rules.conditions import EDGES, Condition
-from stratify.rules.strict import Strict
+from stratify.rules.strict import Strict, refusal
+
+Use = Literal[
+    "frailty",
+    "copd",
+    "diabetes",
+    "kidney",
+    "heart_and_circulation",
+    "many_conditions",
+    "hospital",
+    "segments",
+    "other",
+]
+"""What a score is for: where it stands in the index of the rule book. Decides nothing."""
 
 
 class _Edged(Strict):
@@ -79,7 +92,7 @@ class Points(Strict):
         if self.times == 0 or self.points == 0:
             raise ValueError("nothing is added: leave it out")
         if self.bands:
-            check_cover(self.bands, [f"band of {band.points:g}" for band in self.bands])
+            check_cover(self.bands, [f"band of {band.points:g}" for band in self.bands], "bands")
         return self
 
     @property
@@ -111,6 +124,7 @@ class Score(Strict):
     id: str
     version: str
     label: str
+    use: Use = "other"
     kind: Literal["recorded", "computed"] = "computed"
     is_prediction: bool = False
     status: Literal["two_sources", "one_source", "inferred"]
@@ -161,8 +175,9 @@ class Score(Strict):
     @model_validator(mode="after")
     def _sound(self) -> Score:
         names = [each.tier for each in self.tiers]
-        if len(set(names)) != len(names):
-            raise ValueError("a tier is named twice")
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise refusal("a tier is named twice", "tiers", number)
         if self.value_of and self.points:
             raise ValueError("value_of or points, not both")
         if not self.points and self.model_fields_set & _OF_POINTS:
@@ -172,17 +187,20 @@ class Score(Strict):
         if self.is_decision_list:
             if not self.tiers:
                 raise ValueError("a score is the value of something (value_of), points, or a list of tiers with rules")
-            for each in self.tiers[:-1]:
+            for number, each in enumerate(self.tiers[:-1]):
                 if each.when is None or edges_of(each):
-                    raise ValueError(f"tier {each.tier} of a decision list needs a rule (when) and no edges")
+                    words = f"tier {each.tier} of a decision list needs a rule (when) and no edges"
+                    raise refusal(words, "tiers", number)
             if edges_of(self.tiers[-1]) or self.tiers[-1].when:
-                raise ValueError("the last tier of a decision list takes the rest: no rule, no edges")
+                last = len(self.tiers) - 1
+                raise refusal("the last tier of a decision list takes the rest: no rule, no edges", "tiers", last)
         elif self.tiers:
-            if any(each.when for each in self.tiers):
-                raise ValueError("tiers of a value have edges, not rules")
-            check_cover(self.tiers, [f"tier {name}" for name in names])
+            for number, each in enumerate(self.tiers):
+                if each.when:
+                    raise refusal("tiers of a value have edges, not rules", "tiers", number)
+            check_cover(self.tiers, [f"tier {name}" for name in names], "tiers")
             if self.points and {"below", "at_most"} & set(edges_of(self.tiers[0])):
-                raise ValueError("need rises with points: the first tier has no upper edge")
+                raise refusal("need rises with points: the first tier has no upper edge", "tiers", 0)
         return self
 
 
@@ -194,28 +212,34 @@ def edges_of(edged: _Edged) -> dict[str, float]:
     return {name: getattr(edged, name) for name in EDGES if getattr(edged, name) is not None}
 
 
-def check_cover(parts: Sequence[_Edged], names: Sequence[str]) -> None:
+def check_cover(parts: Sequence[_Edged], names: Sequence[str], key: str) -> None:
     """Prove that tiers or bands cover every number once: each upper edge meets the lower edge of the one next to it.
 
     Need may rise with the value (frailty points) or fall with it (FEV1): the first is open upwards or downwards.
 
+    Args:
+        parts: The tiers or bands, in their order.
+        names: What each is called.
+        key: The key they stand under.
+
     Raises:
-        ValueError: they leave a gap, overlap, or hold no number.
+        PydanticCustomError: they leave a gap, overlap, or hold no number; it says which part.
     """
     rising = {"below", "at_most"} & set(edges_of(parts[0]))
     falling, words = (parts[::-1], names[::-1]) if rising else (parts, names)
     if {"below", "at_most"} & set(edges_of(falling[0])) or {"above", "at_least"} & set(edges_of(falling[-1])):
-        raise ValueError(f"one of {names[0]} and {names[-1]} must have no upper edge, the other no lower edge")
-    for each, name in zip(parts, names, strict=True):
+        raise refusal(f"one of {names[0]} and {names[-1]} must have no upper edge, the other no lower edge", key)
+    for number, (each, name) in enumerate(zip(parts, names, strict=True)):
         edges = edges_of(each)
         low, high = edges.get("at_least", edges.get("above")), edges.get("at_most", edges.get("below"))
         is_point = low == high and {"at_least", "at_most"} <= set(edges)
         if len(edges) > 2 or (low is not None and high is not None and (low > high or (low == high and not is_point))):
-            raise ValueError(f"{name} holds no number, or has two edges on one side: {edges}")
+            raise refusal(f"{name} holds no number, or has two edges on one side: {edges}", key, number)
     for (upper, above), (lower, beneath) in itertools.pairwise(zip(falling, words, strict=True)):
         up, down = edges_of(upper), edges_of(lower)
         meets = (up.get("above") is not None and up.get("above") == down.get("at_most")) or (
             up.get("at_least") is not None and up.get("at_least") == down.get("below")
         )
         if not meets:
-            raise ValueError(f"{above} and {beneath} leave a gap or overlap: {up} against {down}")
+            number = max(parts.index(upper), parts.index(lower))
+            raise refusal(f"{above} and {beneath} leave a gap or overlap: {up} against {down}", key, number)

@@ -13,6 +13,13 @@ Bounded = Annotated[str, Field(pattern=r"^(<|<=|>|>=) ?-?[0-9]+(\.[0-9]+)?$")]
 """A value of which only one bound is known, as laboratories write it: ``>90``."""
 
 
+SCORE_KEYS = ("tier", "possible_tiers", "value", "is_complete", "withheld_reason", "missing_variables")
+PATHWAY_KEYS = ("decision", "clinic_id", "rule_id", "tier", "missing_variables", "data_gaps")
+"""What an example may expect of a score, of a pathway."""
+SHORT_KEYS = {"missing": "missing_variables", "clinic": "clinic_id", "rule": "rule_id"}
+"""What may be written for some of them."""
+
+
 class ExamplePerson(Strict):
     """The person of a worked example; what is not said is the ordinary case."""
 

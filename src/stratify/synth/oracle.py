@@ -1,6 +1,6 @@
 """What the rules should conclude about one invented person, worked out a second time from the words of the rules.
 
-Plain Python over one person's rows as text, as an extract file holds them. Written from ``docs/rules.md`` and the
+Plain Python over one person's rows as text, as an extract file holds them. Written from ``docs/rules/`` and the
 published sources, and sharing nothing with ``clinical/``, ``features``, ``scores`` or ``pathways``: what a code means
 is what the county meant by writing it (``clinical_codes``), what a diagnosis weighs is Gilbert's table once more. So
 where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, gathering the
