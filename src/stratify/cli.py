@@ -18,6 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.rule_commands import codelists_app, rules_app
+from stratify.whatif_commands import whatif
 
 if TYPE_CHECKING:
     from stratify.settings import Settings
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
+app.command()(whatif)
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(

@@ -290,6 +290,38 @@ _LOADED: dict[tuple[str, str], RuleBook] = {}
 """Rule books read in this process, by folder and digest of its files: a run asks for its own at every stage."""
 
 
+def with_definitions(book: RuleBook, definitions: Iterable[Score | Pathway]) -> RuleBook:
+    """Give the book with scores and pathways put in the place of those of the same id, or added; for trials only.
+
+    Raises:
+        RuleError: a definition names what the book does not have, or depends on itself.
+    """
+    given = tuple(definitions)
+    scores = book.scores | {each.id: each for each in given if isinstance(each, Score)}
+    pathways = book.pathways | {each.id: each for each in given if isinstance(each, Pathway)}
+    said = json.dumps([each.model_dump(mode="json") for each in given], sort_keys=True)
+    digest = hashlib.sha256(f"{book.digest}\n{said}".encode()).hexdigest()
+    changed = replace(book, scores=scores, pathways=pathways, digest=digest)
+    faults = _unresolved(changed)
+    if faults:
+        raise combine(list(faults))
+    _ = changed.score_order
+    return changed
+
+
+def read_pathway(file: Path) -> Pathway:
+    """Read a pathway that is in no clinical folder yet; its worked examples may come later.
+
+    Raises:
+        RuleError: it is no YAML, or has what the vocabulary does not.
+    """
+    faults: list[RuleError] = []
+    found = _read(file, Pathway, faults)
+    if found is None:
+        raise combine(list(faults))
+    return found
+
+
 def _definitions(
     folder: Path, model: type[S], faults: list[RuleError]
 ) -> tuple[dict[str, S], dict[str, tuple[Example, ...]]]:

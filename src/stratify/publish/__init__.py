@@ -12,6 +12,7 @@ from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
+from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, write_what_if
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
@@ -19,13 +20,17 @@ __all__ = [
     "Delivery",
     "HeldList",
     "PublishContext",
+    "WhatIf",
     "build_counts",
+    "protected_lists",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
     "source_in_words",
+    "what_if_in_words",
     "write_commissioner_file",
     "write_direct_care",
     "write_manifest",
     "write_supplier_report",
+    "write_what_if",
 ]
