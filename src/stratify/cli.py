@@ -17,6 +17,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.panel_commands import panel_app
 from stratify.rule_commands import codelists_app, rules_app
 from stratify.whatif_commands import whatif
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
 app.command()(whatif)
+app.add_typer(panel_app, name="panel")
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(

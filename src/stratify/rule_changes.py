@@ -160,7 +160,8 @@ def count_moves(store: Store) -> pl.DataFrame:
     """Count who moves, by group, under disclosure control.
 
     Args:
-        store: A store with ``core.person``, and ``work.outcome``: ``definition``, ``patient_key``, ``before``, ``after``.
+        store: A store with ``core.person``, and ``work.outcome``: ``definition``, ``patient_key``, ``before`` and
+            ``after``.
 
     Returns:
         ``moved`` of :class:`Comparison`.

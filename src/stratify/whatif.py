@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,13 @@ INTERVAL_PERCENT = 90
 SEED = 20_260_101
 
 _CELL = ("clinic_id", "practice_code")
-_PRIOR_WINDOWS = 0.5
+_PRIOR_WINDOWS = 0.1
 """How many look backs what all practices of a clinic show is worth, beside a practice's own."""
 
 _PRIOR_PEOPLE = 5.0
 """How many people, who move and leave as all on the clinic's lists do, are added to those seen in each lane."""
+
+_MOST_WORK = 2_000_000
 
 Numbers = npt.NDArray[np.float64]
 
@@ -86,13 +88,20 @@ def simulate(cells: pl.DataFrame, moves: pl.DataFrame, places: pl.DataFrame, rul
         places: ``clinic_id``, ``practice_code``, ``week``, ``places``; a list and week that is absent has none.
         rules: What is taken alike.
     """
-    parts = [
-        _simulate_clinic(mine, *(each.filter(pl.col("clinic_id") == mine["clinic_id"][0]) for each in (moves, places)), rules)
-        for mine in cells.sort("clinic_id").partition_by("clinic_id", maintain_order=True)
-    ]
+    if cells.height:  # fewer draws for many long lists, which chance moves less
+        work = cells.group_by("clinic_id").agg(
+            each=pl.col("practice_code").n_unique() * (pl.col("lane").max() + 1) ** 2
+        )
+        most = max(_MOST_WORK // int(work["each"].max()), 100)  # type: ignore[arg-type]
+        rules = replace(rules, replicates=min(rules.replicates, most))
+    parts = []
+    for mine in cells.sort("clinic_id").partition_by("clinic_id", maintain_order=True):
+        here = pl.col("clinic_id") == mine["clinic_id"][0]
+        parts.append(_simulate_clinic(mine, moves.filter(here), places.filter(here), rules))
     if not parts:
         none = np.zeros((rules.replicates, 0, WEEKS + 1), dtype=np.int32)
-        return Forecast(cells.select(_CELL), none, none[:, :, :WEEKS], cells.select(*_CELL, "lane", reached=pl.lit([0.0])))
+        lanes = cells.select(*_CELL, "lane", reached=pl.lit([0.0]))
+        return Forecast(cells.select(_CELL), none, none[:, :, :WEEKS], lanes)
     return Forecast(
         pl.concat([each.lists for each in parts]),
         np.concatenate([each.length for each in parts], axis=1),
@@ -106,7 +115,7 @@ def _simulate_clinic(cells: pl.DataFrame, moves: pl.DataFrame, places: pl.DataFr
     lists = cells.select(_CELL).unique().sort(_CELL).with_row_index("list")
     ordered = cells.join(lists, on=_CELL).sort("list", "lane")
     at = (ordered["list"].to_numpy(), ordered["lane"].to_numpy())
-    lanes = int(max(at[1].max(), moves["lane"].max() or 0, moves["to_lane"].max() or 0)) + 1  # type: ignore[call-overload, type-var]
+    lanes = max([*ordered["lane"], *moves["lane"], *moves["to_lane"].drop_nulls()]) + 1
 
     def dense(values: pl.Series, rest: float = 0) -> Numbers:
         made = np.full((lists.height, lanes), rest, dtype=np.float64)
@@ -192,6 +201,7 @@ def _carry(
     length = np.zeros((draws, present.shape[0], WEEKS + 1), dtype=np.int32)
     used = np.zeros((draws, present.shape[0], WEEKS), dtype=np.int32)
     due: dict[int, Any] = {}
+    attend = 1 - rules.did_not_attend_percent / 100
     for week in range(WEEKS + 1):
         is_on = starts <= week
         length[:, :, week] = np.where(is_on, waiting, 0).sum(axis=2)
@@ -199,7 +209,7 @@ def _carry(
             break
         served = _served(np.where(is_on, waiting, 0), room[:, week])
         used[:, :, week] = served.sum(axis=2)
-        closed = rng.binomial(served, 1 - rules.did_not_attend_percent / 100) if rules.did_not_attend_percent else served
+        closed = rng.binomial(served, attend) if attend < 1 else served
         if week + rules.review_after_weeks < WEEKS:
             due[week + rules.review_after_weeks] = closed
         left = waiting - closed
@@ -216,9 +226,7 @@ def _served(waiting: Any, room: Numbers) -> Any:  # noqa: ANN401  whole or not
     return np.clip(room[..., None] - before, 0, waiting).astype(waiting.dtype)
 
 
-def _middle(
-    present: Numbers, coming: Numbers, steps: Numbers, room: Numbers, starts: Numbers, rules: Rules
-) -> Numbers:
+def _middle(present: Numbers, coming: Numbers, steps: Numbers, room: Numbers, starts: Numbers, rules: Rules) -> Numbers:
     """Follow those who are on a list today through the middle case; newcomers stand behind them in their lane."""
     waiting, today = present.copy(), present.copy()
     reached = np.zeros((WEEKS, *present.shape))

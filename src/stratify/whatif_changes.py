@@ -60,7 +60,7 @@ class Threshold(Strict):
 
 
 class CapacityChange(Strict):
-    """Another capacity of a clinic, from a week on: sessions as large as today's, or places a week, at each practice."""
+    """Another capacity of a clinic from a week on, at each practice: sessions as large as today's, or places a week."""
 
     clinic: str
     practices: tuple[str, ...] = ()
@@ -198,8 +198,10 @@ def changed_book(book: RuleBook, changes: Changes) -> RuleBook:
             json.loads(found.model_dump_json(by_alias=True, exclude_unset=True)),
         )
         _set(own, each)
-    models = {"score": Score, "pathway": Pathway}
-    made = [_valid(models[kind], own, f"changed {kind} {name}", RuleError) for (kind, name), own in definitions.items()]
+    made: list[Score | Pathway] = []
+    for (kind, name), own in definitions.items():
+        where = f"changed {kind} {name}"
+        made.append(_valid(Score, own, where, RuleError) if kind == "score" else _valid(Pathway, own, where, RuleError))
     return with_definitions(changed, made) if made else changed
 
 

@@ -82,7 +82,10 @@ def _opened(changes: Changes, out: Path, clinical: Path | None) -> _Run:
     restricted = (out / "restricted").resolve()
     if not (restricted / "plan.json").is_file():
         raise RunError(
-            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or name its folder."
+            f"output folder {out.name}",
+            expected="a finished run",
+            found="none",
+            action="Run first, or name its folder.",
         )
     plan = json.loads((restricted / "plan.json").read_text(encoding="utf-8"))
     settings = plan["settings"]
@@ -213,9 +216,7 @@ def _decide(store: Store, book: RuleBook, names: Sequence[str], day: date) -> No
 def _keep_the_rest(store: Store, today: str, changed: str, run: _Run) -> None:
     """Take over, into the decisions of the changed rule book, those of pathways that decide as they did."""
     kept = sorted(set(run.books["changed"].pathways) - set(_moving(run)))
-    store.execute(
-        f"INSERT INTO {changed} BY NAME SELECT * FROM {today} WHERE pathway IN (SELECT unnest($1))", [kept]
-    )
+    store.execute(f"INSERT INTO {changed} BY NAME SELECT * FROM {today} WHERE pathway IN (SELECT unnest($1))", [kept])
 
 
 def _decide_now(store: Store, run: _Run) -> None:
@@ -249,7 +250,8 @@ def _compare(store: Store, run: _Run, changes: Changes, share: float, clinical: 
     weeks: list[pl.DataFrame] = []
     for side in SIDES:
         book = run.books[side]
-        lanes = _in_lanes(store, book, side, run.index_date)
+        if side == "today" or _moving(run) or not _reads_alike(run):
+            lanes = _in_lanes(store, book, side, run.index_date)
         on_list = lanes.filter("is_now")
         cells, moves = _count_lanes(store, lanes, changes if side == "changed" else Changes())
         tried = _capacity(changes, cells) if side == "changed" else ()
@@ -300,13 +302,13 @@ def _sessions(capacity: pl.DataFrame, index_date: date) -> pl.DataFrame:
 
 
 def _in_lanes(store: Store, book: RuleBook, side: str, day: date) -> pl.DataFrame:
-    """Give who is on each clinic's list, and who was at the look back, each in a lane of the order routing has for them.
+    """Give who is on each clinic's list, and who was at the look back, each in a lane of the order routing has.
 
     Routing is asked once for both, as if they were of one practice and no place were free.
 
     Returns:
-        ``patient_key``, ``is_now``, ``pathway``, ``clinic_id``, ``practice_code``, ``priority_rank`` and ``lane``, which
-        is the same place in the order at every practice.
+        ``patient_key``, ``is_now``, ``pathway``, ``clinic_id``, ``practice_code``, ``priority_rank``, and ``lane``, the
+        same place in the order at every practice.
     """
     order = pl.concat([_standing(store, side, is_now=is_now) for is_now in (True, False)])
     ranking = sorted({step.variable for each in book.pathways.values() for step in each.rank_by})
@@ -343,7 +345,8 @@ def _in_lanes(store: Store, book: RuleBook, side: str, day: date) -> pl.DataFram
     part = ((pl.col("priority_rank").rank("ordinal").over(tier) - 1) * parts // pl.len().over(tier)).alias("part")
     return (
         found.with_columns(part)
-        .with_columns(lane=pl.struct("pathway_order", "tier_rank", "part").rank("dense").over("clinic_id").cast(pl.Int64) - 1)
+        .with_columns(place=pl.struct("pathway_order", "tier_rank", "part"))
+        .with_columns(lane=pl.col("place").rank("dense").over("clinic_id").cast(pl.Int64) - 1)
         .select(
             pl.col("patient_key").str.head(-len(_MARKS[True])),
             "is_now",
@@ -422,8 +425,8 @@ def _check_names(changes: Changes, run: _Run, store: Store) -> None:
     practices = {name for (name,) in store.rows("SELECT DISTINCT practice_code FROM run.core.person")}
     named = [("clinic", each.clinic, clinics) for each in changes.capacity]
     named += [("pathway", each.pathway, set(pathways)) for each in changes.switch_on]
-    for part in (*changes.capacity, *changes.switch_on):
-        named += [("practice", practice, practices) for practice in part.practices]
+    asked = [each.practices for each in changes.capacity] + [each.practices for each in changes.switch_on]
+    named += [("practice", practice, practices) for part in asked for practice in part]
     wrong = sorted({f"{kind} {name}" for kind, name, known in named if name not in known})
     if wrong:
         raise SettingsError(
@@ -477,15 +480,10 @@ def _waits(people: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def _minutes(capacity: pl.DataFrame) -> pl.DataFrame:
     """Give the minutes that each role has for one place at each clinic, as the sessions say."""
     found = capacity.filter(pl.col("minutes_per_slot").is_not_null())
-    return (
-        found.group_by("clinic_id", "role").agg(minutes=pl.col("minutes_per_slot").mean()).sort("clinic_id", "role")
-    )
+    return found.group_by("clinic_id", "role").agg(minutes=pl.col("minutes_per_slot").mean()).sort("clinic_id", "role")
 
 
 def _labels(books: Mapping[str, RuleBook]) -> dict[str, str]:
     return {
-        each.id: each.label
-        for side in SIDES
-        for pathway in books[side].pathways.values()
-        for each in pathway.clinics
+        each.id: each.label for side in SIDES for pathway in books[side].pathways.values() for each in pathway.clinics
     }

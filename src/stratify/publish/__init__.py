@@ -9,6 +9,7 @@ nothing here decides about a person, and no file is put in its final place here.
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.manifest import write_manifest
+from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, write_form
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -16,8 +17,11 @@ from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, 
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "FORM_COLUMNS",
+    "FORM_MARK",
     "UNVERIFIED_NUMBER",
     "Delivery",
+    "FormQuestion",
     "HeldList",
     "PublishContext",
     "WhatIf",
@@ -30,6 +34,7 @@ __all__ = [
     "what_if_in_words",
     "write_commissioner_file",
     "write_direct_care",
+    "write_form",
     "write_manifest",
     "write_supplier_report",
     "write_what_if",

@@ -172,7 +172,8 @@ def figures(found: WhatIf) -> pl.DataFrame:
                 rows.append((words, clinic, EVERY_PRACTICE, week, None, both[0][name], both[1][name]))
     parts = found.lists.filter(pl.col("practice_code") != EVERY_PRACTICE)
     hidden = {(row["clinic_id"], row["practice_code"], row["week"], row["side"]): row for row in parts.to_dicts()}
-    for clinic, practice, week in parts.select("clinic_id", "practice_code", "week").unique().sort(pl.all()).iter_rows():
+    keys = parts.select("clinic_id", "practice_code", "week").unique().sort(pl.all())
+    for clinic, practice, week in keys.iter_rows():
         lists = [hidden.get((clinic, practice, week, side), _NOBODY) for side in SIDES]
         for name in ("length", "length_low", "length_high"):
             rows.append((names[name], clinic, practice, week, None, lists[0][name], lists[1][name]))
@@ -457,7 +458,7 @@ def _panel(found: WhatIf, clinic: str, *, left: int, top: int) -> dict[str, Any]
         return round(left + _PANEL_WIDTH * week / LAST_WEEK, 1)
 
     def upwards(value: float) -> float:
-        return round(top + _PANEL_HEIGHT * (1 - value / most), 1)
+        return float(round(top + _PANEL_HEIGHT * (1 - value / most), 1))
 
     lines = []
     for side, weeks in series.items():
@@ -516,9 +517,12 @@ def _people_tables(found: WhatIf) -> list[dict[str, Any]]:
         kind, name = definition.split(" ")
         ways = mine.select("before", "after").unique().sort(pl.all()).rows()
         rows = []
-        for breakdown, group in mine.select("breakdown", "group").unique().sort(
-            pl.col("breakdown") != "everybody", "breakdown", "group"
-        ).iter_rows():
+        for breakdown, group in (
+            mine.select("breakdown", "group")
+            .unique()
+            .sort(pl.col("breakdown") != "everybody", "breakdown", "group")
+            .iter_rows()
+        ):
             here = mine.filter(pl.col("breakdown") == breakdown, pl.col("group") == group)
             counts = {(row["before"], row["after"]): row["people_count"] for row in here.to_dicts()}
             rows.append((breakdown.replace("_", " "), group, [counts.get(way, 0) for way in ways]))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from stratify.rules.agreement import Agreement
 from stratify.rules.conditions import Condition
 from stratify.rules.strict import Strict
 
@@ -76,6 +77,7 @@ class Pathway(Strict):
     offer: Offer
     assessment: Clinic
     clinician_review: Clinic
+    agreed: tuple[Agreement, ...] = ()
 
     @model_validator(mode="after")
     def _sound(self) -> Pathway:
