@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | explain | verify | identity | synth | rules | schemas``.
+"""The command line: ``stratify run | check | explain | verify | whatif | panel | identity | synth | rules | schemas``.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that

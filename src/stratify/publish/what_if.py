@@ -274,13 +274,14 @@ def statements(found: WhatIf) -> list[str]:
 
 
 def _of_length(found: WhatIf, clinic: str) -> list[str]:
-    today, changed = (found.at(side, clinic, LAST_WEEK) for side in SIDES)
+    week = next((each for each in (LAST_WEEK, 13) if _differ(found, clinic, each)), LAST_WEEK)
+    today, changed = (found.at(side, clinic, week) for side in SIDES)
     if today["length"] is None or changed["length"] is None:
         return []
     said = []
     if today["length"] != changed["length"]:
         said.append(
-            f"after {LAST_WEEK} weeks about {_people(changed['length'])} on the list "
+            f"after {week} weeks about {_people(changed['length'])} on the list "
             f"({changed['length_low']:,} to {changed['length_high']:,}) instead of about {today['length']:,} "
             f"({today['length_low']:,} to {today['length_high']:,})."
         )
@@ -291,14 +292,21 @@ def _of_length(found: WhatIf, clinic: str) -> list[str]:
                 f"In week 4 it is the other way about, {early[1]:,} instead of {early[0]:,}: "
                 "the start asks for patience."
             )
+    today, changed = (found.at(side, clinic, LAST_WEEK) for side in SIDES)
     if today["places_so_far"] != changed["places_so_far"] and None not in (
         today["places_so_far"],
         changed["places_so_far"],
     ):
         said.append(
-            f"About {_people(changed['places_so_far'])} have had a place by then instead of {today['places_so_far']:,}."
+            f"About {_people(changed['places_so_far'])} have had a place within {LAST_WEEK} weeks instead of "
+            f"{today['places_so_far']:,}."
         )
     return said
+
+
+def _differ(found: WhatIf, clinic: str, week: int) -> bool:
+    one, other = (found.at(side, clinic, week)["length"] for side in SIDES)
+    return one is not None and other is not None and one != other
 
 
 def _of_people(found: WhatIf, clinic: str) -> list[str]:
