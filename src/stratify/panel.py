@@ -241,7 +241,9 @@ def _form(
 ) -> Path:
     rows = []
     for question in panel.questions:
-        own, spread, reasons = None, None, ()
+        own: tuple[float, float, float] | None = None
+        spread: dict[str, float] | None = None
+        reasons: tuple[str, ...] = ()
         if first:
             mine = first[panellist][question.id]
             own = (mine.lowest, mine.best, mine.highest)
