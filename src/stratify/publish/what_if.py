@@ -25,6 +25,7 @@ SHOWN_WEEKS = (0, 13, 26)
 _KEY = ("side", "week", "clinic_id", "practice_code")
 _SECTORS = {"gp": "GP", "community": "community", "outpatient": "outpatient", "ambulance": "ambulance"}
 _FEW = "few"
+_NOT_TOLD = "not told"
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,8 @@ def statements(found: WhatIf) -> list[str]:
     """Say in plain words what the change gives and what it costs, clinic by clinic, from what is told."""
     lines = []
     for clinic in found.clinics:
-        mine = [*_of_length(found, clinic), *_of_people(found, clinic), *_of_staff(found, clinic)]
+        mine = [*_of_length(found, clinic), *_of_waits(found, clinic)]
+        mine += [*_of_people(found, clinic), *_of_staff(found, clinic)]
         if mine:
             lines.append(f"{found.labels.get(clinic, clinic)}: {' '.join(mine)}")
     lines += _of_sectors(found)
@@ -274,7 +276,7 @@ def statements(found: WhatIf) -> list[str]:
 
 
 def _of_length(found: WhatIf, clinic: str) -> list[str]:
-    week = next((each for each in (LAST_WEEK, 13) if _differ(found, clinic, each)), LAST_WEEK)
+    week = next((each for each in (LAST_WEEK, 13, 4) if _differ(found, clinic, each)), LAST_WEEK)
     today, changed = (found.at(side, clinic, week) for side in SIDES)
     if today["length"] is None or changed["length"] is None:
         return []
@@ -307,6 +309,14 @@ def _of_length(found: WhatIf, clinic: str) -> list[str]:
 def _differ(found: WhatIf, clinic: str, week: int) -> bool:
     one, other = (found.at(side, clinic, week)["length"] for side in SIDES)
     return one is not None and other is not None and one != other
+
+
+def _of_waits(found: WhatIf, clinic: str) -> list[str]:
+    waits = {row["side"]: _half(row) for row in found.waits.filter(pl.col("clinic_id") == clinic).to_dicts()}
+    today, changed = (waits.get(side, _NOT_TOLD) for side in SIDES)
+    if today == changed or _NOT_TOLD in (today, changed):
+        return []
+    return [f"Half of those on its list have a place after {changed} weeks instead of {today} (0: the coming one)."]
 
 
 def _of_people(found: WhatIf, clinic: str) -> list[str]:
@@ -432,7 +442,7 @@ def overview(found: WhatIf) -> list[dict[str, Any]]:
 
 def _half(wait: Mapping[str, Any] | None) -> str:
     if wait is None or wait["people"] <= LARGEST_HIDDEN:
-        return "not told"
+        return _NOT_TOLD
     return f"over {LAST_WEEK}" if wait["median_week"] >= LAST_WEEK else f"{wait['median_week']:.0f}"
 
 
