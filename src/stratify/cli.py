@@ -1,4 +1,4 @@
-"""The command line: ``stratify run | check | release | explain | verify | identity | synth | rules | schemas``.
+"""The command line: ``stratify run | check | release | explain ...``; ``stratify --help`` has every command.
 
 Only the standard library and typer are imported here; every command imports its worker when it runs, so that
 ``--help`` is quick. A fault ends with one clear message and an exit code by kind; never with a traceback of ours that
@@ -17,8 +17,10 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
+from stratify.whatif_commands import whatif
 
 if TYPE_CHECKING:
     from stratify.settings import Settings
@@ -36,6 +38,8 @@ app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
 app.add_typer(returned_app, name="returned")
+app.command()(whatif)
+app.add_typer(panel_app, name="panel")
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(

@@ -40,6 +40,13 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
     return environment.get_template(template).render(title=title, subtitle=subtitle, is_test=is_test, **values)
 
 
+def draw(package: str, template: str, **values: Any) -> str:  # noqa: ANN401
+    """Draw a picture (SVG) from the template of a package; all values are escaped."""
+    text = package_files(package).joinpath(template).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(text).render(**values) + "\n"
+
+
 def whole(number: int | None) -> str:
     """Write a count with its thousands, or that there is none."""
     return "not told" if number is None else f"{number:,}"

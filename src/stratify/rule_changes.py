@@ -33,7 +33,7 @@ from stratify.runs import without_values
 from stratify.store import Store, open_store
 
 MOST_LINES = 40
-_EVERYBODY = "everybody"
+EVERYBODY = "everybody"
 
 _OUTCOMES = """
 CREATE OR REPLACE TABLE work.outcome AS
@@ -74,13 +74,13 @@ FROM core.person
 """
 """Groups of people; ethnic category codes 2001 by their national groups, quintile 1 is the most deprived."""
 
-_BREAKDOWNS = ("age_band", "sex", "ethnicity", "deprivation", "practice")
+BREAKDOWNS = ("age_band", "sex", "ethnicity", "deprivation", "practice")
 _KEY = ("definition", "breakdown", "group", "before", "after")
 _SUMS = (
     Sum(
         "groups of a breakdown",
-        pl.col("breakdown") != _EVERYBODY,
-        {"breakdown": pl.lit(_EVERYBODY), "group": pl.lit(_EVERYBODY)},
+        pl.col("breakdown") != EVERYBODY,
+        {"breakdown": pl.lit(EVERYBODY), "group": pl.lit(EVERYBODY)},
         within=("breakdown",),
     ),
 )
@@ -126,17 +126,17 @@ def compare(old: RuleBook, new: RuleBook, out: Path) -> Comparison:
     with TemporaryDirectory(prefix=".rules-diff-", dir=restricted) as name:
         scratch = Path(name)
         with open_store(scratch / "old.duckdb", temp_directory=scratch, **limits) as store:
-            _reckon(store, restricted / "run.duckdb", old, index_date)
+            reckon(store, restricted / "run.duckdb", old, index_date)
         with open_store(scratch / "new.duckdb", temp_directory=scratch, **limits) as store:
-            _reckon(store, restricted / "run.duckdb", new, index_date)
+            reckon(store, restricted / "run.duckdb", new, index_date)
             store.attach(scratch / "old.duckdb", "old", read_only=True)
             _settle_outcomes(store, (old, new))
-            moved = _moved(store)
+            moved = count_moves(store)
             why = _why(store, old, new, index_date)
     return Comparison(tuple(_definitions(old, new)), moved, why)
 
 
-def _reckon(store: Store, run: Path, book: RuleBook, index_date: date) -> None:
+def reckon(store: Store, run: Path, book: RuleBook, index_date: date) -> None:
     """Do the stages of a run from its core tables on, up to the decisions."""
     store.attach(run, "run", read_only=True)
     for name in ("person", *hits.SOURCE_TABLES):
@@ -157,8 +157,17 @@ def _settle_outcomes(store: Store, books: Sequence[RuleBook]) -> None:
     )
 
 
-def _moved(store: Store) -> pl.DataFrame:
-    groups = {_EVERYBODY: f"'{_EVERYBODY}'", **{name: name for name in _BREAKDOWNS}}
+def count_moves(store: Store) -> pl.DataFrame:
+    """Count who moves, by group, under disclosure control.
+
+    Args:
+        store: A store with ``core.person``, and ``work.outcome``: ``definition``, ``patient_key``, ``before`` and
+            ``after``.
+
+    Returns:
+        ``moved`` of :class:`Comparison`.
+    """
+    groups = {EVERYBODY: f"'{EVERYBODY}'", **{name: name for name in BREAKDOWNS}}
     parts = " UNION ALL ".join(
         f"SELECT definition, '{name}' AS breakdown, {group} AS \"group\", before, after, count(*) AS people_count "
         f"FROM work.outcome JOIN ({_GROUPS}) USING (patient_key) GROUP BY ALL"
@@ -299,14 +308,14 @@ def in_words(comparison: Comparison) -> str:
     for definition in moves["definition"].unique().sort().to_list():
         mine = moves.filter(pl.col("definition") == definition)
         lines += ["", definition]
-        for breakdown in (_EVERYBODY, *_BREAKDOWNS):
+        for breakdown in (EVERYBODY, *BREAKDOWNS):
             rows = mine.filter(pl.col("breakdown") == breakdown).to_dicts()
-            if breakdown != _EVERYBODY and all(row["is_suppressed"] for row in rows):
+            if breakdown != EVERYBODY and all(row["is_suppressed"] for row in rows):
                 lines.append(f"  by {breakdown.replace('_', ' ')}: few in every group")
                 continue
-            lines += [f"  by {breakdown.replace('_', ' ')}"] if breakdown != _EVERYBODY else []
+            lines += [f"  by {breakdown.replace('_', ' ')}"] if breakdown != EVERYBODY else []
             for row in rows:
-                who = "" if breakdown == _EVERYBODY else f"{row['group']}: "
+                who = "" if breakdown == EVERYBODY else f"{row['group']}: "
                 lines.append(f"  {_count(row)}  {who}{row['before']} → {row['after']}")
         reasons = comparison.why.filter(pl.col("definition") == definition).sort("reason").to_dicts()
         lines += ["  why"] + [f"  {_count(row)}  {row['reason']}" for row in reasons]

@@ -27,7 +27,6 @@ from stratify.rules import (
     PERSON_FIELDS,
     SCORE_KEYS,
     SHORT_KEYS,
-    Check,
     Codelist,
     CodelistManifest,
     Condition,
@@ -314,6 +313,38 @@ _LOADED: dict[tuple[str, str], RuleBook] = {}
 """Rule books read in this process, by folder and digest of its files: a run asks for its own at every stage."""
 
 
+def with_definitions(book: RuleBook, definitions: Iterable[Score | Pathway]) -> RuleBook:
+    """Give the book with scores and pathways put in the place of those of the same id, or added; for trials only.
+
+    Raises:
+        RuleError: a definition names what the book does not have, or depends on itself.
+    """
+    given = tuple(definitions)
+    scores = book.scores | {each.id: each for each in given if isinstance(each, Score)}
+    pathways = book.pathways | {each.id: each for each in given if isinstance(each, Pathway)}
+    said = json.dumps([each.model_dump(mode="json") for each in given], sort_keys=True)
+    digest = hashlib.sha256(f"{book.digest}\n{said}".encode()).hexdigest()
+    changed = replace(book, scores=scores, pathways=pathways, digest=digest)
+    faults = _unresolved(changed, {}, ())
+    if faults:
+        raise combine(list(faults))
+    _ = changed.score_order
+    return changed
+
+
+def read_pathway(file: Path) -> Pathway:
+    """Read a pathway that is in no clinical folder yet; its worked examples may come later.
+
+    Raises:
+        RuleError: it is no YAML, or has what the vocabulary does not.
+    """
+    faults: list[RuleError] = []
+    found = DefinitionFile(file).read(Pathway, faults)
+    if found is None:
+        raise combine(list(faults))
+    return found
+
+
 def _definitions(
     folder: Path, model: type[S], faults: list[RuleError]
 ) -> tuple[dict[str, S], dict[str, tuple[Example, ...]]]:
@@ -513,7 +544,15 @@ def _unresolved(book: RuleBook, files: Mapping[str, Path], unread: Iterable[str]
                         action="Say the same in both, or name one otherwise.",
                     )
                 )
-        faults += [_too_short(each, pathway, book) for each in pathway.checks if _looks_back_less(each, book)]
+        for each in pathway.checks:
+            if each.done in book.variables and each.outlasts(book.variables[each.done]):
+                fault(
+                    where,
+                    each.id,
+                    expected=f"records of the last {each.again_after_days} days for a check",
+                    found=f"{each.done}, which looks back less far",
+                    action="Shorten again_after_days, or name a variable that looks back further",
+                )
         if pathway.precedence in precedence:
             fault(
                 f"pathway {pathway.id}",
@@ -537,31 +576,6 @@ def _unresolved(book: RuleBook, files: Mapping[str, Path], unread: Iterable[str]
                 action=nearest(key, keys) or "Write one of these",
             )
     return faults
-
-
-def _looks_back_less(check: Check, book: RuleBook) -> bool:
-    """Tell whether a record within the window of a check may be too old for its variable: it would be done again."""
-    variable = book.variables.get(check.done or "")
-    if variable is None or check.again_after_days is None:
-        return False
-    months, days = (
-        variable.lookback_months or variable.maximum_age_months,
-        variable.lookback_days or variable.maximum_age_days,
-    )
-    seen = months * _DAYS_A_MONTH if months else days
-    return seen is not None and seen < check.again_after_days
-
-
-_DAYS_A_MONTH = 365 / 12
-
-
-def _too_short(check: Check, pathway: Pathway, book: RuleBook) -> RuleError:
-    return RuleError(
-        f"pathway {pathway.id}, check {check.id}",
-        expected=f"records of the last {check.again_after_days} days",
-        found=f"{check.done}, which looks back less far",
-        action="Shorten again_after_days, or name a variable that looks back further.",
-    )
 
 
 def keys_of(definition: str, book: RuleBook) -> tuple[str, ...]:

@@ -12,28 +12,39 @@ from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.manifest import write_manifest
+from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
+from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, write_what_if
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "FORM_COLUMNS",
+    "FORM_MARK",
     "UNVERIFIED_NUMBER",
     "Delivery",
+    "FormQuestion",
     "HeldList",
     "PublishContext",
     "ReturnedLine",
+    "WhatIf",
     "build_counts",
     "fill_in",
+    "protected_lists",
     "read_filled",
+    "read_form",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
     "source_in_words",
+    "what_if_in_words",
     "write_commissioner_file",
     "write_direct_care",
+    "write_form",
     "write_manifest",
     "write_returned_rows",
     "write_supplier_report",
+    "write_what_if",
 ]

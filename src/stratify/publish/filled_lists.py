@@ -1,4 +1,4 @@
-"""Lists that came back filled in, as workbook or CSV, read cell by cell. The only place that knows ``calamine``.
+"""Lists that came back filled in, as workbook or CSV, read cell by cell.
 
 Belongs here: what may be opened at all, where the columns are, and which cell is which. Does not belong: what a cell
 means (``filled_in``). A file comes from outside: one that is large, crafted, protected or no list is refused whole, and

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from stratify.rules.agreement import Agreement
 from stratify.rules.conditions import Condition
 from stratify.rules.strict import Strict, refusal
 
@@ -171,6 +172,7 @@ class Pathway(Strict):
     clinician_review: Clinic = CLINICIAN_REVIEW
     call: Clinic = CALL
     follow_up: FollowUp = FollowUp()
+    agreed: tuple[Agreement, ...] = ()
 
     @model_validator(mode="after")
     def _sound(self) -> Pathway:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from stratify.rules.agreement import Agreement
 from stratify.rules.conditions import EDGES, Condition
 from stratify.rules.strict import Strict, refusal
 
@@ -144,6 +145,7 @@ class Score(Strict):
     understated_when: Condition | None = None
     tiers: tuple[Tier, ...] = ()
     note: str | None = None
+    agreed: tuple[Agreement, ...] = ()
 
     @property
     def is_decision_list(self) -> bool:

@@ -1,0 +1,70 @@
+"""A finished run in little: invented core tables worked out by a rule book, laid out as a run leaves them.
+
+For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import invented
+from stratify import ingest, routing
+from stratify.hits import SOURCE_TABLES
+from stratify.reckoning import decide_everybody, score_everybody, work_values
+from stratify.rulebook import RuleBook
+from stratify.store import open_store
+
+REST = ("death", "registration", "clinic_capacity")
+
+
+def make(
+    out: Path,
+    book: RuleBook,
+    persons: Iterable[Mapping[str, Any]],
+    tables: Mapping[str, pl.DataFrame],
+    *,
+    index_date: date,
+    more: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> pl.DataFrame:
+    """Make the run folder, and give ``derived.placement``.
+
+    Args:
+        out: The output folder.
+        book: The rule book.
+        persons: Rows of ``core.person``.
+        tables: The core tables that variables read.
+        index_date: The day the run describes.
+        more: Rows of ``core.death``, ``core.registration`` and ``core.clinic_capacity``; none where absent.
+    """
+    restricted = out / "restricted"
+    restricted.mkdir(parents=True)
+    settings = {"index_date": index_date.isoformat()}
+    plan = {"settings": settings, "run_id": "invented", "is_test": True, "rule_digest": book.digest}
+    (restricted / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with open_store(restricted / "run.duckdb", temp_directory=out / "scratch") as store:
+        everybody = invented.frame("core.person", persons)
+        store.create("core.person", everybody)
+        for name in SOURCE_TABLES:
+            store.create(f"core.{name}", tables[name])
+        for name in REST:
+            store.create(f"core.{name}", invented.frame(f"core.{name}", more.get(name, ())))
+        ingest.match_codes(store, list(book.codelists.values()))
+        work_values(store, book, index_date=index_date)
+        score_everybody(store, book, index_date=index_date)
+        decide_everybody(store, book)
+        placed = routing.place(
+            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
+            everybody,
+            store.frame("SELECT * FROM derived.variable_value"),
+            store.frame("SELECT * FROM core.clinic_capacity"),
+            book,
+            index_date=index_date,
+        )
+        store.create("derived.placement", placed)
+    return placed
