@@ -10,6 +10,7 @@ from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.manifest import write_manifest
 from stratify.publish.practice_lists import write_direct_care
+from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
@@ -20,9 +21,11 @@ __all__ = [
     "HeldList",
     "PublishContext",
     "build_counts",
+    "reached_page",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
+    "share_row",
     "source_in_words",
     "write_commissioner_file",
     "write_direct_care",
