@@ -26,7 +26,9 @@ STEPS = (
 )
 """From everybody to those reached; whoever fails a step is left there and counted in none after it."""
 
-_LEFT_AT = {"excluded": 5, "list_held": 6, "held": 7, "not_listed": 7, "waiting": 8, "listed": 9, "offered": 9}
+_ELSEWHERE = 7
+_LEFT_AT = {"excluded": 5, "list_held": 6, "held": _ELSEWHERE, "not_listed": _ELSEWHERE, "waiting": 8, "listed": 9,
+            "offered": 9}  # fmt: skip
 _ETHNIC_GROUPS = {"White": "ABC", "Mixed": "DEFG", "Asian or Asian British": "HJKL", "Black or Black British": "MNP",
                   "Other": "RS"}  # fmt: skip
 _GROUP_OF = {letter: group for group, letters in _ETHNIC_GROUPS.items() for letter in letters}
@@ -49,7 +51,7 @@ def groups(persons: pl.DataFrame) -> pl.DataFrame:
     known_age = pl.when(pl.col("age_years").is_null()).then(pl.lit(NOT_KNOWN)).otherwise(age)
     return persons.select(
         "patient_key",
-        (pl.col("person_status") == "registered").alias("is_registered"),
+        pl.col("person_status").is_in(["registered", "practice_unknown"]).alias("is_registered"),
         pl.col("practice_code").fill_null(NOWHERE).alias("practice"),
         pl.col("pcn_code").fill_null(NOWHERE).alias("pcn"),
         known_age.alias("age_band"),
@@ -98,7 +100,7 @@ def _left_at(
         .then(3)
         .when(pl.col("outcome").is_null())
         .then(4)
-        .otherwise(pl.col("outcome").replace_strict(_LEFT_AT, default=None, return_dtype=pl.Int64))
+        .otherwise(pl.col("outcome").replace_strict(_LEFT_AT, default=_ELSEWHERE, return_dtype=pl.Int64))
         .alias("left_at")
     )
 
