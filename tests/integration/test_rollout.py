@@ -6,6 +6,7 @@ in the same folder, under one run id. So whatever the run id is printed on is co
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -232,7 +233,8 @@ def test_a_version_on_trial_runs_at_its_practice_alone_is_proved_and_is_rolled_b
     clinical = Path(shutil.copytree(clinical_folder(), tmp_path / "clinical"))
     for suffix in ("yaml", "examples.yaml"):
         text = (clinical / "pathways" / f"frailty.{suffix}").read_text(encoding="utf-8")
-        changed = text.replace("id: frailty\n", "id: frailty_trial\n", 1)
+        changed = re.sub(r"^precedence: \d+$", "precedence: 99", text, flags=re.MULTILINE)
+        changed = changed.replace("id: frailty\n", "id: frailty_trial\n", 1)
         (clinical / "pathways" / f"frailty_trial.{suffix}").write_text(changed, encoding="utf-8")
     write_county(tmp_path / "county", CountyOrder(people=300, practices=3, seed=11, index_date=INDEX, workers=1))
     runs_made = []
