@@ -13,6 +13,7 @@ from datetime import date
 import polars as pl
 
 from stratify import fitness, holding, periods, quality, rollout, sign_off
+from stratify.errors import SettingsError
 from stratify.fitness import Hold
 from stratify.quality import RuleResult
 from stratify.rule_versions import digest_of_pathway
@@ -81,15 +82,24 @@ def place_within_bounds(store: Store, plan: Plan, book: RuleBook, place: Placing
     another need. Holds are only ever added, so this ends.
 
     Raises:
+        SettingsError: no pathway is signed off.
         QualityError: no list would be left.
     """
     signatures = plan.settings.sign_offs
     if signatures is None:
         return place(holding.reasons_by_list(store))
+    refused = unsigned(plan, book, day=plan.settings.index_date)
+    if set(book.pathways) <= set(refused):
+        raise SettingsError(
+            "sign_offs",
+            expected="a signature that holds under at least one pathway",
+            found="; ".join(f"{name}: {why}" for name, why in refused.items()),
+            action="Have them signed (`stratify rules digests`), or leave sign_offs out; the last lists stay in place.",
+        )
     found = [
         (fitness.hold_of(book.pathways[name], table=_TABLE, rule_id=f"{_NOT_SIGNED}-{name}", practice_code=None,
                          reason=why), 1)
-        for name, why in unsigned(plan, book, day=plan.settings.index_date).items()
+        for name, why in refused.items()
     ]  # fmt: skip
     off = places_off(store, plan, book)
     practices = [code for (code,) in store.rows(_PRACTICES)]

@@ -17,6 +17,7 @@ import polars as pl
 from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
+from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.remembered import place_everybody
@@ -298,6 +299,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
+        count_who_is_reached(store, plan, book)
         publish.write_supplier_report(
             plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))
         )

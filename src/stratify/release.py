@@ -83,7 +83,8 @@ def release(out: Path, *, latest: Path | None, key: bytes, by: str, now: datetim
             listed = _known_to_the_run(plan, work)
             newer = listed
             if latest is not None:
-                newer, used = _known_by_now(plan, latest, work, key=key, day=now.date())
+                whom = pl.DataFrame({"patient_key": sorted(listed.persons)}, schema={"patient_key": pl.String})
+                newer, used = _known_by_now(plan, latest, work, whom, key=key, day=now.date())
             with _copy_of_the_run(plan, work) as store:
                 placements = store.frame("SELECT * FROM derived.placement ORDER BY patient_key, pathway")
                 _stop_if_too_many_are_lost(placements, newer)
@@ -150,10 +151,13 @@ def _plan_in_place(out: Path, now: datetime) -> tuple[Plan, RuleBook]:
 
 def _known_to_the_run(plan: Plan, work: Path) -> Known:
     with open_store(plan.restricted / "run.duckdb", temp_directory=work / "scratch", read_only=True) as store:
-        return Known(_persons(store), flags=_flags(store, plan.settings.index_date))
+        whom = store.frame("SELECT DISTINCT patient_key FROM derived.placement")
+        return Known(_persons(store, whom), flags=_flags(store, whom, plan.settings.index_date))
 
 
-def _known_by_now(plan: Plan, latest: Path, work: Path, *, key: bytes, day: date) -> tuple[Known, list[dict[str, str]]]:
+def _known_by_now(
+    plan: Plan, latest: Path, work: Path, whom: pl.DataFrame, *, key: bytes, day: date
+) -> tuple[Known, list[dict[str, str]]]:
     """Read the newer files about people, and nothing of their journals."""
     source = plan.source
     source = replace(source, not_supplied=(*dict.fromkeys((*source.not_supplied, *_NOT_READ)),))
@@ -169,9 +173,9 @@ def _known_by_now(plan: Plan, latest: Path, work: Path, *, key: bytes, day: date
         objected = store.rows("SELECT patient_key FROM landing.standing WHERE withheld_because IS NOT NULL")
         dissent = store.rows("SELECT patient_key FROM landing.text_dissent")
         known = Known(
-            _persons(store),
+            _persons(store, whom),
             objected=frozenset(name for (name,) in objected),
-            flags=_flags(store, day),
+            flags=_flags(store, whom, day),
             text_dissent=frozenset(name for (name,) in dissent),
             steps=store.frame(_STEPS),
         )
@@ -188,17 +192,35 @@ ORDER BY ALL
 """
 
 
-def _persons(store: Store) -> dict[str, dict[str, Any]]:
-    return {row["patient_key"]: row for row in store.frame("SELECT * FROM core.person").iter_rows(named=True)}
+_COLUMNS = {
+    "person_status": pl.String,
+    "practice_code": pl.String,
+    "identity_doubt": pl.String,
+    "is_spine_sensitive": pl.Boolean,
+    "contact_preference": pl.String,
+    "ais_format": pl.String,
+    "interpreter_needed": pl.Boolean,
+    "has_digital_access": pl.Boolean,
+}
+"""What is looked at again of a person."""
 
 
-def _flags(store: Store, day: date) -> dict[str, frozenset[str]]:
+def _persons(store: Store, whom: pl.DataFrame) -> dict[str, dict[str, Any]]:
+    with store.loaned(whom) as loan:
+        found = store.frame(
+            f"SELECT patient_key, {', '.join(_COLUMNS)} FROM core.person WHERE patient_key IN (FROM {loan})"
+        )
+    return {row["patient_key"]: row for row in found.iter_rows(named=True)}
+
+
+def _flags(store: Store, whom: pl.DataFrame, day: date) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
-    rows = store.rows(
-        "SELECT patient_key, flag FROM core.patient_flag WHERE (start_date IS NULL OR start_date <= $1) "
-        "AND (end_date IS NULL OR end_date > $1)",
-        [day],
-    )
+    with store.loaned(whom) as loan:
+        rows = store.rows(
+            "SELECT patient_key, flag FROM core.patient_flag WHERE (start_date IS NULL OR start_date <= $1) "
+            f"AND (end_date IS NULL OR end_date > $1) AND patient_key IN (FROM {loan})",
+            [day],
+        )
     for key, flag in rows:
         found.setdefault(key, set()).add(flag)
     return {key: frozenset(flags) for key, flags in found.items()}
@@ -283,13 +305,10 @@ def _take_out(store: Store, placements: pl.DataFrame, failed: pl.DataFrame, newe
     )
     store.execute("DROP TABLE derived.placement")
     store.create("derived.placement", changed)
+    columns = [name for name in _COLUMNS if name != "practice_code"]  # whose list a row is on stays as it was
     keys = changed["patient_key"].unique().to_list()
-    columns = ("person_status", "is_spine_sensitive", "identity_doubt", "contact_preference", "ais_format",
-               "interpreter_needed", "has_digital_access")  # fmt: skip
     rows = [(key, *(newer.persons[key][name] for name in columns)) for key in keys if key in newer.persons]
-    types = dict.fromkeys(columns, pl.String) | dict.fromkeys(
-        ("is_spine_sensitive", "interpreter_needed", "has_digital_access"), pl.Boolean
-    )
+    types = {name: _COLUMNS[name] for name in columns}
     with store.loaned(pl.DataFrame(rows, schema={"key": pl.String, **types}, orient="row")) as loan:
         sets = ", ".join(f"{name} = n.{name}" for name in columns)
         store.execute(f"UPDATE core.person SET {sets} FROM {loan} AS n WHERE n.key = patient_key")

@@ -18,7 +18,7 @@ from stratify.errors import SettingsError
 
 
 class Switch(BaseModel):
-    """One wave: a pathway, the practices and networks where it is on, and from when until when.
+    """One wave: a pathway, the practices and networks where it is on, and from when until when; without any, nowhere.
 
     Attributes:
         pathway: The pathway that is on.
@@ -40,8 +40,6 @@ class Switch(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if not self.practices and not self.networks:
-            raise ValueError("names the practices or networks where it is on")
         if self.end_date is not None and self.end_date <= self.first_date:
             raise ValueError("ends after it begins: until is the first day on which it is off again")
         if self.instead_of == self.pathway:

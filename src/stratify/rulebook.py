@@ -27,6 +27,7 @@ from stratify.rules import (
     PERSON_FIELDS,
     SCORE_KEYS,
     SHORT_KEYS,
+    Check,
     Codelist,
     CodelistManifest,
     Condition,
@@ -544,13 +545,13 @@ def _unresolved(book: RuleBook, files: Mapping[str, Path], unread: Iterable[str]
                         action="Say the same in both, or name one otherwise.",
                     )
                 )
-        for each in pathway.checks:
-            if each.done in book.variables and each.outlasts(book.variables[each.done]):
+        for check_up in pathway.checks:
+            if check_up.done in book.variables and check_up.outlasts(book.variables[check_up.done]):
                 fault(
                     where,
-                    each.id,
-                    expected=f"records of the last {each.again_after_days} days for a check",
-                    found=f"{each.done}, which looks back less far",
+                    check_up.id,
+                    expected=f"records of the last {check_up.again_after_days} days for a check",
+                    found=f"{check_up.done}, which looks back less far",
                     action="Shorten again_after_days, or name a variable that looks back further",
                 )
         if pathway.precedence in precedence:

@@ -31,11 +31,13 @@ NOW = "2026-01-05T17:00"
 NUMBER = {number: extract_set.nhs(number) for number in PEOPLE}
 
 
-def people(
-    *, moved: int = 0, objects: int = 0, absent: frozenset[int] = frozenset()
-) -> dict[str, list[dict[str, str]]]:
-    """Fourteen people of one practice, all with COPD; the ten first ones with FEV1 25 %, so that they need the clinic."""
-    rows: dict[str, list[dict[str, str]]] = {
+Rows = dict[str, list[dict[str, str]]]
+
+
+def people(*, moved: int = 0, objects: int = 0, absent: frozenset[int] = frozenset()) -> Rows:
+    """Fourteen people of one practice; all have COPD, the first ten with FEV1 25 %, so that they need the clinic."""
+    session = {"clinic_id": "copd_clinic", "practice_code": HOME, "clinic_date": "2026-01-06", "slots": "8"}
+    rows: Rows = {
         "practice": [extract_set.practice(practice_code=code, practice_name=f"Home {code}") for code in (HOME, OTHER)],
         "clinic_capacity": [extract_set.capacity(**session)],
         "patient": [], "registration": [], "opt_out": [], "death": [], "patient_flag": [],

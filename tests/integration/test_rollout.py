@@ -6,6 +6,7 @@ in the same folder, under one run id. So whatever the run id is printed on is co
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -19,7 +20,7 @@ from stratify.errors import SettingsError
 from stratify.privacy import THROWAWAY_KEY, PrivacyPolicy
 from stratify.rollout import Switch
 from stratify.rule_versions import digest_of_pathway
-from stratify.rulebook import load_rule_book
+from stratify.rulebook import clinical_folder, load_rule_book
 from stratify.runs import Plan
 from stratify.settings import Settings
 from stratify.sign_off import Bounds, SignOff
@@ -137,6 +138,29 @@ def test_people_of_a_pathway_that_is_off_are_set_apart_as_comparators_and_keep_t
     assert twice == 0
 
 
+def test_everybody_of_the_run_is_accounted_for_down_to_whoever_has_a_place_or_an_offer(scored, published, practices):
+    published(rollout=wave(practices[2]))
+    with open_store(scored.restricted / "run.duckdb", temp_directory=scored.restricted / "tmp") as store:
+        people = store.scalar("SELECT count(*) FROM core.person")
+        homes = "SELECT practice_code, count(*) FROM core.person WHERE person_status = 'registered' GROUP BY ALL"
+        acted = "SELECT pathway, count(*) FROM derived.placement WHERE placement IN ('listed', 'offered') GROUP BY ALL"
+        registered, reached = dict(store.rows(homes)), dict(store.rows(acted))
+        first, off, last = (
+            store.rows(
+                "SELECT pathway, left_count, people_count FROM audit.attrition WHERE geography_type = 'county' "
+                "AND breakdown = 'all' AND step_number = $1 ORDER BY pathway",
+                [number],
+            )
+            for number in (1, 3, 8)
+        )
+    assert first == [("copd", 0, people), ("frailty", 0, people)]
+    assert off[0][1] == 0
+    assert off[1][1] == registered[practices[0]] + registered[practices[1]]
+    assert [(pathway, number) for pathway, _, number in last] == [
+        ("copd", reached["copd"]), ("frailty", reached.get("frailty", 0)),
+    ]  # fmt: skip
+
+
 def test_before_its_first_day_and_from_its_last_on_an_entry_has_the_pathway_off(published, practices):
     nowhere = published(rollout=wave(practices[0], **{"from": "2026-02-01"}))
     ended = published(rollout=wave(practices[0], until="2026-01-05"))
@@ -202,3 +226,37 @@ def _signature(pathway: str, digest: str):
             "in_total": {"least": 0, "most": 500},
         }
     )
+
+
+def test_a_version_on_trial_runs_at_its_practice_alone_is_proved_and_is_rolled_back_to_the_byte(tmp_path, practices):
+    """Whole runs from the command line: the run id is what it was as well."""
+    clinical = Path(shutil.copytree(clinical_folder(), tmp_path / "clinical"))
+    for suffix in ("yaml", "examples.yaml"):
+        text = (clinical / "pathways" / f"frailty.{suffix}").read_text(encoding="utf-8")
+        changed = re.sub(r"^precedence: \d+$", "precedence: 99", text, flags=re.MULTILINE)
+        changed = changed.replace("id: frailty\n", "id: frailty_trial\n", 1)
+        (clinical / "pathways" / f"frailty_trial.{suffix}").write_text(changed, encoding="utf-8")
+    write_county(tmp_path / "county", CountyOrder(people=300, practices=3, seed=11, index_date=INDEX, workers=1))
+    runs_made = []
+    for here in ([], practices[:1], []):
+        entry = {"pathway": "frailty_trial", "instead_of": "frailty", "practices": here, "from": "2026-01-01"}
+        file = whole_runs.settings_file(
+            tmp_path, tmp_path / "county", tmp_path / "out",
+            index_date="2026-01-05", clinical=str(clinical), rollout=[entry],
+        )  # fmt: skip
+        with whole_runs.counted_plainly():
+            done = whole_runs.stratify("run", "--settings", file)
+        assert done.exit_code == 0, done.output
+        if here:
+            proved = whole_runs.stratify("verify", tmp_path / "out", "--everybody")
+            assert proved.exit_code == 0, proved.output
+        runs_made.append(Path(shutil.copytree(tmp_path / "out" / "published", tmp_path / f"kept{len(runs_made)}")))
+    before, on, after = runs_made
+    whole_runs.same_files(before, after)
+    assert files(on) != files(before)
+    with open_store(on / "secondary_use" / "commissioner.duckdb", temp_directory=tmp_path, read_only=True) as store:
+        placed = store.rows(
+            "SELECT pathway, geography_code FROM pathway_count WHERE geography_type = 'practice' "
+            "AND starts_with(pathway, 'frailty') GROUP BY ALL ORDER BY ALL"
+        )
+    assert placed == [("frailty", practices[1]), ("frailty", practices[2]), ("frailty_trial", practices[0])]

@@ -52,7 +52,7 @@ def test_a_row_of_whom_nothing_new_is_known_goes_out(placement):
         pytest.param(Known({"a": person()}, objected=frozenset("a")), OBJECTED, "Objects", id="objected"),
         pytest.param(Known({"a": person()}, flags={"a": frozenset({"PALLIATIVE"})}), "route", "palliative", id="dying"),
         pytest.param(Known({"a": person()}, flags={"a": frozenset({"HOUSEBOUND"})}), "route", "home", id="home"),
-        pytest.param(Known({"a": person()}, steps=step("copd", "declined", MONDAY)), "answered", "declined", id="said_no"),
+        pytest.param(Known({"a": person()}, steps=step("copd", "declined", MONDAY)), "answered", "declined", id="no"),
         pytest.param(Known({"a": person()}, steps=step(None, "reviewed", TUESDAY)), "answered", "reviewed", id="seen"),
         pytest.param(Known({"a": person()}, steps=step("frailty", "contacted", TUESDAY - timedelta(CONTACT_DAYS))),
                      "contacted", "another pathway", id="contacted_28_days_ago"),

@@ -54,6 +54,10 @@ def test_the_dates_of_an_entry(day, is_on):
     assert (("lungs", "Y99001") not in found) == is_on
 
 
+def test_an_entry_without_practices_has_the_pathway_on_nowhere():
+    assert {place for name, place in off(switch()) if name == "lungs"} == {*NETWORK_OF, None}
+
+
 def test_a_version_on_trial_takes_the_place_of_the_pathway_at_its_practices_alone():
     found = off(switch("lungs_trial", instead_of="lungs", practices=["Y99002"]), pathways=("lungs", "lungs_trial"))
     assert {name for name, practice in found if practice == "Y99002"} == {"lungs"}
@@ -64,7 +68,6 @@ def test_a_version_on_trial_takes_the_place_of_the_pathway_at_its_practices_alon
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        pytest.param({}, "names the practices or networks", id="nowhere"),
         pytest.param({"practices": ["Y99001"], "until": MONDAY}, "ends after it begins", id="no_day"),
         pytest.param({"practices": ["Y99001"], "instead_of": "lungs"}, "not of itself", id="instead_of_itself"),
     ],

@@ -14,6 +14,7 @@ from stratify.publish.filling import fill_in
 from stratify.publish.manifest import write_manifest
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
+from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -33,11 +34,13 @@ __all__ = [
     "build_counts",
     "fill_in",
     "protected_lists",
+    "reached_page",
     "read_filled",
     "read_form",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
+    "share_row",
     "source_in_words",
     "what_if_in_words",
     "write_commissioner_file",

@@ -32,6 +32,7 @@ def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]
     topics = [
         *_the_run(context),
         *_held(context),
+        *_rolled_out(context),
         *_the_counts(not_counted),
         *_the_rules(context),
         *_the_small_print(context),
@@ -78,6 +79,20 @@ def _held(context: PublishContext) -> list[tuple[str, str]]:
             "nobody: see the column held. Counts marked 'part' leave those practices out; make no rate of them."
         )
         found.append((f"Held this week: {name}", text))
+    return found
+
+
+def _rolled_out(context: PublishContext) -> list[tuple[str, str]]:
+    """Say where a pathway is not switched on: it is not counted there, which is not the same as nobody."""
+    found = []
+    for name in sorted({pathway for pathway, _ in context.off}):
+        places = sorted(practice for pathway, practice in context.off if pathway == name and practice)
+        if places:
+            text = (
+                f"{context.pathways[name].label} is not switched on at {', '.join(places)}. Nobody is counted on it "
+                "there, which is not the same as nobody: those practices are comparators."
+            )
+            found.append((f"Not switched on everywhere: {name}", text))
     return found
 
 
