@@ -47,6 +47,7 @@ class RuleVersions(_Strict):
     codelists: dict[str, str] = Field(description="SHA-256 of each codelist, by id")
     scores: dict[str, str] = Field(description="Version of each score, by id")
     pathways: dict[str, str] = Field(description="Version of each pathway, by id")
+    drafts: list[str] = Field(description="Pathways that are worked out and of which no list is published")
     plug_ins: dict[str, list[str]] = Field(
         description="Function, version and hash of the module of each plug-in, by its name"
     )

@@ -73,9 +73,19 @@ def tables():
 
 def _run(folder, tables, **settings):
     extracts = extract_set.write_set(folder / "extracts", **tables)
+    settings = settings if "clinical" in settings else settings | {"clinical": str(_two_pathways(folder))}
     file = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", **settings)
     with counted_plainly():
         return stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY)
+
+
+def _two_pathways(folder):
+    """The definitions with COPD and frailty and no other pathway: what a fault holds is told by these two."""
+    clinical = shutil.copytree(clinical_folder(), folder / "clinical", dirs_exist_ok=True)
+    for path in (clinical / "pathways").glob("*.yaml"):
+        if path.name.split(".")[0] not in ("copd", "frailty"):
+            path.unlink()
+    return clinical
 
 
 def _manifest(folder):
@@ -98,8 +108,8 @@ def _published(folder):
 @pytest.fixture
 def clinical(tmp_path):
     """The definitions that pathways use, but frailty reads nothing of hospital; one small example per definition."""
-    folder = shutil.copytree(clinical_folder(), tmp_path / "clinical")
-    used = load_rule_book().for_pathways.scores
+    folder = _two_pathways(tmp_path)
+    used = load_rule_book().cut_down_to("copd", "frailty").scores
     for path in (folder / "scores").glob("*.yaml"):
         if path.name.split(".")[0] not in used:
             path.unlink()
@@ -231,7 +241,8 @@ def test_codes_lost_at_every_practice_at_once_are_told_from_the_runs_before(tabl
         if row["snomed_code"] == extract_set.COPD:
             row |= {"snomed_code": "", "original_code": "EMISNQCO12", "original_system": "EMIS"}
     extracts = extract_set.write_set(tmp_path / "extracts", **tables)
-    file = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-06")
+    clinical = str(_two_pathways(tmp_path))
+    file = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-06", clinical=clinical)
     with counted_plainly():
         message = refusal(stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY), 4)
     # COPD is a deficit of frailty as well, so that no list would be left.

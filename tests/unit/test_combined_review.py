@@ -6,8 +6,8 @@ from datetime import date
 
 import polars as pl
 import pytest
-from tests.invented import frame
 
+from invented import frame
 from stratify.combined_review import review_checks
 from stratify.rulebook import load_rule_book
 

@@ -139,7 +139,7 @@ def test_about_says_what_was_used_who_is_not_counted_and_what_the_limits_are(pub
     assert about["Data up to"] == "Hospital admissions: 31 October 2026; GP record: entries: 21 November 2026"
     assert "fewer than 8 people: Type 1 opt-out" in about["Who is not counted"]
     assert "fewer than 8 people: registered with a practice that the" in about["Who is not counted"]
-    assert "version 1.0.0" in about["Pathway copd"] and "HR = Group 2, high risk" in about["Pathway copd"]
+    assert "version 1.1.0" in about["Pathway copd"] and "HR = Group 2, high risk" in about["Pathway copd"]
     assert "1 to 7 are hidden" in about["Disclosure control"]
     assert "the clinician decides" in about["Known limits"]
     assert "0.1.0" in about["How to cite"]

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from stratify.rules.agreement import Agreement
 from stratify.rules.conditions import Condition
 from stratify.rules.strict import Strict, refusal
+from stratify.rules.variables import Variable
 
 Decision = Literal["clinic", "self_management", "assessment", "clinician_review", "excluded", "not_eligible"]
 
@@ -81,6 +82,18 @@ class Check(Strict):
         if self.when and (self.when.scores or any(each.none_of or each.is_missing for each in self.when.walk())):
             raise ValueError("a check is for people of whom something was found: no tier, none_of or is_missing")
         return self
+
+    def outlasts(self, variable: Variable) -> bool:
+        """Tell whether a record within the window may be too old for the variable of ``done``: it would be done again."""
+        months, days = (
+            variable.lookback_months or variable.maximum_age_months,
+            variable.lookback_days or variable.maximum_age_days,
+        )
+        seen = months * _DAYS_A_MONTH if months else days
+        return seen is not None and self.again_after_days is not None and seen < self.again_after_days
+
+
+_DAYS_A_MONTH = 365 / 12
 
 
 class FollowUp(Strict):
