@@ -84,7 +84,7 @@ class Check(Strict):
         return self
 
     def outlasts(self, variable: Variable) -> bool:
-        """Tell whether a record within the window may be too old for the variable of ``done``: it would be done again."""
+        """Tell whether a record within the window may be too old for the variable of ``done``: it would be repeated."""
         months, days = (
             variable.lookback_months or variable.maximum_age_months,
             variable.lookback_days or variable.maximum_age_days,
