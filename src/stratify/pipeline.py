@@ -25,6 +25,7 @@ from stratify.run_record import manifest_of, write_practices_page, write_quality
 from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
 from stratify.store import Store, open_store
+from stratify.wording import load_wording
 
 Progress = Callable[[str], None]
 
@@ -293,6 +294,8 @@ def publish_outputs(plan: Plan) -> Receipt:
         )
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        wording = load_wording(plan.settings.clinical)
+        files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
         publish.build_counts(store, context)
         out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
         checked = quality.check_tables(

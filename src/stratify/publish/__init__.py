@@ -9,6 +9,7 @@ nothing here decides about a person, and no file is put in its final place here.
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.manifest import write_manifest
+from stratify.publish.pack import write_packs
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -27,5 +28,6 @@ __all__ = [
     "write_commissioner_file",
     "write_direct_care",
     "write_manifest",
+    "write_packs",
     "write_supplier_report",
 ]
