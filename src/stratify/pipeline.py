@@ -17,6 +17,7 @@ import polars as pl
 from stratify import contracts, holding, ingest, plug_in, publish, quality, reasons, routing
 from stratify.errors import RunError, combine
 from stratify.ingest import FileAccount
+from stratify.plain_reasons import explanations
 from stratify.publish import PublishContext
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
@@ -24,6 +25,7 @@ from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, write_practices_page, write_quality_page
 from stratify.runs import Plan, Receipt, Summary, one_at_a_time, prepare, put_in_place, without_values
 from stratify.settings import Settings
+from stratify.smallest_change import smallest_changes
 from stratify.store import Store, open_store
 from stratify.wording import load_wording
 
@@ -203,12 +205,18 @@ def decide(plan: Plan) -> Receipt:
             f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
         )
         scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
-        store.create("derived.reason", reasons.reasons(shown, values, scored_people, book))
+        given = reasons.reasons(shown, values, scored_people, book)
+        store.create("derived.reason", given)
+        plain = load_wording(plan.settings.clinical).plain
+        rows = store.frame(f"SELECT * FROM work.scored_row WHERE patient_key IN ({_TO_CLINICS})")
+        changes = smallest_changes(rows, shown, book)
+        store.create("derived.explanation", explanations(shown, given, values, changes, plain))
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
         return Receipt(stage="decide", counts={"decisions": kept, **counts})
 
 
 _SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"
+_TO_CLINICS = "SELECT patient_key FROM derived.pathway_decision WHERE decision = 'clinic'"
 _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL"
 
 

@@ -107,7 +107,7 @@ def test_nothing_that_is_worked_out_about_anybody_changes(fed, without):
 def test_no_text_of_the_feeds_is_kept_or_given_out(fed):
     """Not in a file that was written, not in what was said, and in no bytes left on the disk."""
     texts = [text for row in CANARIES.values() for text in row.values()]
-    never_kept = [text for table, row in CANARIES.items() if table not in SHOWN for text in row.values()]
+    never_kept = [text for text in texts if text not in ("CANARYREFERRAL", "CANARYCONTACT")]  # ids of rows in core
     for path in fed.out.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
