@@ -15,6 +15,7 @@ from itertools import combinations, islice, product
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from stratify.hits import Frame
 from stratify.pathways import decide
 from stratify.reasons import in_figures
 from stratify.rulebook import RuleBook
@@ -78,6 +79,22 @@ class _Trial:
         base = (*_OF_THE_PERSON, *(f"{letter}_{name}" for name in names for letter in "xousc"))
         self._rows = scored.filter(pl.col("patient_key").is_in(list(clinics))).select(base)
         self._moves = {row["patient_key"]: _moves(row, pathway, book) for row in self._rows.iter_rows(named=True)}
+        self._decide = self._planned()
+
+    def _planned(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        """Write the rules as queries once, for rows that come later: that is most of the work."""
+        trying: dict[str, pl.DataFrame] = {"rows": self._rows}
+        scores = add_scores(_later(trying, "rows"), self._book)
+        trying["scored"] = scores.collect(backend="polars").to_native()
+        decisions = decide(_later(trying, "scored"), self._pathway, self._book)
+
+        def decided(rows: pl.DataFrame) -> pl.DataFrame:
+            trying["rows"] = rows
+            trying["scored"] = scores.collect(backend="polars").to_native()
+            found: pl.DataFrame = decisions.collect(backend="polars").to_native()
+            return found
+
+        return decided
 
     def in_words(self) -> dict[str, str | None]:
         """Give the smallest change of each person in words; None where none was found."""
@@ -143,8 +160,7 @@ class _Trial:
                     for letter in "ousc"
                 ),
             )
-        scored = add_scores(nw.from_native(rows.drop("number")), self._book)
-        decided = decide(scored, self._pathway, self._book).to_native()
+        decided = self._decide(rows.drop("number"))
         then = {int(key): (decision, clinic) for key, decision, clinic in
                 decided.select("patient_key", "decision", "clinic_id").iter_rows()}  # fmt: skip
         found: dict[str, _Change] = {}
@@ -152,6 +168,11 @@ class _Trial:
             if then.get(number, ("not_eligible", None)) != ("clinic", self._clinics[key]):
                 found.setdefault(key, change)
         return found
+
+
+def _later(trying: Mapping[str, pl.DataFrame], name: str) -> Frame:
+    """Give a frame whose rows are looked up when it is read."""
+    return nw.from_native(pl.defer(lambda: trying[name], schema=trying[name].schema))
 
 
 def _several(moves: Sequence[_Move]) -> Iterator[_Change]:

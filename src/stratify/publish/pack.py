@@ -310,7 +310,7 @@ def _person(
         "more_facts": max(len(facts) - 1 - _MOST["facts"], 0),
         "gaps": gaps,
         "needs": [each.strip() for each in (row["other_needs"] or "").split(";") if each.strip()],
-        "plain": other.get("plain_reason") or "",
+        "plain": " ".join(filter(None, [*(other.get("plain_reason") or "").split("\n"), other.get("plain_missing")])),
         "off_list": other.get("off_list_when") or "",
         "trends": _trends(key, known, context, book, agenda),
         "medicines": [
