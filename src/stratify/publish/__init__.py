@@ -8,6 +8,7 @@ nothing here decides about a person, and no file is put in its final place here.
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
+from stratify.publish.letters import Shape, write_letters
 from stratify.publish.manifest import write_manifest
 from stratify.publish.pack import write_packs
 from stratify.publish.practice_lists import write_direct_care
@@ -20,6 +21,7 @@ __all__ = [
     "Delivery",
     "HeldList",
     "PublishContext",
+    "Shape",
     "build_counts",
     "report_of_refusal",
     "report_of_rows",
@@ -27,6 +29,7 @@ __all__ = [
     "source_in_words",
     "write_commissioner_file",
     "write_direct_care",
+    "write_letters",
     "write_manifest",
     "write_packs",
     "write_supplier_report",
