@@ -57,7 +57,7 @@ def make(
         ingest.match_codes(store, list(book.codelists.values()))
         work_values(store, book, index_date=index_date)
         score_everybody(store, book, index_date=index_date)
-        decide_everybody(store, book)
+        decide_everybody(store, book, index_date=index_date)
         placed = routing.place(
             store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
             everybody,

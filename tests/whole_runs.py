@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner, Result
 
@@ -122,6 +123,8 @@ def all_text(path: Path) -> str:
         )
     if path.suffix == ".duckdb":
         return database_text(path)
+    if path.suffix == ".pdf":
+        return "\n".join(page.extract_text() for page in PdfReader(path).pages)
     return path.read_text(encoding="utf-8")
 
 

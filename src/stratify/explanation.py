@@ -220,6 +220,7 @@ def _pathway(
         yield f"    Not known, and could change the route: {_labels(decision['missing_variables'], book)}"
     if decision["data_gaps"]:
         yield f"    Data gaps: {decision['data_gaps'].replace(';', '; ')}"
+    yield from _in_other_words(store, person, pathway.id)
     names = dict.fromkeys(book.variables_of(pathway.cohort))
     for name in pathway.scores:
         yield from _score(store, book, person, name)
@@ -247,6 +248,18 @@ def _steps(store: Store, person: str, pathway: str) -> Iterator[str]:
         yield "  What was done, week by week"
     for day, text, by in steps:
         yield f"    {in_words(day)}: {text} ({by})"
+
+
+def _in_other_words(store: Store, person: str, pathway: str) -> Iterator[str]:
+    """Say it as it is said to the person, and what would lead off the list."""
+    for said, missing, off_list in store.rows(
+        "SELECT plain_reason, plain_missing, off_list_when FROM derived.explanation "
+        "WHERE patient_key = ? AND pathway = ?",
+        [person, pathway],
+    ):
+        yield f"    To say to the person: {' '.join(filter(None, [*said.splitlines(), missing]))}"
+        if off_list:
+            yield f"    Off this list if: {off_list}"
 
 
 def _score(store: Store, book: RuleBook, person: str, name: str) -> Iterator[str]:

@@ -17,8 +17,9 @@ import polars as pl
 from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
+from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
-from stratify.reckoning import decide_everybody, score_everybody, work_values
+from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
@@ -35,7 +36,9 @@ from stratify.runs import (
     without_values,
 )
 from stratify.settings import Settings
+from stratify.smallest_change import smallest_changes
 from stratify.store import Store, open_store
+from stratify.wording import load_wording
 
 Progress = Callable[[str], None]
 
@@ -224,13 +227,30 @@ def decide(plan: Plan) -> Receipt:
             f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
         )
         scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
-        store.create("derived.reason", reasons.reasons(shown, values, scored_people, book))
+        given = reasons.reasons(shown, values, scored_people, book)
+        store.create("derived.reason", given)
+        plain = load_wording(plan.settings.clinical).plain
+        changes = smallest_changes(_scored_for_clinics(store, book), shown, book)
+        store.create("derived.explanation", explanations(shown, given, values, changes, plain))
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
         return Receipt(stage="decide", counts={"decisions": kept, "where a pathway is off": apart, **counts})
 
 
 _SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"
+_TO_CLINIC = "SELECT patient_key FROM derived.pathway_decision WHERE decision = 'clinic' AND pathway = "
 _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL"
+
+
+def _scored_for_clinics(store: Store, book: RuleBook) -> dict[str, pl.DataFrame]:
+    """Give, by pathway, the scored rows of whoever it proposes for a clinic; the tables of everybody go."""
+    found = {}
+    for name in sorted(book.pathways):
+        table = scored_table(name)
+        broken = int(store.scalar(f"SELECT abs((SELECT count(*) FROM core.person) - (SELECT count(*) FROM {table}))"))
+        _keep_promise("every person has one wide row", broken)
+        found[name] = store.frame(f"SELECT * FROM {table} WHERE patient_key IN ({_TO_CLINIC}'{name}')")
+        store.execute(f"DROP TABLE {table}")
+    return found
 
 
 def route(plan: Plan) -> Receipt:
@@ -250,8 +270,6 @@ _BALANCES = {
         SELECT count(*) FROM audit.source_file WHERE received_count <> loaded_count + rejected_count""",
     "every person has one row": """
         SELECT count(*) - count(DISTINCT patient_key) FROM core.person""",
-    "every person has one wide row": """
-        SELECT abs((SELECT count(*) FROM core.person) - (SELECT count(*) FROM work.scored_row))""",
     "every person on a pathway has one decision": """
         SELECT count(*) FROM (
             SELECT patient_key, pathway FROM derived.pathway_decision
@@ -272,14 +290,19 @@ _BALANCES = {
 
 def _nobody_lost(store: Store, book: RuleBook) -> None:
     for promise, sql in _BALANCES.items():
-        broken = int(store.scalar(sql, {"published": sorted(book.published)} if "$published" in sql else None))
-        if broken:
-            raise RunError(
-                "reconciliation",
-                expected=promise,
-                found=f"{broken} that do not",
-                action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
-            )
+        _keep_promise(
+            promise, int(store.scalar(sql, {"published": sorted(book.published)} if "$published" in sql else None))
+        )
+
+
+def _keep_promise(promise: str, broken: int) -> None:
+    if broken:
+        raise RunError(
+            "reconciliation",
+            expected=promise,
+            found=f"{broken} that do not",
+            action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
+        )
 
 
 def publish_outputs(plan: Plan) -> Receipt:
@@ -290,6 +313,10 @@ def publish_outputs(plan: Plan) -> Receipt:
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
         files += returned.write_returned(store, plan, plan.published / "direct_care", context)
+        wording = load_wording(plan.settings.clinical)
+        files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
+        shape: publish.Shape = "systmone" if "systmone" in plan.source.name else "emis"
+        files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
         publish.build_counts(store, context)
         out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
         checked = quality.check_tables(

@@ -92,8 +92,13 @@ def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
     return kept
 
 
+def scored_table(pathway: str) -> str:
+    """Name the table of scored rows, one for everybody, that a pathway was decided on."""
+    return f"work.scored_for_{pathway}"
+
+
 def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
-    """Propose what happens to each person on each pathway, each pathway by itself.
+    """Propose what happens to each person on each pathway, each pathway by itself on its :func:`scored_table`.
 
     Args:
         store: A store with ``core.person`` and ``derived.variable_value``.
@@ -107,7 +112,7 @@ def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
     made = []
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
-        rows = engine.settle(store, "work.scored_row", scored_rows(store, own, index_date=index_date))
+        rows = engine.settle(store, scored_table(name), scored_rows(store, own, index_date=index_date))
         made.append(f"work.decision_{name}")
         parts.append(engine.settle(store, made[-1], pathways.decide(rows, book.pathways[name], own)))
     kept = engine.keep(store, "derived.pathway_decision", engine.concat(parts)) if parts else 0

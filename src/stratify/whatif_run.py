@@ -22,7 +22,7 @@ import polars as pl
 from stratify import contracts, hits, pools, routing, whatif
 from stratify.errors import RunError, SettingsError
 from stratify.publish import WhatIf, protected_lists
-from stratify.reckoning import decide_everybody, work_values
+from stratify.reckoning import decide_everybody, scored_table, work_values
 from stratify.rule_changes import count_moves, reckon
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import without_values
@@ -209,7 +209,8 @@ def _decide(store: Store, book: RuleBook, names: Sequence[str], day: date) -> No
         store.define(contracts.load("derived.pathway_decision"))
         return
     decide_everybody(store, own, index_date=day)
-    store.execute("DROP TABLE work.scored_row")
+    for name in own.pathways:
+        store.execute(f"DROP TABLE {scored_table(name)}")
 
 
 def _keep_the_rest(store: Store, today: str, changed: str, run: _Run) -> None:

@@ -23,7 +23,15 @@ from stratify.store import Store
 
 _REFERENCE = ("practice", "clinic_capacity")
 _GP = ("patient", "registration", "gp_event", "gp_medication")
-_HOSPITAL = ("apc_episode", "op_attendance", "ed_attendance", "death", "patient_flag")
+_HOSPITAL = (
+    "apc_episode",
+    "op_attendance",
+    "ed_attendance",
+    "death",
+    "patient_flag",
+    "referral",
+    "community_contact",
+)
 _KEPT = "patient_key IN (SELECT patient_key FROM landing.standing WHERE withheld_because IS NULL)"
 
 _EMERGENCY = ("21", "22", "23", "24", "25", "28", "2A", "2D")
@@ -76,6 +84,7 @@ def build_core(
         counts |= lifespan.counts(store, table)
     measuring.build_observations(store, measurements, kept=lifespan.IS_KEPT)
     _build_spells(store)
+    store.define(contracts.load("core.action"))  # filled from what comes back with the lists
     is_hospital_supplied = "apc_episode" not in source.not_supplied
     counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
     _build_identity(store, key_version=privacy.key_fingerprint(key))

@@ -11,7 +11,9 @@ from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
+from stratify.publish.letters import Shape, write_letters
 from stratify.publish.manifest import write_manifest
+from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row
@@ -30,6 +32,7 @@ __all__ = [
     "HeldList",
     "PublishContext",
     "ReturnedLine",
+    "Shape",
     "WhatIf",
     "build_counts",
     "fill_in",
@@ -46,7 +49,9 @@ __all__ = [
     "write_commissioner_file",
     "write_direct_care",
     "write_form",
+    "write_letters",
     "write_manifest",
+    "write_packs",
     "write_returned_rows",
     "write_supplier_report",
     "write_what_if",

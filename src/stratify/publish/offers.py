@@ -64,7 +64,12 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
         for row in rows
     ]
     frame = check_frame(pl.DataFrame(records, infer_schema_length=None), "out.self_management_offer")
-    safe = frame.sort("pathway", "how_to_offer", "row_reference").select(pl.all().cast(pl.String))
+    write_safe_csv(path, frame.sort("pathway", "how_to_offer", "row_reference"))
+
+
+def write_safe_csv(path: Path, frame: pl.DataFrame) -> None:
+    """Write a CSV that opens in Excel and starts no formula there: byte order mark, CRLF, every cell quoted."""
+    safe = frame.select(pl.all().cast(pl.String))
     safe = safe.with_columns(pl.all().map_elements(_harmless, return_dtype=pl.String))
     path.parent.mkdir(parents=True, exist_ok=True)
     text = safe.write_csv(quote_style="always", line_terminator="\r\n", null_value="")

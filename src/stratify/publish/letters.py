@@ -1,0 +1,254 @@
+"""Letters and messages to people who are offered something or invited: made ready for the practice, never sent.
+
+Direct care only. For each letter and practice: a PDF of letters, a batch for the messaging system, and a list of people
+whom a person has to reach by hand, with the reason. Belongs here: who can be written to in which way. What a letter
+says is data (``clinical/wording/letters``); nobody is chosen here.
+
+Somebody who died, left, or declined text messages gets none; a sensitive record never leaves by this way; a needed
+format that a letter cannot be had in stops it (Accessible Information Standard, DAPB1605). An invitation to a clinic is
+written only for people whom a clinician accepted: a tier is a proposal (UK GDPR articles 22A to 22D).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from stratify import periods
+from stratify.codes import is_unverified
+from stratify.publish import words
+from stratify.publish.context import PublishContext, folder_name, row_reference
+from stratify.publish.offers import OFFERS_PLACE, write_safe_csv
+from stratify.publish.pdf import write_pdf
+from stratify.rules.wording import Letter
+from stratify.store import Store
+
+LETTERS_PLACE = "letters"
+MOST_IN_A_BATCH = 500
+"""Rows of one batch file; a choice of ours, small enough to be looked through before it is sent."""
+
+_CHANNELS = {"sms": "message", "nhs_app": "message", "letter": "letter", None: "message"}
+_BATCH_COLUMNS = {
+    "emis": ("NHS number", "EMIS number"),
+    "systmone": ("NHS number", "Mobile", "Date of birth", "Family name", "Given names"),
+}
+
+_PEOPLE = """
+SELECT p.patient_key, p.pathway, p.practice_code, p.clinic_id, p.placement, c.person_status, c.is_spine_sensitive,
+    c.contact_preference, c.preferred_language, c.interpreter_needed, c.ais_format, c.has_digital_access,
+    c.identity_doubt, i.nhs_number, i.nhs_number_status, i.family_name, i.given_names, i.title, i.phone_mobile,
+    i.address_lines, i.postcode, coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, e.plain_reason,
+    exists(SELECT 1 FROM core.death AS d WHERE d.patient_key = p.patient_key) AS has_died
+FROM derived.placement AS p JOIN core.person AS c USING (patient_key)
+LEFT JOIN derived.explanation AS e USING (patient_key, pathway)
+LEFT JOIN identity.person AS i USING (patient_key)
+WHERE p.practice_code IS NOT NULL AND p.placement IN ('offered', 'listed')
+ORDER BY p.practice_code, p.pathway, p.patient_key
+"""
+_ACCEPTED = """
+SELECT patient_key FROM (
+    SELECT patient_key, outcome, outcome_date, max(outcome_date) OVER (PARTITION BY patient_key) AS latest
+    FROM core.outcome WHERE outcome_date <= $1 AND (pathway = $2 OR pathway IS NULL))
+WHERE outcome_date = latest GROUP BY ALL HAVING bool_and(outcome = 'accepted')
+"""
+_PRACTICES = """
+SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROUP BY practice_code ORDER BY ALL
+"""
+
+Row = dict[str, Any]
+Shape = Literal["emis", "systmone"]
+
+
+def write_letters(
+    store: Store,
+    folder: Path,
+    context: PublishContext,
+    letters: Mapping[str, Letter],
+    *,
+    shape: Shape = "emis",
+) -> list[Path]:
+    """Write letters, message batches and lists of whom to reach by hand, for each practice and letter.
+
+    Args:
+        store: The run's store, with ``identity`` attached.
+        folder: Where the practices' folders go.
+        context: The run.
+        letters: The letters, by id; a pathway without any gets none.
+        shape: The record system of the practices, for the shape of the batch.
+
+    Returns:
+        The files written, sorted.
+    """
+    people = store.frame(_PEOPLE).to_dicts() if letters else []
+    accepted = {letter.pathway: _accepted(store, context, letter.pathway) for letter in letters.values()}
+    names = dict(store.rows(_PRACTICES))
+    written: list[Path] = []
+    for practice in sorted({row["practice_code"] for row in people}):
+        mine = [row for row in people if row["practice_code"] == practice]
+        for letter in letters.values():
+            chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
+            if chosen:
+                place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
+                written += _write(place, letter, chosen, names.get(practice, practice), context, shape)
+    return sorted(written)
+
+
+def _is_for(letter: Letter, row: Row, accepted: set[str]) -> bool:
+    if row["pathway"] != letter.pathway:
+        return False
+    if letter.clinic:
+        is_asked = row["placement"] == "listed" and row["clinic_id"] == letter.clinic
+    else:
+        is_asked = row["placement"] == "offered"
+    return is_asked and (not letter.needs_acceptance or row["patient_key"] in accepted)
+
+
+def _accepted(store: Store, context: PublishContext, pathway: str) -> set[str]:
+    """Give whom a clinician accepted on a pathway, and of whom nothing came back since or on the same day."""
+    if not store.scalar("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'core' AND table_name = 'outcome'"):
+        return set()
+    return {key for (key,) in store.rows(_ACCEPTED, [context.index_date, pathway])}
+
+
+def _write(
+    place: Path, letter: Letter, rows: Sequence[Row], practice: str, context: PublishContext, shape: Shape
+) -> list[Path]:
+    ways: dict[str, list[Row]] = {"message": [], "letter": []}
+    by_hand = []
+    for row in rows:
+        way, why_not = way_to_reach(row, letter)
+        if why_not:
+            by_hand.append(_by_hand(row, why_not, letter, context))
+        else:
+            ways[way].append(row)
+    written = []
+    if ways["letter"]:
+        path = place / context.file_name("letters", "pdf")
+        content = _content(letter, ways["letter"], practice, context)
+        write_pdf(path, "letter", content, made=context.index_date)
+        written.append(path)
+    for number, start in enumerate(range(0, len(ways["message"]), MOST_IN_A_BATCH), 1):
+        batch = ways["message"][start : start + MOST_IN_A_BATCH]
+        path = place / context.file_name(f"messages_{shape}_{number}", "csv")
+        write_safe_csv(path, pl.DataFrame([_batch_row(row, shape) for row in batch], infer_schema_length=None))
+        written.append(path)
+    if ways["message"]:
+        path = place / context.file_name("message", "txt")
+        text = letter.message.replace("{practice}", practice)
+        path.write_bytes(f"{'TEST: invented patients. ' if context.is_test else ''}{text}\r\n".encode())
+        written.append(path)
+    if by_hand:
+        path = place / context.file_name("by_hand", "csv")
+        write_safe_csv(path, pl.DataFrame(by_hand, infer_schema_length=None).sort("why", "row_reference"))
+        written.append(path)
+    return written
+
+
+def way_to_reach(row: Mapping[str, Any], letter: Letter) -> tuple[Literal["message", "letter"], str | None]:
+    """Give the way somebody can be written to, or why only a person can reach them.
+
+    Args:
+        row: What is known of reaching the person: ``core.person`` and ``identity.person``.
+        letter: The letter; its formats.
+
+    Returns:
+        ``message`` or ``letter``, and None; or why it must be done by hand.
+    """
+    needed = {each.strip().lower() for each in (row["ais_format"] or "").split(";") if each.strip()}
+    lacking = sorted(needed - {each.lower() for each in letter.formats})
+    preference = row["contact_preference"]
+    why_not = None
+    if row["has_died"] or row["person_status"] != "registered":
+        why_not = "Do not contact: died or left, check the record"
+    elif row["is_spine_sensitive"]:
+        why_not = "Sensitive record: contact from the practice record only"
+    elif is_unverified(row["nhs_number_status"]) or row["identity_doubt"] or not row["nhs_number"]:
+        why_not = "Confirm who this is before any contact"
+    elif lacking:
+        why_not = f"Needs {', '.join(lacking)}: this letter cannot be had in it"
+    elif row["interpreter_needed"]:
+        language = words.language_in_words(row["preferred_language"], True)
+        why_not = f"Call: {language}"
+    elif preference not in _CHANNELS:
+        why_not = f"Prefers {words.contact_in_words(preference, False)}"
+    if why_not:
+        return "letter", why_not
+    if needed or preference == "letter" or row["has_digital_access"] is False:
+        way: Literal["message", "letter"] = "letter"  # a message can be had in no format
+    elif row["has_digital_access"] is None and preference is None:
+        return "letter", "Call: nobody has asked how to reach this person"
+    else:
+        way = "message"
+    if way == "letter" and not (row["address_lines"] and row["postcode"]):
+        return "letter", "No address on record for a letter"
+    if way == "message" and not row["phone_mobile"]:
+        return "message", "No mobile number on record for a message"
+    return way, None
+
+
+def _batch_row(row: Row, shape: Shape) -> dict[str, str]:
+    """Give a row of a batch; no e-mail address, or there would be no text message where it fails."""
+    born = row["date_of_birth"]
+    values = {
+        "NHS number": row["nhs_number"],
+        "EMIS number": "",
+        "Mobile": row["phone_mobile"],
+        "Date of birth": f"{born:%d/%m/%Y}" if born else "",
+        "Family name": row["family_name"] or "",
+        "Given names": row["given_names"] or "",
+    }
+    return {name: values[name] for name in _BATCH_COLUMNS[shape]}
+
+
+def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dict[str, str]:
+    number = row["nhs_number"]
+    is_hidden = row["is_spine_sensitive"]
+    return {
+        "row_reference": row_reference(context.run_id, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
+        "letter": letter.label,
+        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else "",
+        "family_name": row["family_name"] or "",
+        "given_names": row["given_names"] or "",
+        "mobile": "" if is_hidden else row["phone_mobile"] or "",
+        "language": words.language_in_words(row["preferred_language"], row["interpreter_needed"]) or "",
+        "format": words.formats_in_words(row["ais_format"]) or "",
+        "why": why,
+    }
+
+
+def _content(letter: Letter, rows: Sequence[Row], practice: str, context: PublishContext) -> dict[str, Any]:
+    return {
+        "title": letter.title,
+        "stamp": "TEST: invented patients. Do not send." if context.is_test else "",
+        "practice": practice,
+        "day": periods.in_words(context.index_date),
+        "version": f"{letter.id} {letter.version}",
+        "letters": [
+            {
+                "name": " ".join(filter(None, (row["title"], row["given_names"], row["family_name"]))),
+                "address": [*_lines(row["address_lines"]), row["postcode"]],
+                "large": bool(row["ais_format"]),
+                "reference": row_reference(context.run_id, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
+                "sections": [
+                    {
+                        "heading": section.heading,
+                        "lines": [
+                            {"list": (row["plain_reason"] or "").split("\n")}
+                            if line == "{why}"
+                            else {"text": line.replace("{practice}", practice)}
+                            for line in section.lines
+                        ],
+                    }
+                    for section in letter.sections
+                ],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _lines(address: str) -> list[str]:
+    return [each.strip() for each in address.replace("\n", ",").split(",") if each.strip()]

@@ -1,0 +1,84 @@
+"""Words for people: what a team is asked to decide, each fact in plain words, and letters to patients."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, model_validator
+
+from stratify.rules.strict import Strict
+
+PLACEHOLDERS = ("{practice}", "{why}")
+LONGEST_MESSAGE = 459
+"""Three parts of a text message; a choice of ours: longer ones are split by some phones and cost more."""
+
+
+class Topic(Strict):
+    """A question a team decides about a person, who chairs it, what can be decided, and the facts that raise it.
+
+    ``lead``: roles, the first that the clinic has chairs it.
+    """
+
+    id: str
+    question: str
+    lead: tuple[str, ...] = Field(min_length=1)
+    options: tuple[str, ...] = Field(min_length=1)
+    variables: tuple[str, ...] = Field(min_length=1)
+
+
+class Agenda(Strict):
+    """The topics of a team in the order they are taken, and the measurements whose course is shown."""
+
+    version: str
+    topics: tuple[Topic, ...] = Field(min_length=1)
+    otherwise: Topic
+    trends: tuple[str, ...] = ()
+
+
+class PlainWords(Strict):
+    """Each variable as said to the person: "you ..." without jargon, scores or diagnoses the person may not know."""
+
+    version: str
+    otherwise: str
+    words: dict[str, str]
+    asks: dict[str, str] = Field(default_factory=dict)
+
+
+class Section(Strict):
+    """A heading of a letter and what stands under it; ``{why}`` alone stands for the plain reasons."""
+
+    heading: str
+    lines: tuple[str, ...] = Field(min_length=1)
+
+
+class Letter(Strict):
+    """A letter and a message to people of one pathway.
+
+    ``formats``: those of the Accessible Information Standard in which it can be had; whoever needs another gets none,
+    and a person acts. An invitation to a clinic goes to nobody whom a clinician has not accepted; a letter with an
+    offer may be made ready (``needs_acceptance: false``) for the practice to check and send.
+    Placeholders: ``{practice}``, ``{why}``.
+    """
+
+    id: str
+    version: str
+    label: str
+    pathway: str
+    clinic: str | None = None
+    needs_acceptance: bool = True
+    formats: tuple[str, ...] = ()
+    title: str
+    sections: tuple[Section, ...] = Field(min_length=1)
+    message: str = Field(max_length=LONGEST_MESSAGE)
+
+    @model_validator(mode="after")
+    def _safe(self) -> Letter:
+        if self.clinic and not self.needs_acceptance:
+            raise ValueError("an invitation to a clinic needs the acceptance of a clinician")
+        texts = [self.title, self.message, *(line for each in self.sections for line in (each.heading, *each.lines))]
+        odd = sorted({found for text in texts for found in re.findall(r"\{[^}]*\}?|\}", text)} - set(PLACEHOLDERS))
+        if odd:
+            raise ValueError(f"placeholders are {', '.join(PLACEHOLDERS)}")
+        if "{why}" in self.title + self.message:
+            raise ValueError("reasons stand in a letter, never in a title or message: others may see those")
+        return self

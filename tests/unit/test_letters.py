@@ -1,0 +1,327 @@
+"""Letters and messages: what they say, who gets one and how, what comes back."""
+
+import csv
+import io
+from datetime import date
+
+import pytest
+from publish_example import NAMES, OUTCOMES, PEOPLE, context, frame, key, outcome, person, small_run
+from pydantic import ValidationError
+from pypdf import PdfReader
+from test_smallest_change import jargon_in
+
+from readability import flesch_kincaid_age, smog_age, syllables
+from stratify import privacy
+from stratify.delivery_report import read_delivery_report
+from stratify.errors import ExtractError
+from stratify.publish import write_letters
+from stratify.publish.letters import way_to_reach
+from stratify.rules.wording import LONGEST_MESSAGE, Letter
+from stratify.wording import load_wording
+
+WORDING = load_wording()
+LETTERS = WORDING.letters
+LONGEST_PRACTICE = "The Featherstonehaugh and Cholmondeley Family Health Centre at Ashby"
+
+
+def whole(letter: Letter, *, with_headings: bool = True) -> str:
+    """Give a letter with the longest reasons and the longest name of a practice."""
+    longest = sorted(WORDING.plain.words.values(), key=len)[-3:]
+    lines = []
+    for section in letter.sections:
+        lines += [f"{section.heading}."] if with_headings else []
+        for line in section.lines:
+            reasons = " ".join(f"{each[:1].upper()}{each[1:]}." for each in longest)
+            lines.append(reasons if line == "{why}" else line)
+    return "\n".join(lines).replace("{practice}", LONGEST_PRACTICE)
+
+
+def readable(text: str) -> str:
+    return text.replace(LONGEST_PRACTICE, "Ashby").replace("{practice}", "Ashby")  # a name is no hard word
+
+
+# ----------------------------------------------------------------------------------------------- what they say
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_a_letter_is_read_at_eleven(letter):
+    """NHS content guide: a reading age of 9 to 11. Both formulas, on the letter and on the message."""
+    for text in (readable(whole(letter)), readable(letter.message)):
+        assert flesch_kincaid_age(text) <= 11.0
+        assert smog_age(text) <= 12.0
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_a_letter_holds_no_jargon_and_no_rank(letter):
+    assert jargon_in(f"{letter.title} {readable(whole(letter))} {letter.message}") == []
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_a_letter_says_how_to_say_no_how_to_ask_for_another_format_and_when_to_ring_999(letter):
+    text = whole(letter).lower()
+    for needed in ("if you do not want", "your care stays the same", "if you do nothing", "braille", "interpreter",
+                   "999", "111", "nhs app", "ring us", "you can say no to this"):  # fmt: skip
+        assert needed in text, needed
+
+
+@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
+def test_a_message_fits_names_nothing_of_the_record_and_has_no_link(letter):
+    text = letter.message.replace("{practice}", LONGEST_PRACTICE)
+    assert len(text) <= LONGEST_MESSAGE
+    for word in ("breath", "lung", "chest", "inhaler", "fall", "memory", "clinic", "older", "http", "www", "bit.ly"):
+        assert word not in text.lower()
+    for needed in ("do not want", "interpreter", "format", "ring"):
+        assert needed in text.lower()
+
+
+def test_the_formulas_are_worked_by_hand():
+    """11 words in 2 sentences, 15 syllables: 0.39 x 5.5 + 11.8 x 15 / 11 - 15.59 + 5 = 7.65. One long word:
+    1.043 x root(1 x 30 / 2) + 3.1291 + 5 = 12.17."""
+    text = "You have had a fall. We can help you with medicines."
+    assert [syllables(word) for word in ("medicines", "help", "fallen", "taken", "stopped", "little")] == [
+        3, 1, 2, 2, 1, 2,
+    ]  # fmt: skip
+    assert flesch_kincaid_age(text) == pytest.approx(0.39 * 5.5 + 11.8 * 13 / 11 - 15.59 + 5)
+    assert smog_age(text) == pytest.approx(12.17, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"clinic": "copd_clinic", "needs_acceptance": False}, "needs the acceptance of a clinician"),
+        ({"message": "Hello {name}"}, "placeholders are"),
+        ({"message": "{why}"}, "others may see those"),
+        ({"title": "About {why}"}, "others may see those"),
+        ({"message": "x" * (LONGEST_MESSAGE + 1)}, "at most"),
+    ],
+)
+def test_a_letter_that_would_not_be_safe_does_not_load(change, why):
+    with pytest.raises(ValidationError, match=why):
+        Letter.model_validate(LETTERS["copd_self_management"].model_dump() | change)
+
+
+# -------------------------------------------------------------------------------------------- who gets one and how
+
+REACHED = {
+    "has_died": False, "person_status": "registered", "is_spine_sensitive": False, "nhs_number": "9990000001",
+    "nhs_number_status": None, "identity_doubt": None, "ais_format": None, "interpreter_needed": False,
+    "preferred_language": "en", "contact_preference": "sms", "has_digital_access": True, "phone_mobile": "07700 900001",
+    "address_lines": "1 Road", "postcode": "ZZ1 1ZZ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "way", "by_hand"),
+    [
+        ({}, "message", None),
+        ({"contact_preference": "nhs_app"}, "message", None),
+        ({"contact_preference": None}, "message", None),
+        ({"contact_preference": "letter"}, "letter", None),
+        ({"has_digital_access": False}, "letter", None),
+        ({"ais_format": "large print"}, "letter", None),
+        ({"ais_format": "large print;braille"}, None, "Needs braille: this letter cannot be had in it"),
+        ({"ais_format": "BSL"}, None, "Needs bsl: this letter cannot be had in it"),
+        ({"interpreter_needed": True, "preferred_language": "ur"}, None, "Call: Urdu, interpreter needed"),
+        ({"contact_preference": "phone"}, None, "Prefers Phone"),
+        ({"contact_preference": "email"}, None, "Prefers Email"),
+        ({"contact_preference": None, "has_digital_access": None}, None, "nobody has asked"),
+        ({"is_spine_sensitive": True}, None, "Sensitive record"),
+        ({"nhs_number_status": "02"}, None, "Confirm who this is"),
+        ({"nhs_number": None}, None, "Confirm who this is"),
+        ({"identity_doubt": "two people"}, None, "Confirm who this is"),
+        ({"has_died": True}, None, "Do not contact"),
+        ({"person_status": "left"}, None, "Do not contact"),
+        ({"phone_mobile": None}, None, "No mobile number"),
+        ({"contact_preference": "letter", "address_lines": None}, None, "No address"),
+    ],
+)
+def test_the_way_to_reach_a_person(change, way, by_hand):
+    found, why_not = way_to_reach(REACHED | change, LETTERS["copd_self_management"])
+    if by_hand:
+        assert by_hand in why_not
+    else:
+        assert (found, why_not) == (way, None)
+
+
+def explained(outcomes):
+    columns = ("patient_key", "pathway")
+    rows = [
+        {name: row[name] for name in columns} | {"plain_reason": "You have had a fall.\n=1+1 <b>."} for row in outcomes
+    ]
+    return frame("derived.explanation", rows)
+
+
+def letters_of(folder, *, people=PEOPLE, outcomes=OUTCOMES, answers=(), **options):
+    """Write the letters of the small run, and give what was written by name within its practice."""
+    (folder / "run").mkdir(parents=True)
+    with small_run(folder / "run", people=people, outcomes=outcomes) as store:
+        store.create("derived.explanation", explained(outcomes))
+        store.create("core.death", frame("core.death", [{"patient_key": key(7), "source_row": 1}]))
+        if answers:
+            store.execute(
+                "CREATE TABLE core.outcome (patient_key VARCHAR, pathway VARCHAR, outcome VARCHAR, outcome_date DATE)"
+            )
+            for each in answers:
+                store.execute("INSERT INTO core.outcome VALUES (?, ?, ?, ?)", list(each))
+        store.execute("UPDATE identity.person SET given_names = '<b>@x' WHERE patient_key = ?", [key(4)])
+        files = write_letters(store, folder / "out", context(), LETTERS, **options)
+    return {path.relative_to(folder / "out").as_posix(): path for path in files}
+
+
+def table(path):
+    content = path.read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf") and b"\r\n" in content
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+
+
+@pytest.fixture(scope="module")
+def offered(tmp_path_factory):
+    people = [{**each, "contact_preference": "sms"} if each["patient_key"] == key(13) else each for each in PEOPLE]
+    people.append(person(13, contact_preference="sms"))
+    outcomes = [*OUTCOMES, outcome(13, "offered", "self_management", tier="LR", tier_rank=4)]
+    return letters_of(tmp_path_factory.mktemp("letters"), people=people, outcomes=outcomes)
+
+
+PLACE = "A81001/letters/copd_self_management"
+
+
+def test_an_offer_is_made_ready_and_an_invitation_to_a_clinic_is_not(offered):
+    assert sorted(offered) == [
+        f"{PLACE}/by_hand_TEST_2026-11-23.csv",
+        f"{PLACE}/letters_TEST_2026-11-23.pdf",
+        f"{PLACE}/message_TEST_2026-11-23.txt",
+        f"{PLACE}/messages_emis_1_TEST_2026-11-23.csv",
+    ]
+
+
+def test_everybody_who_is_offered_something_is_in_one_file(offered):
+    """4 needs braille, 6 was never asked, 7 has died, 9 needs an interpreter; 5 gets a letter, 13 a message."""
+    by_hand = {each["nhs_number"][-2:]: each["why"] for each in table(offered[f"{PLACE}/by_hand_TEST_2026-11-23.csv"])}
+    assert sorted(by_hand) == ["04", "06", "07", "09"]
+    assert "braille" in by_hand["04"] and "Do not contact" in by_hand["07"]
+    assert [each["NHS number"] for each in table(offered[f"{PLACE}/messages_emis_1_TEST_2026-11-23.csv"])] == [
+        "9990000013"
+    ]
+    text = PdfReader(offered[f"{PLACE}/letters_TEST_2026-11-23.pdf"]).pages[0].extract_text()
+    assert "Given5 Family5" in text and "1 Road" in text and "ZZ1 1ZZ" in text
+
+
+def test_what_looks_like_a_formula_or_markup_is_text(offered):
+    (row,) = [
+        each for each in table(offered[f"{PLACE}/by_hand_TEST_2026-11-23.csv"]) if each["nhs_number"][-2:] == "04"
+    ]
+    assert (row["family_name"], NAMES[4][0]) == ("'-2+3", "-2+3")
+    assert "=1+1 <b>." in PdfReader(offered[f"{PLACE}/letters_TEST_2026-11-23.pdf"]).pages[0].extract_text()
+
+
+def test_nothing_but_name_and_address_is_where_an_envelope_has_its_window(offered):
+    """A letter folded in three shows 57 to 92 mm from the top; 841.89 points are 297 mm."""
+    seen = []
+
+    def look(text, page, place, *_):
+        down = 297 - (place[4] * page[1] + place[5] * page[3] + page[5]) * 297 / 841.89
+        if text.strip() and 57 <= down <= 92:
+            seen.append(text.strip())
+
+    PdfReader(offered[f"{PLACE}/letters_TEST_2026-11-23.pdf"]).pages[0].extract_text(visitor_text=look)
+    assert " ".join(seen).split() == ["Given5", "Family5", "1", "Road", "ZZ1", "1ZZ"]
+
+
+def test_a_letter_says_nothing_of_tier_or_score(offered):
+    text = "".join(page.extract_text() for page in PdfReader(offered[f"{PLACE}/letters_TEST_2026-11-23.pdf"]).pages)
+    assert jargon_in(text.replace(f"copd_self_management {LETTERS['copd_self_management'].version}", "")) == []
+
+
+ACCEPTED = [(key(1), "copd", "accepted", date(2026, 11, 20))]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_written"),
+    [
+        pytest.param(ACCEPTED, True, id="accepted"),
+        pytest.param([(key(1), None, "accepted", date(2026, 11, 20))], True, id="accepted_whatever_the_pathway"),
+        pytest.param([*ACCEPTED, (key(1), "copd", "declined", date(2026, 11, 21))], False, id="declined_since"),
+        pytest.param([*ACCEPTED, (key(1), None, "deferred", date(2026, 11, 20))], False, id="two_answers_of_one_day"),
+        pytest.param((), False, id="nothing_came_back"),
+        pytest.param([(key(1), "frailty", "accepted", date(2026, 11, 20))], False, id="for_another_pathway"),
+        pytest.param([(key(1), "copd", "accepted", date(2026, 12, 20))], False, id="not_yet"),
+    ],
+)
+def test_an_invitation_is_written_only_for_whom_a_clinician_accepted(tmp_path, answers, is_written):
+    people = [each | {"contact_preference": "sms"} for each in PEOPLE]
+    written = [name for name in letters_of(tmp_path, people=people, answers=answers) if "invitation" in name]
+    assert bool(written) == is_written
+    assert all("A81001/letters/copd_clinic_invitation/message" in name for name in written)
+
+
+def test_a_batch_for_systmone_has_mobile_and_date_of_birth_and_is_split(tmp_path, monkeypatch):
+    monkeypatch.setattr("stratify.publish.letters.MOST_IN_A_BATCH", 2)
+    people = [person(number, contact_preference="sms") for number in range(1, 6)]
+    outcomes = [outcome(number, "offered", "self_management") for number in range(1, 6)]
+    written = letters_of(tmp_path, people=people, outcomes=outcomes, shape="systmone")
+    batches = [table(path) for name, path in sorted(written.items()) if "messages_systmone" in name]
+    assert [len(each) for each in batches] == [2, 2, 1]
+    assert batches[0][0] | {"Family name": "", "Given names": ""} == {
+        "NHS number": "9990000001", "Mobile": "07700 900001", "Date of birth": "02/01/1950", "Family name": "",
+        "Given names": "",
+    }  # fmt: skip
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path):
+    one, other = letters_of(tmp_path / "one"), letters_of(tmp_path / "other")
+    assert {name: path.read_bytes() for name, path in one.items()} == {
+        name: path.read_bytes() for name, path in other.items()
+    }
+
+
+# --------------------------------------------------------------------------------------------- what comes back
+
+KEY = b"an invented key of a test site, long enough to pass"
+NUMBER, OTHER = "9990000018", "9990000026"
+REPORT = f"""NHS number,Name,Status,Date
+{NUMBER[:3]} {NUMBER[3:6]} {NUMBER[6:]},ZZ Invented,Accepted,23/11/2026
+'{OTHER},ZZ Other,Not accepted,2026-11-23 09:15:00
+{NUMBER},ZZ Invented,accepted,23/11/2026
+1234567890,ZZ Nobody,Accepted,23/11/2026
+{OTHER},ZZ Other,Perhaps,23/11/2026
+{OTHER},ZZ Other,Accepted,soon
+
+"""
+
+
+def read(folder, text):
+    path = folder / "report.csv"
+    path.write_text(text, encoding="utf-8")
+    return read_delivery_report(path, key=KEY, practice_code="A81001", pathway="copd", clinic_id=None)
+
+
+def test_a_delivery_report_becomes_contact_history_and_a_row_twice_is_one(tmp_path):
+    history, _ = read(tmp_path, REPORT)
+    assert history.select("patient_key", "outcome", "outcome_date", "source_row").rows() == [
+        (privacy.pseudonym(KEY, NUMBER), "invited", date(2026, 11, 23), 2),
+        (privacy.pseudonym(KEY, OTHER), "not_delivered", date(2026, 11, 23), 3),
+    ]
+    assert history["outcome_id"].n_unique() == 2
+    assert history["outcome_id"].to_list() == read(tmp_path, REPORT)[0]["outcome_id"].to_list()
+
+
+def test_what_cannot_be_read_is_named_by_its_line_and_never_by_its_content(tmp_path):
+    _, unread = read(tmp_path, REPORT)
+    assert unread["source_row"].to_list() == [5, 6, 7]
+    assert [reason.split(" ")[0:2] for reason in unread["reason"]] == [["no", "valid"], ["a", "status"], ["no", "date"]]
+    assert "1234567890" not in str(unread) and "Perhaps" not in str(unread)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"NHS number,Date\n", "none called status"),
+        (b"", "none called nhs number, status, date"),
+        (b"\xff\xfe", "bytes"),
+    ],
+)
+def test_a_file_that_is_no_report_is_refused_whole(tmp_path, content, found):
+    path = tmp_path / "report.csv"
+    path.write_bytes(content)
+    with pytest.raises(ExtractError, match=found):
+        read_delivery_report(path, key=KEY, practice_code="A81001", pathway="copd", clinic_id=None)
