@@ -257,7 +257,6 @@ def _gathered(
     """Give the files to read, and the feeds whose newest file is not read."""
     lost: list[LostFeed] = []
     prepared, known_by = restricted / "prepared", settings.as_known_on or settings.index_date
-    shutil.rmtree(prepared, ignore_errors=True)
     files = ingest.gather_files(
         settings.extracts, chosen_source(settings), prepared, known_by=known_by, lost=lost, refused=refused
     )
@@ -274,6 +273,7 @@ def without_refused(plan: Plan, refused: Refused) -> Plan:
     Raises:
         ExtractError: nothing would be left to publish.
     """
+    shutil.rmtree(plan.restricted / "prepared", ignore_errors=True)
     files, lost = _gathered(plan.settings, plan.restricted, load_rule_book(plan.settings.clinical), refused)
     changed = plan.model_copy(update={"files": files, "lost": lost})
     _write(plan.restricted / _PLAN, changed.model_dump_json(indent=1))

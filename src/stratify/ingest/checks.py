@@ -139,6 +139,9 @@ def define(store: Store, table: str) -> None:
     contract = contracts.load(f"landing.{table}")
     is_typed = table in TYPED_TABLES
     columns = [f'"{column.name}" {column.type if is_typed else "VARCHAR"}' for column in contract.columns]
+    if is_typed and contract.key:  # an id that no two rows share can hardly be compressed, and trying is dear
+        place = contract.column_names.index(contract.key[-1])
+        columns[place] += " USING COMPRESSION uncompressed"
     columns += [*(f"{name} {kind}" for name, kind in TRACE_COLUMNS), "faults HUGEINT"]
     columns += [f"{_MISFIT} MAP(VARCHAR, VARCHAR)"] if is_typed else []
     store.execute(f"CREATE OR REPLACE TABLE {stored(table)} ({', '.join(columns)})")
