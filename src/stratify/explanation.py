@@ -126,7 +126,7 @@ def _by_reference(store: Store, plan: Plan, asked: str, listed: Mapping[str, str
         "SELECT DISTINCT patient_key, coalesce(clinic_id, '') FROM derived.placement ORDER BY ALL"
     ):
         for place in (clinic, *_other_places(store)):
-            if publish.row_reference(plan.run_id, place, listed.get(key, key)).replace("-", "") == wanted:
+            if publish.row_reference(plan.settings.index_date, place, listed.get(key, key)).replace("-", "") == wanted:
                 return str(key)
     raise PatientNotFoundError(
         "this run",

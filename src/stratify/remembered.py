@@ -68,7 +68,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
         decisions,
         pools.places_by_list(sessions, pools.networks(persons)),
         run_id=plan.run_id,
-        reference=lambda clinic, key: row_reference(plan.run_id, OFFERS_PLACE if clinic == OFFER else clinic, key),
+        reference=lambda clinic, key: row_reference(today, OFFERS_PLACE if clinic == OFFER else clinic, key),
     )
     steps = week.transitions(plan.run_id)
     store.create("derived.placement", shown)

@@ -99,9 +99,9 @@ def test_no_cell_is_a_formula_or_a_link_whatever_a_name_says(written):
 
 
 def test_row_references_are_the_first_twelve_hex_digits_of_the_hash(written):
-    digits = hashlib.sha256(f"run-1copd_clinic{key(2)}".encode()).hexdigest()[:12].upper()
+    digits = hashlib.sha256(f"{INDEX_DATE}copd_clinic{key(2)}".encode()).hexdigest()[:12].upper()
     expected = f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
-    assert row_reference("run-1", "copd_clinic", key(2)) == expected
+    assert row_reference(INDEX_DATE, "copd_clinic", key(2)) == expected
     assert records(written[0] / LIST, "List")[0]["Row reference"] == expected
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from publish_example import CAPACITY, OUTCOMES, PEOPLE, context, key, outcome, person, small_run
+from publish_example import CAPACITY, INDEX_DATE, OUTCOMES, PEOPLE, context, key, outcome, person, small_run
 from python_calamine import CalamineWorkbook
 
 from stratify.publish import HeldList, row_reference, write_direct_care
@@ -74,7 +74,9 @@ def test_no_list_holds_a_patient_from_outside_its_declared_audience(tmp_path, sh
             continue
         audience, clinic, _ = name.split("/")
         allowed = {FIRST, SECOND} if audience == NETWORK else {audience}
-        theirs = {row_reference("run-1", clinic, key(number)) for number, home in everybody.items() if home in allowed}
+        theirs = {
+            row_reference(INDEX_DATE, clinic, key(number)) for number, home in everybody.items() if home in allowed
+        }
         assert references(path) <= theirs
         checked += len(references(path))
     assert checked > 10
@@ -87,7 +89,7 @@ def test_practices_that_share_a_clinic_have_one_list_with_everybody_on_it_and_wh
     assert "River: one list for Practice 1 (A81001), Practice 2 (A81002) (U10001)" in cover(path)
     # In the order of the network's queue, whatever the practice.
     assert [row["Row reference"] for row in rows(path, "List")] == [
-        row_reference("run-1", "copd_clinic", key(number)) for number in (2, 1, 21)
+        row_reference(INDEX_DATE, "copd_clinic", key(number)) for number in (2, 1, 21)
     ]
     assert [str(row["Usual GP"]).partition(",")[0] for row in rows(path, "List")] == [
         "Practice 1 (A81001)", "Practice 1 (A81001)", "Practice 2 (A81002)",
@@ -100,7 +102,7 @@ def test_a_list_held_at_one_practice_of_a_shared_clinic_takes_its_people_off_and
     files = written(tmp_path, shared_lists=frozenset({"copd_clinic"}), held=(held,))
     path = files[SHARED]
     assert "Practice 2 (A81002): Held this week: COPD" in cover(path)
-    assert not references(path) & {row_reference("run-1", "copd_clinic", key(number)) for number in (21, 22)}
+    assert not references(path) & {row_reference(INDEX_DATE, "copd_clinic", key(number)) for number in (21, 22)}
 
 
 def test_a_practice_where_a_pathway_is_off_has_no_file_notice_or_column_of_it(tmp_path):

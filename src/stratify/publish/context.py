@@ -95,9 +95,13 @@ class PublishContext:
         return f"{stem}_{'TEST_' if self.is_test else ''}{self.index_date.isoformat()}.{suffix}"
 
 
-def row_reference(run_id: str, place: str, patient_key: str) -> str:
-    """Give the reference of a person's row on one list: the same in a re-run, another in every other list and run."""
-    digest = hashlib.sha256(f"{run_id}{place}{patient_key}".encode()).hexdigest()[:12].upper()
+def row_reference(week: date, place: str, patient_key: str) -> str:
+    """Give the reference of a person's row on one list: another in every other list and week.
+
+    It does not depend on the run: where a week is run again after its lists went out, what comes back still finds its
+    row.
+    """
+    digest = hashlib.sha256(f"{week}{place}{patient_key}".encode()).hexdigest()[:12].upper()
     return f"{digest[:4]}-{digest[4:8]}-{digest[8:]}"
 
 

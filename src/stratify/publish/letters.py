@@ -207,7 +207,7 @@ def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dic
     number = row["nhs_number"]
     is_hidden = row["is_spine_sensitive"]
     return {
-        "row_reference": row_reference(context.run_id, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
+        "row_reference": row_reference(context.index_date, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
         "letter": letter.label,
         "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else "",
         "family_name": row["family_name"] or "",
@@ -231,7 +231,7 @@ def _content(letter: Letter, rows: Sequence[Row], practice: str, context: Publis
                 "name": " ".join(filter(None, (row["title"], row["given_names"], row["family_name"]))),
                 "address": [*_lines(row["address_lines"]), row["postcode"]],
                 "large": bool(row["ais_format"]),
-                "reference": row_reference(context.run_id, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
+                "reference": row_reference(context.index_date, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
                 "sections": [
                     {
                         "heading": section.heading,

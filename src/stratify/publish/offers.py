@@ -35,7 +35,7 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
     """
     records = [
         {
-            "row_reference": row_reference(context.run_id, OFFERS_PLACE, row["patient_key"]),
+            "row_reference": row_reference(context.index_date, OFFERS_PLACE, row["patient_key"]),
             "pathway": context.pathways[row["pathway"]].label,
             "offer": context.pathways[row["pathway"]].offer(row["offer_id"]).label,
             "nhs_number": row["nhs_number"],

@@ -83,7 +83,7 @@ ORDER BY r.patient_key, r.referral_date, r.service, r.referral_id
 """
 _STEPS = """
 SELECT t.patient_key, t.effective_date, t.cause_text FROM audit.transition AS t JOIN pack_row USING (patient_key)
-WHERE t.effective_date <= $1 ORDER BY t.patient_key, t.effective_date DESC, t.to_state
+WHERE t.week < $1 ORDER BY t.patient_key, t.effective_date DESC, t.to_state
 """
 _OTHER_WORDS = """
 SELECT e.* FROM derived.explanation AS e JOIN pack_row USING (patient_key, pathway)
@@ -297,7 +297,7 @@ def _person(
         "sex": words.sex_in_words(row["sex"]),
         "tier": words.tier_in_words(pathway, context.scores, row["tier"]),
         "session": words.day_in_words(row["clinic_date"]) if row["clinic_date"] else "",
-        "reference": row_reference(context.run_id, row["clinic_id"], key),
+        "reference": row_reference(context.index_date, row["clinic_id"], key),
         "contact": [each for each in contact if each[1]],
         "unlinked": not row["is_hospital_linked"],
         "topic": (raised[0] if raised else agenda.otherwise).id,

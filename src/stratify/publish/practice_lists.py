@@ -321,7 +321,7 @@ def _workbook(
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
-        {**row, "row_reference": row_reference(context.run_id, place.clinic.id, row["patient_key"])}
+        {**row, "row_reference": row_reference(context.index_date, place.clinic.id, row["patient_key"])}
         for row in everybody
         if row["pathway"] in feeding
     ]

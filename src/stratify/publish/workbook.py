@@ -136,7 +136,7 @@ _LIST = (
     _Column("waiting_since", "Waiting since", 74, "date"),
     _Column("row_reference", "Row reference", 110, "mono"),
 )
-_LAST_PRINTED = "concern"
+_LAST_PRINTED = "outcome"
 LIST_HEADINGS = {each.name: each.heading for each in _LIST}
 """How the columns of a list are headed: a list that comes back is read by them."""
 _WAITING = (
