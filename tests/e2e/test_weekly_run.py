@@ -30,6 +30,7 @@ from whole_runs import (
 INDEX_DATE = "2026-11-02"
 CLINICS = {
     "assessment",
+    "call",
     "care_home_round",
     "clinician_review",
     "copd_clinic",
@@ -215,7 +216,7 @@ def test_every_output_says_that_it_is_a_test(published, manifest):
 
 def test_the_data_quality_pages_ask_nothing_of_the_network(published):
     pages = sorted((published / "data_quality").glob("*.html"))
-    assert len(pages) == 3  # the run, its practices, and what the supplier is told
+    assert len(pages) == 4  # the run, its practices, who is reached, and what the supplier is told
     page = "".join(each.read_text(encoding="utf-8") for each in pages)
     assert not re.findall(r"(?:src|href|action|url)\s*[=(]\s*[\"']?(?:https?:)?//", page, re.IGNORECASE)
     assert "<script" not in page and "@import" not in page
@@ -224,10 +225,10 @@ def test_the_data_quality_pages_ask_nothing_of_the_network(published):
 def test_only_the_owner_may_open_what_is_restricted(out, first):
     restricted = (out / "restricted").resolve()
     assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
-    names = {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "practice_history.csv"}
+    names = {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "practice_history.csv", "memory"}
     assert {path.name for path in restricted.iterdir()} == names
-    for path in restricted.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+    for path in restricted.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.is_file() else 0o700), path.name
 
 
 # The same again

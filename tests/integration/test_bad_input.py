@@ -172,7 +172,7 @@ def test_an_unknown_key_in_a_definition_is_refused(clean, clinical, tmp_path):
     path = clinical / "scores" / "copd_priority_group.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("label: COPD priority group", "lable: COPD", 1))
     message = refusal(_run(clean, tmp_path, "--clinical", clinical), 5)
-    assert "clinical/scores/copd_priority_group.yaml, lable" in message
+    assert "a key the vocabulary does not have. Did you mean label?" in message
     assert "found a key the vocabulary does not have" in message
     same = stratify("rules", "test", "--clinical", clinical)
     assert same.exit_code == 5 and "a key the vocabulary does not have" in same.stderr

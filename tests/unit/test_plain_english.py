@@ -400,7 +400,7 @@ def test_a_page_says_the_order_of_a_clinic_its_roles_and_the_offer(found):
     )
     assert "| COPD clinic (`copd_clinic`) | respiratory nurse, GP | sessions with slots for every role |" in page
     assert "| Visit (`assessment`) | practice nurse | a worklist without sessions |" in page
-    assert "Offered instead of a clinic: The app (`app`)." in page
+    assert "**Offer** instead of a clinic: The app (`app`)." in page
 
 
 def test_the_page_of_measurements_says_units_conversions_grades_and_what_is_plausible(found):
