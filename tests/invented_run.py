@@ -1,6 +1,7 @@
 """A finished run in little: invented core tables worked out by a rule book, laid out as a run leaves them.
 
-For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones, of a first week.
+For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones, and
+the week is the first.
 """
 
 from __future__ import annotations
