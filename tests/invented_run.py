@@ -1,6 +1,7 @@
 """A finished run in little: invented core tables worked out by a rule book, laid out as a run leaves them.
 
-For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones.
+For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones, and
+the week is the first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import polars as pl
 
 import invented
-from stratify import ingest, routing
+from stratify import follow_up, ingest, memory, routing, weeks
 from stratify.hits import SOURCE_TABLES
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import RuleBook
@@ -58,13 +59,17 @@ def make(
         work_values(store, book, index_date=index_date)
         score_everybody(store, book, index_date=index_date)
         decide_everybody(store, book, index_date=index_date)
+        decisions = store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'")
         placed = routing.place(
-            store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'"),
+            decisions,
             everybody,
             store.frame("SELECT * FROM derived.variable_value"),
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
             index_date=index_date,
         )
-        store.create("derived.placement", placed)
-    return placed
+        week = weeks.Week(index_date, book, {})
+        follow_up.after_placing(week, placed, decisions)
+        shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
+        store.create("derived.placement", shown)
+    return shown

@@ -384,7 +384,7 @@ def _standing(store: Store, side: str, *, is_now: bool) -> pl.DataFrame:
 
 _CLOSED = """SELECT patient_key, pathway FROM run.derived.placement
     WHERE decision = 'clinic' AND placement = 'not_listed' AND practice_code IS NOT NULL"""
-"""Those whose need was met, or who asked not to be asked, are on no list whatever the rules say."""
+"""Those whom memory keeps off the lists (invited, booked, seen, said no) are on none whatever the rules say."""
 
 
 def _count_lanes(store: Store, lanes: pl.DataFrame, changes: Changes) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -135,7 +135,7 @@ TYPOS: dict[str, tuple[str, str, str, str, str]] = {
         "Correct the definition",
     ),
     "two_precedences_alike": (
-        "pathways/frailty.yaml", "precedence: 1", "precedence: 2", "that of copd", "Give each pathway its own",
+        "pathways/frailty.yaml", "precedence: 2", "precedence: 3", "that of copd", "Give each pathway its own",
     ),
     "a_text_without_its_end": (GRADE, "label: GOLD grade", 'label: "GOLD grade', "near line", "Correct the line"),
 }  # fmt: skip

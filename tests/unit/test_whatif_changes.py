@@ -35,7 +35,7 @@ def _book():
 
 @pytest.fixture
 def book(monkeypatch):
-    monkeypatch.setattr("stratify.rulebook._unresolved", lambda _: [])  # its codelists are not there
+    monkeypatch.setattr("stratify.rulebook._unresolved", lambda *_: [])  # its codelists are not there
     return _book()
 
 
