@@ -71,6 +71,7 @@ def test_every_row_of_every_set_is_accounted_for_and_what_was_passed_over_is_sai
     assert "file passed over: 2026-11-09/" in said and ": sent before (" in said
 
 
+@pytest.mark.slow
 def test_an_old_run_can_be_made_again_as_it_was_known_and_as_it_is_known_by_now(county, last_week):
     compared = [
         truth_score.compare(county.run(0, name, **settings)[0], county.truth, THROWAWAY_KEY)
