@@ -107,8 +107,12 @@ def _published(folder):
 
 @pytest.fixture
 def clinical(tmp_path):
+    return small_clinical(tmp_path)
+
+
+def small_clinical(to):
     """The definitions that pathways use, but frailty reads nothing of hospital; one small example per definition."""
-    folder = _two_pathways(tmp_path)
+    folder = _two_pathways(to)
     used = load_rule_book().cut_down_to("copd", "frailty").scores
     for path in (folder / "scores").glob("*.yaml"):
         if path.name.split(".")[0] not in used:

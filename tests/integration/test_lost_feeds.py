@@ -90,9 +90,9 @@ def test_a_refused_hospital_file_holds_what_reads_hospital_data_and_publishes_th
     assert "NOT READ: Hospital admissions: Not received" in done.stdout
 
 
-def test_a_missing_medication_file_stops_a_run_in_which_every_list_reads_medicines(extracts, tmp_path):
+def test_a_missing_medication_file_stops_a_run_in_which_every_list_reads_medicines(extracts, tmp_path, clinical):  # noqa: F811
     (extracts / "gp_medication.csv").unlink()
-    message = refusal(run(tmp_path, extracts), 3)
+    message = refusal(run(tmp_path, extracts, clinical=str(clinical)), 3)  # both pathways of that folder read them
     assert "gp_medication.csv: expected the file, since manifest.csv names it; found no such file" in message
     assert not (tmp_path / "out" / "published").exists()
     assert list((tmp_path / "out" / "refused" / "2026-01-05").glob("supplier_report_*.xlsx"))
@@ -135,9 +135,9 @@ def test_the_check_of_files_that_wait_fails_on_a_feed_that_a_run_could_do_withou
 
 
 @pytest.mark.slow
-def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path):
+def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path, clinical):  # noqa: F811
     two_sets(tmp_path)
-    done = run(tmp_path, tmp_path / "sets")
+    done = run(tmp_path, tmp_path / "sets", clinical=str(clinical))
 
     assert done.exit_code == 0, done.output + done.stderr
     found = manifest(tmp_path)
@@ -152,7 +152,7 @@ def test_the_last_good_file_of_a_feed_is_used_and_its_own_day_is_shown(tmp_path)
     assert "NOT READ: GP record: medicines" in done.stdout
 
     # The ages that the settings allow hold for it as for any feed; both pathways read medicines.
-    stopped = run(tmp_path / "strict", tmp_path / "sets", most_days_old={"gp_medication": 10})
+    stopped = run(tmp_path / "strict", tmp_path / "sets", clinical=str(clinical), most_days_old={"gp_medication": 10})
     assert "FIT-01-age" in refusal(stopped, 4)
     assert "gp_medication.csv" in next((tmp_path / "strict/out/refused/2026-01-05").glob("*.html")).read_text()
 

@@ -1,4 +1,5 @@
-"""Whole runs with and without the optional feeds: they are accounted for, change nothing and are named nowhere.
+"""Whole runs with and without the optional feeds: they are accounted for, change where nobody is placed but by the
+steps of before, and are named nowhere.
 
 Every second row of them is bad, and every text that a row can hold is a canary.
 """
@@ -96,12 +97,17 @@ def test_every_row_of_the_feeds_is_accounted_for_and_too_many_bad_ones_hold_no_l
         assert warned == [(f"landing.{table}", "warn") for table in sorted(CANARIES)]
 
 
-def test_nothing_that_is_worked_out_about_anybody_changes(fed, without):
+def test_nothing_that_is_worked_out_about_anybody_changes_but_the_place_of_who_declined(fed, without):
     mine, theirs = _rows(fed, "core", "derived"), _rows(without, "core", "derived")
     assert len(mine.pop("core.outcome")) == 1 and theirs.pop("core.outcome") == []
     assert len(mine["core.person"]) == 1 and mine["derived.pathway_decision"]
     for table in SHOWN:  # to the team of a person on its list; nothing reads them to decide
         assert len(mine.pop(f"core.{table}")) == 1 and theirs.pop(f"core.{table}") == []
+    # A step of before is remembered: who declined is asked again later, by the same decision.
+    (placed,), (unasked,) = mine.pop("derived.placement"), theirs.pop("derived.placement")
+    assert placed[:6] == unasked[:6]
+    assert [text for text in placed if "Declined on 15 December 2025" in str(text)]
+    assert not [text for text in unasked if "eclined" in str(text)]
     assert mine == theirs
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from test_held_lists import small_clinical
 
 from stratify.publish import fill_in, read_filled
 from whole_runs import KEY, all_text, counted_plainly, extract_set, settings_file, stratify, workbooks, working_store
@@ -11,14 +12,14 @@ from whole_runs import KEY, all_text, counted_plainly, extract_set, settings_fil
 from optional_rows import ACTIVITY  # isort: skip  (whole_runs puts its folder on the path)
 
 CANARY_NAME, CANARY_NUMBER = "Quillfeather", extract_set.nhs(88)
-STEPS = [
-    ACTIVITY | {"activity_id": "1", "step": "offered", "activity_date": "2025-12-01"},
-    ACTIVITY | {"activity_id": "2", "step": "dna", "activity_date": "2025-12-10"},
-    ACTIVITY | {"activity_id": "3", "step": "reviewed", "activity_date": "2025-12-20"},
-    ACTIVITY | {"activity_id": "4", "step": "discharged", "activity_date": "2025-12-21"},
-    ACTIVITY | {"activity_id": "5", "step": "declined", "activity_date": "2025-12-21", "pathway": "gout"},
-    ACTIVITY | {"activity_id": "6", "step": "declined", "activity_date": "2025-12-21", "clinic_id": "frailty_clinic"},
-    ACTIVITY | {"activity_id": "7", "step": "attended", "activity_date": "2025-12-22", "programme": "coaching"},
+STEPS = [  # of the year before: who was reviewed then is due again, so is listed
+    ACTIVITY | {"activity_id": "1", "step": "offered", "activity_date": "2024-12-01"},
+    ACTIVITY | {"activity_id": "2", "step": "dna", "activity_date": "2024-12-10"},
+    ACTIVITY | {"activity_id": "3", "step": "reviewed", "activity_date": "2024-12-20"},
+    ACTIVITY | {"activity_id": "4", "step": "discharged", "activity_date": "2024-12-21"},
+    ACTIVITY | {"activity_id": "5", "step": "declined", "activity_date": "2024-12-21", "pathway": "gout"},
+    ACTIVITY | {"activity_id": "6", "step": "declined", "activity_date": "2024-12-21", "clinic_id": "frailty_clinic"},
+    ACTIVITY | {"activity_id": "7", "step": "attended", "activity_date": "2024-12-22", "programme": "coaching"},
 ]
 
 
@@ -28,7 +29,8 @@ def weeks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weeks")
     objections = [extract_set.opt_out("NDO", "false")]
     extracts = extract_set.write_set(folder / "extracts", opt_out=objections, pathway_activity=STEPS)
-    settings = settings_file(folder, extracts, folder / "out", returned=str(folder / "returned"))
+    changes = {"returned": str(folder / "returned"), "clinical": str(small_clinical(folder))}
+    settings = settings_file(folder, extracts, folder / "out", **changes)
     (folder / "returned").mkdir()
     said = []
 

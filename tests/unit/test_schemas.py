@@ -33,6 +33,7 @@ MANIFEST = {
         "scores": {"efi": "1.0.0"},
         "pathways": {"copd": "1.0.0"},
         "plug_ins": {},
+        "drafts": [],
     },
     "inputs": [
         {

@@ -13,7 +13,21 @@ import polars as pl
 
 from stratify import contracts
 
-CLINICS = ("copd_clinic", "frailty_clinic", "care_home_round", "palliative_review")
+CLINICS = (
+    "copd_clinic",
+    "frailty_clinic",
+    "care_home_round",
+    "palliative_review",
+    "diabetes_meeting",
+    "diabetes_specialist",
+    "diabetes_gp_pharmacist",
+    "diabetes_pharmacist",
+    "diabetes_nurse",
+    "diabetes_checks",
+    "heart_failure_specialist",
+    "heart_failure_review",
+    "community_matron",
+)
 """Clinics of the pathways that come with stratify; each gets a stand-in session a week, of one stand-in role."""
 
 _FIRST_SESSION, _LAST_SESSION = date(2010, 1, 4), date(2039, 12, 26)
