@@ -79,6 +79,7 @@ def told(cell, *, compared):
     Not ``compared``: without what is before a number in ">90" too, which EMIS does not carry.
     """
     told = "\n".join(line for line in cell.splitlines() if "NHS number not verified" not in line)
+    told = re.sub(r"(?<=Is offered: ).*", "an offer", told)  # by language, of which SystmOne says English alone
     return told if compared else re.sub(r"[<>]=?(?=\d)", "", told)
 
 
