@@ -24,8 +24,8 @@ STEPS = [  # of the year before: who was reviewed then is due again, so is liste
 
 
 @pytest.fixture(scope="module")
-def weeks(tmp_path_factory):
-    """Run a week, fill in its list with an answer and a canary, look at it, and run the next week."""
+def first_week(tmp_path_factory):
+    """Run a week with the steps of the feed, over two pathways of few definitions."""
     folder = tmp_path_factory.mktemp("weeks")
     objections = [extract_set.opt_out("NDO", "false")]
     extracts = extract_set.write_set(folder / "extracts", opt_out=objections, pathway_activity=STEPS)
@@ -33,28 +33,26 @@ def weeks(tmp_path_factory):
     settings = settings_file(folder, extracts, folder / "out", **changes)
     (folder / "returned").mkdir()
     said = []
+    _do(said, "run", "--settings", settings, "--index-date", "2026-01-05")
+    return SimpleNamespace(folder=folder, settings=settings, said=said, tables=_tables(folder))
 
-    def do(*arguments, expected=0):
-        done = stratify(*arguments, STRATIFY_IDENTITY_KEY=KEY)
-        assert done.exit_code == expected, done.output
-        said.append(done.output + done.stderr)
-        return done.stdout
 
-    with counted_plainly():
-        do("run", "--settings", settings, "--index-date", "2026-01-05")
-        [sent] = workbooks(folder / "out" / "published")
-        practice, clinic = sent.parts[-3:-1]
-        first = _tables(folder)
-        [row] = read_filled(sent, file_id="", sent_by=practice).rows
-        home = folder / "returned" / practice
-        valid = {"outcome": "invited", "outcome_date": "6/1/26"}
-        fill_in(sent, home / clinic / sent.name, {row.cells[name].at: value for name, value in valid.items()})
-        typed = {"outcome": CANARY_NAME, "outcome_date": CANARY_NUMBER, "decision_reason": f"{CANARY_NAME} was rude"}
-        fill_in(sent, home / "b.xlsx", {row.cells[name].at: value for name, value in typed.items()})
-        files = sorted(home.rglob("*.xlsx"))
-        looked = do("returned", "check", *files, "--out", folder / "out", "--practice", practice,
-                    "--index-date", "2026-01-07")  # fmt: skip
-        do("run", "--settings", settings, "--index-date", "2026-01-07")
+@pytest.fixture(scope="module")
+def weeks(first_week):
+    """Fill in the list of the week with an answer and a canary, look at it, and run the next week."""
+    folder, said = first_week.folder, first_week.said
+    [sent] = workbooks(folder / "out" / "published")
+    practice, clinic = sent.parts[-3:-1]
+    [row] = read_filled(sent, file_id="", sent_by=practice).rows
+    home = folder / "returned" / practice
+    valid = {"outcome": "invited", "outcome_date": "6/1/26"}
+    fill_in(sent, home / clinic / sent.name, {row.cells[name].at: value for name, value in valid.items()})
+    typed = {"outcome": CANARY_NAME, "outcome_date": CANARY_NUMBER, "decision_reason": f"{CANARY_NAME} was rude"}
+    fill_in(sent, home / "b.xlsx", {row.cells[name].at: value for name, value in typed.items()})
+    files = sorted(home.rglob("*.xlsx"))
+    looked = _do(said, "returned", "check", *files, "--out", folder / "out", "--practice", practice,
+                 "--index-date", "2026-01-07")  # fmt: skip
+    _do(said, "run", "--settings", first_week.settings, "--index-date", "2026-01-07")
     return SimpleNamespace(
         folder=folder,
         out=folder / "out",
@@ -62,8 +60,15 @@ def weeks(tmp_path_factory):
         clinic=clinic,
         said="".join(said),
         looked=looked,
-        first=first,
     )
+
+
+def _do(said, *arguments):
+    with counted_plainly():
+        done = stratify(*arguments, STRATIFY_IDENTITY_KEY=KEY)
+    assert done.exit_code == 0, done.output
+    said.append(done.output + done.stderr)
+    return done.stdout
 
 
 def _tables(folder):
@@ -73,14 +78,14 @@ def _tables(folder):
         } | {"core.person": store.frame("SELECT patient_key FROM core.person")}
 
 
-def test_steps_of_the_feed_are_outcomes_and_what_does_not_fit_is_set_aside_with_its_reason(weeks):
-    outcomes = weeks.first["core.outcome"].sort("outcome_date")
+def test_steps_of_the_feed_are_outcomes_and_what_does_not_fit_is_set_aside_with_its_reason(first_week):
+    outcomes = first_week.tables["core.outcome"].sort("outcome_date")
     assert outcomes.select("outcome", "pathway", "clinic_id", "source", "reason_code").rows() == [
         ("offered", "copd", "copd_clinic", "LIST_RETURN", "too_far"),
         ("did_not_attend", "copd", "copd_clinic", "LIST_RETURN", "too_far"),
         ("attended", "copd", "copd_clinic", "LIST_RETURN", "too_far"),
     ]
-    answers = weeks.first["audit.answer"]
+    answers = first_week.tables["audit.answer"]
     wrong = answers.filter(pl.col("status") == "returned").sort("source_row")
     assert wrong.select("source_row", "wrong").rows() == [
         (6, "The pathway is none of the rule book"),
@@ -89,6 +94,7 @@ def test_steps_of_the_feed_are_outcomes_and_what_does_not_fit_is_set_aside_with_
     assert answers.filter(pl.col("status") == "applied").height == 3
 
 
+@pytest.mark.slow
 def test_a_filled_in_list_is_an_outcome_of_the_person_it_was_about(weeks):
     tables = _tables(weeks.folder)
     [person] = tables["core.person"]["patient_key"]
@@ -105,6 +111,7 @@ def test_a_filled_in_list_is_an_outcome_of_the_person_it_was_about(weeks):
     assert feed_again.height == 0  # what the feed repeats is in the account of the week before
 
 
+@pytest.mark.slow
 def test_the_practice_gets_back_what_could_not_be_used(weeks):
     [back] = (weeks.out / "published" / "direct_care" / weeks.practice / "returned").glob("*.xlsx")
     text = all_text(back)
@@ -112,12 +119,14 @@ def test_the_practice_gets_back_what_could_not_be_used(weeks):
     assert text.count("Not one of the words of this cell") == 2
 
 
+@pytest.mark.slow
 def test_a_look_before_the_run_says_what_the_run_then_does(weeks):
     assert "Would be applied: 1. Known already: 0." in weeks.looked and "Would be returned: 3" in weeks.looked
     answers = _tables(weeks.folder)["audit.answer"]
     assert sorted(answers["status"]) == ["applied", "returned", "returned", "returned"]
 
 
+@pytest.mark.slow
 def test_nothing_that_somebody_typed_is_on_the_disk_or_in_what_was_said(weeks):
     assert CANARY_NAME not in weeks.said and CANARY_NUMBER not in weeks.said
     for path in weeks.out.rglob("*"):
@@ -129,6 +138,7 @@ def test_nothing_that_somebody_typed_is_on_the_disk_or_in_what_was_said(weeks):
     assert CANARY_NAME not in everything and CANARY_NUMBER not in everything
 
 
+@pytest.mark.slow
 def test_weeks_stand_side_by_side(weeks):
     done = stratify("returned", "weeks", weeks.out)
     assert "05 Jan    07 Jan" in done.stdout and "Returned with a reason" in done.stdout

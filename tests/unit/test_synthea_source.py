@@ -88,7 +88,7 @@ def test_what_is_written_passes_the_file_gate(tmp_path):
     files = inspect_files(folder, SYNTHEA)
     # conditions 3, encounters 4 less the inpatient and the emergency one = 2; 3 + 2 = 5 events
     assert {file.table: file.row_count for file in files} == {
-        "clinic_capacity": 6_260,  # 4 clinics on 1,565 Mondays of 2010 to 2039
+        "clinic_capacity": 20_345,  # 13 clinics on 1,565 Mondays of 2010 to 2039
         "gp_event": 5,
         "gp_medication": 2,
         "gp_observation": 5,
