@@ -15,7 +15,8 @@ def choose_offer(
 ) -> tuple[Offer | None, str]:
     """Give the first offer that suits and has a place, or why there is none.
 
-    An offer that names no languages suits everybody. Somebody whose language is not known is not kept from any.
+    An offer that names no languages suits everybody. Somebody whose language is not known is not kept from any, and is
+    made one that names none first.
 
     Args:
         offers: The offers in the order in which they are tried.
@@ -26,6 +27,8 @@ def choose_offer(
         The offer and nothing, or None and the reason to wait in plain words.
     """
     suitable = [each for each in offers if _suits(each, language)]
+    if language is None:
+        suitable.sort(key=lambda each: bool(each.languages))
     for each in suitable:
         if not each.needs_places or take_place(each.id):
             return each, ""

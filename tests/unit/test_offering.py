@@ -19,7 +19,7 @@ ONLINE = Offer(id="online", label="The programme online")
         pytest.param("ur-PK", "peer", id="a regional form of a language is that language"),
         pytest.param("en", "english", id="English"),
         pytest.param("pl", "online", id="a language of none: what is for everybody"),
-        pytest.param(None, "peer", id="a language that is not known keeps nobody from the first"),
+        pytest.param(None, "online", id="a language that is not known: first what is for everybody"),
     ],
 )
 def test_the_first_offer_in_a_language_of_the_person_is_made(language, expected):
