@@ -112,7 +112,7 @@ ANSWERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "booked": ((*_IN_HAND, "declined"), ("booked",)),
     "attended": (_SEEN_FROM, ("attended",)),
     "did_not_attend": ((*_UNPLACED, *INVITED, "booked", "deferred", "did_not_attend"), ("did_not_attend",)),
-    "declined": ((*_IN_HAND, "activated", "need_ended"), ("declined",)),
+    "declined": ((*_IN_HAND, "attended", "activated", "need_ended"), ("declined",)),
     "deferred": (_IN_HAND, ("deferred",)),
     "not_appropriate": (_SEEN_FROM, ("not_appropriate",)),
     "offered": (("new", "waiting", "offered"), ("offered",)),

@@ -569,3 +569,20 @@ def test_the_rows_of_a_list_keep_who_was_just_in_and_just_out():
         "patient_key", "placement", "priority_rank", "rank_of_last_place", "places", "tier_rank"
     )
     assert rows.rows() == [("a", "listed", 1, 2, 2, 1), ("b", "listed", 2, 2, 2, 2), ("c", "waiting", 3, 2, 2, 2)]
+
+
+def test_who_attended_and_then_declined_what_was_offered_again_is_not_listed_when_the_review_is_due():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a")], outcomes=[answer("a", "attended", MONDAY - timedelta(days=360))])
+    lists.run(week_of(1), [wants("a")], outcomes=[answer("a", "declined", week_of(0))], capacity=[slots(1)])
+    found = lists.run(week_of(3), [wants("a")], capacity=[slots(3)])
+    assert place(found) == ("not_listed", "declined")
+
+
+def test_a_list_says_the_latest_steps_and_how_many_came_before():
+    lists = Weeks(BOOK)
+    days = [MONDAY - timedelta(days=400 - 60 * number) for number in range(6)]
+    came = [answer("a", "invited" if number % 2 else "booked", day, until_date=None) for number, day in enumerate(days)]
+    found = lists.run(week_of(0), [wants("a")], outcomes=came, capacity=[slots(0)])
+    said = found["a", "lungs"]["since_last_week"].split("; ")
+    assert len(said) == 5 and said[0].endswith(" earlier steps")
