@@ -11,9 +11,6 @@ from pypdf import PdfReader
 from test_smallest_change import jargon_in
 
 from readability import flesch_kincaid_age, smog_age, syllables
-from stratify import privacy
-from stratify.delivery_report import read_delivery_report
-from stratify.errors import ExtractError
 from stratify.publish import write_letters
 from stratify.publish.letters import way_to_reach
 from stratify.rules.wording import LONGEST_MESSAGE, Letter
@@ -272,56 +269,3 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
     assert {name: path.read_bytes() for name, path in one.items()} == {
         name: path.read_bytes() for name, path in other.items()
     }
-
-
-# --------------------------------------------------------------------------------------------- what comes back
-
-KEY = b"an invented key of a test site, long enough to pass"
-NUMBER, OTHER = "9990000018", "9990000026"
-REPORT = f"""NHS number,Name,Status,Date
-{NUMBER[:3]} {NUMBER[3:6]} {NUMBER[6:]},ZZ Invented,Accepted,23/11/2026
-'{OTHER},ZZ Other,Not accepted,2026-11-23 09:15:00
-{NUMBER},ZZ Invented,accepted,23/11/2026
-1234567890,ZZ Nobody,Accepted,23/11/2026
-{OTHER},ZZ Other,Perhaps,23/11/2026
-{OTHER},ZZ Other,Accepted,soon
-
-"""
-
-
-def read(folder, text):
-    path = folder / "report.csv"
-    path.write_text(text, encoding="utf-8")
-    return read_delivery_report(path, key=KEY, practice_code="A81001", pathway="copd", clinic_id=None)
-
-
-def test_a_delivery_report_becomes_contact_history_and_a_row_twice_is_one(tmp_path):
-    history, _ = read(tmp_path, REPORT)
-    assert history.select("patient_key", "outcome", "outcome_date", "source_row").rows() == [
-        (privacy.pseudonym(KEY, NUMBER), "invited", date(2026, 11, 23), 2),
-        (privacy.pseudonym(KEY, OTHER), "not_delivered", date(2026, 11, 23), 3),
-    ]
-    assert history["outcome_id"].n_unique() == 2
-    assert history["outcome_id"].to_list() == read(tmp_path, REPORT)[0]["outcome_id"].to_list()
-
-
-def test_what_cannot_be_read_is_named_by_its_line_and_never_by_its_content(tmp_path):
-    _, unread = read(tmp_path, REPORT)
-    assert unread["source_row"].to_list() == [5, 6, 7]
-    assert [reason.split(" ")[0:2] for reason in unread["reason"]] == [["no", "valid"], ["a", "status"], ["no", "date"]]
-    assert "1234567890" not in str(unread) and "Perhaps" not in str(unread)
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (b"NHS number,Date\n", "none called status"),
-        (b"", "none called nhs number, status, date"),
-        (b"\xff\xfe", "bytes"),
-    ],
-)
-def test_a_file_that_is_no_report_is_refused_whole(tmp_path, content, found):
-    path = tmp_path / "report.csv"
-    path.write_bytes(content)
-    with pytest.raises(ExtractError, match=found):
-        read_delivery_report(path, key=KEY, practice_code="A81001", pathway="copd", clinic_id=None)

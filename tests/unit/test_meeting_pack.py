@@ -36,13 +36,6 @@ def observation(number: int, measurement: str, day: date, value: float, **change
     } | changes  # fmt: skip
 
 
-def action(name: str, due: date, **changes: object) -> dict:
-    return {
-        "action_id": name, "patient_key": key(1), "practice_code": "A81001", "clinic_id": "copd_clinic",
-        "action": f"Do {name}", "owner_role": "respiratory_nurse", "due_date": due,
-    } | changes  # fmt: skip
-
-
 LONG_AGO, LATELY, SOON = date(2025, 3, 1), date(2026, 10, 1), INDEX_DATE + timedelta(days=9)
 MEDICINE = {"patient_key": key(1), "dmd_term": "Salbutamol inhaler", "issue_date": LATELY, "is_active": True}
 
@@ -82,9 +75,6 @@ def store(tmp_path_factory):
         referral = {"patient_key": key(1), "service": "pulmonary_rehabilitation", "status": "waiting"}
         closed = referral | {"service": "podiatry", "status": "discharged", "referral_date": LATELY}
         store.create("core.referral", rows("core.referral", referral | {"referral_date": LATELY}, closed))
-        done = action("finished", LONG_AGO, done_date=LATELY)
-        late = action("late", LATELY, owner_role="pharmacist")
-        store.create("core.action", rows("core.action", action("next", SOON), done, late))
         yield store
 
 
@@ -131,13 +121,6 @@ def test_the_agenda_goes_by_the_question_and_names_who_chairs_it(pack):
     assert lungs["question"] == "Is treatment of the lungs right, and is there a plan for a flare-up?"
     assert (lungs["chair"], [each["place"] for each in lungs["people"]]) == ("Respiratory nurse", [2])
     assert (other["chair"], [each["place"] for each in other["people"]]) == ("Respiratory nurse", [1])
-
-
-def test_overdue_actions_head_the_register_and_done_ones_are_not_on_it(pack):
-    assert [(each["action"], each["owner"], each["overdue"]) for each in pack[0]["actions"]] == [
-        ("Do late", "Pharmacist", True),
-        ("Do next", "Respiratory nurse", False),
-    ]
 
 
 def test_a_course_is_shown_of_what_has_two_values_and_a_confidential_one_is_none(pack):

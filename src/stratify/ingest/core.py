@@ -84,7 +84,6 @@ def build_core(
         counts |= lifespan.counts(store, table)
     measuring.build_observations(store, measurements, kept=lifespan.IS_KEPT)
     _build_spells(store)
-    store.define(contracts.load("core.action"))  # filled from what comes back with the lists
     is_hospital_supplied = "apc_episode" not in source.not_supplied
     counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
     _build_identity(store, key_version=privacy.key_fingerprint(key))

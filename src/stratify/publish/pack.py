@@ -1,4 +1,4 @@
-"""The pack of a multi-professional meeting: agenda, action register, then a page for each person on the list.
+"""The pack of a multi-professional meeting: agenda, then a page for each person on the list.
 
 Direct care only, one file per practice and clinic. Belongs here: what stands in a pack and in which order. Who is on
 the list was settled before; what is asked and who chairs it is data (``clinical/wording/agenda.yaml``); how a page
@@ -88,12 +88,6 @@ WHERE t.week < $1 ORDER BY t.patient_key, t.effective_date DESC, t.to_state
 _OTHER_WORDS = """
 SELECT e.* FROM derived.explanation AS e JOIN pack_row USING (patient_key, pathway)
 """
-_ACTIONS = """
-SELECT a.*, i.family_name, i.given_names, i.nhs_number FROM core.action AS a
-LEFT JOIN core.person AS c USING (patient_key) LEFT JOIN identity.person AS i USING (patient_key)
-WHERE a.done_date IS NULL AND (a.patient_key IS NULL OR c.practice_code = a.practice_code)
-ORDER BY a.due_date, a.action_id
-"""
 _SESSIONS = """
 SELECT DISTINCT clinic_id, practice_code, clinic_date, venue FROM core.clinic_capacity
 WHERE clinic_date >= $1 AND clinic_date < $2 ORDER BY ALL
@@ -146,7 +140,7 @@ def write_packs(
     meetings: dict[tuple[str, str], list[Row]] = {}
     for row in store.frame(_ROWS).to_dicts():
         meetings.setdefault((row["practice_code"], row["clinic_id"]), []).append(row)
-    known, actions = _known(store, context), _actions(store, context)
+    known = _known(store, context)
     names = dict(store.rows(_PRACTICES))
     last = context.index_date + timedelta(days=7)
     sessions: dict[tuple[str, str], list[str]] = {}
@@ -171,7 +165,6 @@ def write_packs(
             "questions": list(_own_questions(clinic)),
             "chair": _chair(agenda.otherwise, clinic),
             "agenda": _agenda(people, agenda, clinic),
-            "actions": actions.get((practice, clinic_id), []),
             "people": people,
             "sources": [
                 [words.source_in_words(name), periods.in_words(until)]
@@ -196,13 +189,12 @@ def _known(store: Store, context: PublishContext) -> _Known:
     since = periods.months_before(today, _TREND_MONTHS)
     teams_since = periods.months_before(today, _TEAM_MONTHS)
 
-    def found(sql: str, *parameters: date, table: str | None = None) -> dict[str, list[Row]]:
+    def found(sql: str, *parameters: date) -> dict[str, list[Row]]:
         by_person: dict[str, list[Row]] = {}
-        if table is None or _exists(store, table):
-            for number in range(len(parameters), 0, -1):
-                sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
-            for row in store.frame(sql).to_dicts():
-                by_person.setdefault(row["patient_key"], []).append(row)
+        for number in range(len(parameters), 0, -1):
+            sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
+        for row in store.frame(sql).to_dicts():
+            by_person.setdefault(row["patient_key"], []).append(row)
         return by_person
 
     return _Known(
@@ -212,19 +204,12 @@ def _known(store: Store, context: PublishContext) -> _Known:
         medicines=found(_MEDICINES, today - timedelta(days=_MEDICINE_DAYS), today),
         teams=found(_TEAMS, teams_since, today),
         referrals=found(_REFERRALS, today),
-        steps=found(_STEPS, today, table="audit.transition"),
-        other_words=found(_OTHER_WORDS, table="derived.explanation"),
+        steps=found(_STEPS, today),
+        other_words=found(_OTHER_WORDS),
     )
 
 
-def _exists(store: Store, table: str) -> bool:
-    schema, name = table.split(".")
-    return bool(
-        store.scalar("SELECT count(*) FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [schema, name])
-    )
-
-
-# ------------------------------------------------------------------------------------------- agenda and actions
+# ------------------------------------------------------------------------------------------------------- agenda
 
 
 def _agenda(people: Sequence[Row], agenda: Agenda, clinic: Clinic) -> list[Row]:
@@ -248,25 +233,6 @@ def _chair(topic: Topic, clinic: Clinic) -> str:
     """Give the role that chairs a topic: the first of its own that the clinic has, or whoever leads the clinic."""
     leads = clinic.lead or clinic.roles[0]
     return words.plain(next((role for role in topic.lead if role in clinic.roles), leads))
-
-
-def _actions(store: Store, context: PublishContext) -> dict[tuple[str, str], list[Row]]:
-    """Give the open actions of each practice and clinic, overdue ones first."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    if not _exists(store, "core.action"):
-        return found
-    for row in store.frame(_ACTIONS).to_dicts():
-        is_overdue = row["due_date"] < context.index_date
-        found.setdefault((row["practice_code"], row["clinic_id"]), []).append(
-            {
-                "action": row["action"],
-                "owner": words.plain(row["owner_role"]),
-                "due": periods.in_words(row["due_date"]),
-                "overdue": is_overdue,
-                "person": f"{_name(row)}, {_number(row['nhs_number'])}" if row["patient_key"] else "The team",
-            }
-        )
-    return found  # by due date, so overdue ones come first
 
 
 # ------------------------------------------------------------------------------------------------- one person
