@@ -135,7 +135,7 @@ def release(
         from stratify import release as gate
         from stratify.errors import HELD_EXIT_CODE
 
-        key = runs.identity_key(gate.plan_of(out).settings, os.environ)
+        key = runs.identity_key(runs.plan_in_place(out).settings, os.environ)
         if key != privacy.THROWAWAY_KEY:
             key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
         done = runs.without_values(gate.release)(out, latest=latest, key=key, by=by, now=now or datetime.now())

@@ -14,12 +14,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from stratify import disclosure
-from stratify.errors import RunError
 from stratify.ingest import match_codes
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import RuleBook
 from stratify.rules import Codelist
-from stratify.runs import Plan, without_values
+from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
 
 
@@ -142,12 +141,8 @@ def matched_codelists(out: Path) -> set[str]:
 @contextmanager
 def _reckoning(out: Path) -> Iterator[tuple[Store, Plan]]:
     """Open an empty store with views of the core tables of a finished run, inside the run's restricted folder."""
-    restricted = (out / "restricted").resolve()
-    if not (restricted / "plan.json").is_file():
-        raise RunError(
-            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --on."
-        )
-    plan = Plan.model_validate_json((restricted / "plan.json").read_text(encoding="utf-8"))
+    plan = plan_in_place(out)
+    restricted = plan.restricted
     with TemporaryDirectory(prefix="codelist-trial-", dir=restricted) as name:
         folder = Path(name)
         with open_store(

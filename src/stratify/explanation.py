@@ -25,7 +25,7 @@ from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
 from stratify.reckoning import core_tables
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, without_values
+from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
 
 MOST_RECORDS = 12
@@ -51,12 +51,8 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
         PatientNotFoundError: nobody in the run has that number or reference.
         SettingsError: what was asked is no NHS number.
     """
-    restricted = (out / "restricted").resolve()  # one and the same run to the end, whatever is swapped meanwhile
-    if not (restricted / "plan.json").is_file():
-        raise RunError(
-            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."
-        )
-    plan = Plan.model_validate_json((restricted / "plan.json").read_text(encoding="utf-8"))
+    plan = plan_in_place(out)
+    restricted = plan.restricted
     if not hmac.compare_digest(
         json.loads((restricted / "key.json").read_text())["key_fingerprint"], privacy.key_fingerprint(key)
     ):

@@ -74,7 +74,7 @@ class FilledRow:
     Attributes:
         file_id: The file.
         number: Line of the file or row of the sheet.
-        sent_by: Practice that sent it; None when nothing says so.
+        sent_by: Practice, or network of a shared list, that sent it; None when nothing says so.
         cells: Cells by column of ``out.returned_outcome``, and ``nhs_number`` where the list has it.
     """
 
@@ -99,6 +99,8 @@ class SentRow:
     practice_code: str
     clinic_id: str | None
     nhs_numbers: frozenset[str] = frozenset()
+    shared_by: str | None = None
+    """Network whose practices share the list, when they do: it may send the row back, too."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def read_reference(row: FilledRow, sent: Mapping[str, SentRow]) -> SentRow | Fau
             "No list that was sent has this row reference",
             "Copy it from the list that was sent, as it stands there",
         )
-    if row.sent_by is None or row.sent_by != found.practice_code:
+    if row.sent_by is None or row.sent_by not in (found.practice_code, found.shared_by):
         return Fault(
             cell.at, "This row is of the list of another practice", "Leave it to the practice whose list it is on"
         )

@@ -27,7 +27,7 @@ from stratify.gate import Known
 from stratify.publish import HeldList
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import publish_context
-from stratify.runs import Plan, flush_folder, one_at_a_time, point
+from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point
 from stratify.store import Store, open_store
 
 MOST_HOURS = 24
@@ -104,23 +104,8 @@ def release(out: Path, *, latest: Path | None, key: bytes, by: str, now: datetim
         return Released(_put_in_place(out, plan, build), record)
 
 
-def plan_of(out: Path) -> Plan:
-    """Give the plan of the run in place, with the folder it is in.
-
-    Raises:
-        RunError: there is none.
-    """
-    current = (out / "current").resolve()
-    if not (current / "restricted" / "plan.json").is_file():
-        raise RunError(
-            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."
-        )
-    text = (current / "restricted" / "plan.json").read_text(encoding="utf-8")
-    return Plan.model_validate_json(text).model_copy(update={"build": current})
-
-
 def _plan_in_place(out: Path, now: datetime) -> tuple[Plan, RuleBook]:
-    plan = plan_of(out)
+    plan = plan_in_place(out)
     made = plan.published / "run_manifest.json"
     hours = (now - datetime.fromtimestamp(made.stat().st_mtime)).total_seconds() / 3600
     if hours > MOST_HOURS:

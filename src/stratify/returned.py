@@ -18,12 +18,11 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, filled_in, ingest, publish, returned_files, sent_lists
-from stratify.errors import RunError
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
 from stratify.publish import PublishContext, ReturnedLine
 from stratify.returned_files import ReturnedFile
 from stratify.rulebook import RuleBook
-from stratify.runs import Plan, without_values
+from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
 
 STEP = "came back"
@@ -59,12 +58,11 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
     earlier = sent_lists.earlier_answers(restricted, before=index_date)
     clinics = {each.id: {clinic.id for clinic in each.places} for each in book.pathways.values()}
     told = ingest.take_in_activity(store, clinics, known=earlier)
-    practices = {code for (code,) in store.rows("SELECT DISTINCT practice_code FROM core.practice")}
 
     def sent(references: set[str]) -> dict[str, SentRow]:
-        return _with_numbers(store, sent_lists.sent_rows(restricted, references, before=index_date))
+        return _known_of(store, plan, sent_lists.sent_rows(restricted, references, before=index_date))
 
-    reading = read(plan.returned, sent, earlier=earlier, practices=practices, today=index_date)
+    reading = read(plan.returned, sent, earlier=earlier, senders=_senders(store, plan), today=index_date)
     for name, rows in (("core.outcome", reading.outcomes), ("audit.answer", reading.answers)):
         if rows:
             with store.loaned(_frame(name, rows)) as loan:
@@ -90,8 +88,14 @@ def _frame(name: str, rows: Sequence[_Row]) -> pl.DataFrame:
     )
 
 
-def _with_numbers(store: Store, rows: dict[str, SentRow]) -> dict[str, SentRow]:
-    """Put to each row the NHS numbers its person has and had, under the pseudonym in use now."""
+def _senders(store: Store, plan: Plan) -> set[str]:
+    """Give who may send something back: the practices of the run, and their networks where lists are shared."""
+    column = "unnest([practice_code, pcn_code])" if plan.settings.shared_lists else "practice_code"
+    return {code for (code,) in store.rows(f"SELECT DISTINCT {column} FROM core.practice") if code}
+
+
+def _known_of(store: Store, plan: Plan, rows: dict[str, SentRow]) -> dict[str, SentRow]:
+    """Put to each row the NHS numbers its person has and had, and who shares its list, under the pseudonym in use."""
     now: dict[str, str] = dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number"))
     rows = {name: replace(row, patient_key=now.get(row.patient_key, row.patient_key)) for name, row in rows.items()}
     numbers: dict[str, set[str]] = {}
@@ -103,7 +107,15 @@ def _with_numbers(store: Store, rows: dict[str, SentRow]) -> dict[str, SentRow]:
     ):
         if number:
             numbers.setdefault(person, set()).add(number)
-    return {name: replace(row, nhs_numbers=frozenset(numbers.get(row.patient_key, ()))) for name, row in rows.items()}
+    networks = dict(store.rows("SELECT practice_code, max(pcn_code) FROM core.practice GROUP BY practice_code"))
+    return {
+        name: replace(
+            row,
+            nhs_numbers=frozenset(numbers.get(row.patient_key, ())),
+            shared_by=networks.get(row.practice_code) if row.clinic_id in plan.settings.shared_lists else None,
+        )
+        for name, row in rows.items()
+    }
 
 
 # ------------------------------------------------------------------------------------------------------- the reading
@@ -114,7 +126,7 @@ def read(
     sent: Callable[[set[str]], dict[str, SentRow]],
     *,
     earlier: pl.DataFrame,
-    practices: set[str],
+    senders: set[str],
     today: date,
 ) -> Reading:
     """Read files that came back, row by row.
@@ -123,22 +135,20 @@ def read(
         files: The files.
         sent: Gives the rows that were sent for some references.
         earlier: Contract ``audit.answer`` of earlier weeks.
-        practices: Practices of the run: to others nothing can be returned.
+        senders: Practices of the run, and networks that share lists: to others nothing can be returned.
         today: The day the run describes.
     """
     rows: list[FilledRow] = []
     answers: list[_Row] = []
-    senders: dict[str, str | None] = {}
     open_count = 0
 
     def returned(file_id: str, number: int, sender: str | None, fault: Fault, **more: object) -> None:
         key = filled_in.digest(file_id, sender, number, fault.at, fault.wrong)
-        practice = sender if sender in practices else None
+        practice = sender if sender in senders else None
         answers.append(_line(key, file_id, number, fault.at, practice, "returned", fault, **more))
 
     for file in files:
         filled = publish.read_filled(file.path, file_id=file.file_id, sent_by=file.sent_by)
-        senders[file.file_id] = file.sent_by
         if filled.refused:
             returned(file.file_id, 0, file.sent_by, filled.refused)
         for number, fault in filled.faults:
@@ -304,18 +314,14 @@ def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date
     Raises:
         RunError: there is no finished run.
     """
-    restricted = (out / "restricted").resolve()
-    if not (restricted / "run.duckdb").is_file():
-        raise RunError(
-            f"output folder {out.name}", expected="a finished run", found="none", action="Run first, or correct --out."
-        )
+    plan = plan_in_place(out)
+    restricted = plan.restricted
     earlier = sent_lists.earlier_answers(restricted, before=today)
     with (
         TemporaryDirectory(prefix="stratify-returned-") as scratch,
         open_store(restricted / "run.duckdb", temp_directory=Path(scratch), read_only=True) as store,
     ):
         store.attach(restricted / "identity.duckdb", "identity", read_only=True)
-        practices = {code for (code,) in store.rows("SELECT DISTINCT practice_code FROM core.practice")}
         gathered = [
             replaced.model_copy(update={"sent_by": practice, "shown_name": f"file {number}"})
             for number, path in enumerate(files, 1)
@@ -323,9 +329,9 @@ def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date
         ]
         reading = read(
             gathered,
-            lambda references: _with_numbers(store, sent_lists.sent_rows(restricted, references, before=today)),
+            lambda references: _known_of(store, plan, sent_lists.sent_rows(restricted, references, before=today)),
             earlier=earlier,
-            practices=practices,
+            senders=_senders(store, plan),
             today=today,
         )
     return _in_words(reading, {each.file_id: each.shown_name for each in gathered})

@@ -280,6 +280,24 @@ def without_refused(plan: Plan, refused: Refused) -> Plan:
     return changed
 
 
+def plan_in_place(out: Path) -> Plan:
+    """Give the plan of the run in place, with the folder it is in: one and the same, whatever is swapped meanwhile.
+
+    Raises:
+        RunError: there is none.
+    """
+    restricted = (out / "restricted").resolve()
+    path = restricted / _PLAN
+    if not path.is_file():
+        raise RunError(
+            f"output folder {out.name}",
+            expected="a finished run",
+            found="none",
+            action="Run first, or correct the name.",
+        )
+    return Plan.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={"build": restricted.parent})
+
+
 def as_landed(plan: Plan) -> Plan:
     """Give the plan of a run as the stage that reads the rows left it."""
     return Plan.model_validate_json((plan.restricted / _PLAN).read_text(encoding="utf-8"))

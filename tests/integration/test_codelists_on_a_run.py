@@ -90,7 +90,7 @@ def test_lists_that_no_record_of_the_run_matched_are_named(run):
 def test_a_folder_without_a_finished_run_is_refused(tmp_path):
     done = stratify("codelists", "check", "--on", tmp_path)
     assert done.exit_code == 8
-    assert "expected a finished run; found none. Run first, or correct --on." in done.stderr
+    assert "expected a finished run; found none. Run first, or correct the name." in done.stderr
 
 
 @pytest.mark.slow

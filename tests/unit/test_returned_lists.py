@@ -74,9 +74,11 @@ def write_list(path, rows, practice="Y00001"):
     write_workbook(path, book, replace(example.context(), index_date=WEEK))
 
 
-def sent(rows, practice="Y00001", clinic="copd_clinic"):
+def sent(rows, practice="Y00001", clinic="copd_clinic", shared_by=None):
     return {
-        reference(number): SentRow(reference(number), WEEK, f"k{number}", practice, clinic, frozenset({nhs(number)}))
+        reference(number): SentRow(
+            reference(number), WEEK, f"k{number}", practice, clinic, frozenset({nhs(number)}), shared_by
+        )
         for number in range(1, rows + 1)
     }
 
@@ -90,7 +92,7 @@ def read(*paths, rows=10, earlier=NOTHING_EARLIER, practice="Y00001", **changes)
         files,
         lambda asked: {name: row for name, row in known.items() if name in asked},
         earlier=earlier,
-        practices={"Y00001"},
+        senders={"Y00001"},
         today=TODAY,
     )
 
@@ -257,6 +259,13 @@ def test_a_list_of_another_practice_and_one_that_was_never_sent_are_returned(bla
     assert read(path, practice="Y00002").answers[0]["practice_code"] is None  # nothing is sent where nobody is known
 
 
+def test_a_list_that_the_practices_of_a_network_share_comes_back_from_the_network(blank, tmp_path):
+    path = filled(blank, tmp_path / "a.xlsx", row2={"outcome": "attended", "outcome_date": DAY})
+    shared = read(path, practice="U00001", shared_by="U00001")
+    assert [each["practice_code"] for each in shared.outcomes] == ["Y00001"]
+    assert read(path, practice="U00002", shared_by="U00001").outcomes == ()
+
+
 def rename(old, new):
     return lambda rows: [[new if value == old else value for value in rows[0]], *rows[1:]]
 
@@ -365,7 +374,7 @@ def test_offers_come_back_in_the_file_they_were_sent_in(tmp_path):
         name, number = row["row_reference"], row["nhs_number"]
         known[name] = SentRow(name, WEEK, number, "A81001", "self_management", frozenset({number.replace(" ", "")}))
     file = ReturnedFile(file_id="f", path=offers, sent_by="A81001", shown_name="offers.csv")
-    reading = returned.read([file], lambda _: known, earlier=NOTHING_EARLIER, practices={"A81001"}, today=TODAY)
+    reading = returned.read([file], lambda _: known, earlier=NOTHING_EARLIER, senders={"A81001"}, today=TODAY)
     assert {(each["patient_key"], each["outcome"]) for each in reading.outcomes} == {
         (row["nhs_number"], "activated") for row in rows[:2]
     }
