@@ -21,7 +21,7 @@ from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import RuleBook
 from stratify.store import open_store
 
-REST = ("death", "registration", "clinic_capacity")
+REST = ("death", "registration", "clinic_capacity", "practice")
 
 
 def make(

@@ -238,6 +238,7 @@ def _decide_now(store: Store, run: _Run) -> None:
 
 def _compare(store: Store, run: _Run, changes: Changes, share: float, clinical: Path | None) -> WhatIf:
     capacity = store.frame("SELECT * FROM run.core.clinic_capacity")
+    _stop_if_places_are_shared(store)
     sessions = _sessions(capacity, run.index_date)
     rules = whatif.Rules(
         share=share,
@@ -285,6 +286,21 @@ def _compare(store: Store, run: _Run, changes: Changes, share: float, clinical: 
     )
 
 
+def _stop_if_places_are_shared(store: Store) -> None:
+    """Refuse a run whose practices share places: a list of one practice would look as if it had none."""
+    shared = store.rows(
+        "SELECT DISTINCT clinic_id FROM run.core.clinic_capacity WHERE practice_code IN "
+        "(SELECT pcn_code FROM run.core.practice) ORDER BY ALL"
+    )
+    if shared:
+        raise RunError(
+            "clinic capacity",
+            expected="sessions of practices",
+            found=f"places that practices of a network share: {', '.join(clinic for (clinic,) in shared)}",
+            action="Forecasts of shared places are not worked out yet: try it on a run with sessions by practice.",
+        )
+
+
 def _sessions(capacity: pl.DataFrame, index_date: date) -> pl.DataFrame:
     """Give sessions and places by list and week, for the weeks that are planned."""
     rows = []
@@ -311,6 +327,7 @@ def _in_lanes(store: Store, book: RuleBook, side: str, day: date) -> pl.DataFram
         same place in the order at every practice.
     """
     order = pl.concat([_standing(store, side, is_now=is_now) for is_now in (True, False)])
+    order = order.filter(pl.col("pathway").is_in(sorted(book.published)))
     ranking = sorted({step.variable for each in book.pathways.values() for step in each.rank_by})
     names = ", ".join(f"'{name}'" for name in ranking) or "''"
     table = "derived.variable_value" if side == "changed" else "run.derived.variable_value"
@@ -383,8 +400,8 @@ def _standing(store: Store, side: str, *, is_now: bool) -> pl.DataFrame:
 
 
 _CLOSED = """SELECT patient_key, pathway FROM run.derived.placement
-    WHERE decision = 'clinic' AND placement = 'not_listed' AND practice_code IS NOT NULL"""
-"""Those whom memory keeps off the lists (invited, booked, seen, said no) are on none whatever the rules say."""
+    WHERE decision = 'clinic' AND (placement = 'not_listed' OR state = 'review') AND practice_code IS NOT NULL"""
+"""Those whom memory keeps off the clinics' lists (invited, booked, seen, said no, or a clinician looks first)."""
 
 
 def _count_lanes(store: Store, lanes: pl.DataFrame, changes: Changes) -> tuple[pl.DataFrame, pl.DataFrame]:
