@@ -43,9 +43,10 @@ def rules_test(
     with faults_in_words():
         from stratify.errors import RuleError, combine
         from stratify.examples import missing_examples, run_examples
+        from stratify.own_files import read_patients, with_examples
         from stratify.patients_tried import try_patients
         from stratify.rule_pages import page_of
-        from stratify.rulebook import clinical_folder, load_rule_book, read_patients, with_examples
+        from stratify.rulebook import clinical_folder, load_rule_book
 
         book = load_rule_book(clinical)
         if only:

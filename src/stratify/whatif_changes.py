@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from stratify import strict_yaml
 from stratify.errors import RuleError, SettingsError
-from stratify.rulebook import RuleBook, clinical_folder, load_rule_book, read_pathway, with_definitions
+from stratify.own_files import read_pathway
+from stratify.rulebook import RuleBook, clinical_folder, load_rule_book, with_definitions
 from stratify.rules import EDGES, Pathway, Score
 from stratify.rules.strict import Strict
 

@@ -12,7 +12,8 @@ import yaml
 from stratify import contracts, strict_yaml
 from stratify.errors import RuleError
 from stratify.examples import run_examples
-from stratify.rulebook import clinical_folder, load_rule_book, with_examples
+from stratify.own_files import with_examples
+from stratify.rulebook import clinical_folder, load_rule_book
 
 
 @pytest.fixture

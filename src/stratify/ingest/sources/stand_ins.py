@@ -48,7 +48,7 @@ def frames(practice_code: str, label: str) -> dict[str, pl.DataFrame]:
         "practice_name": f"{name} STAND-IN PRACTICE (not real)",
         "pcn_code": "U99999",
         "pcn_name": f"{name} STAND-IN NETWORK (not real)",
-        "icb_code": "XXX",
+        "icb_code": "X99",
         "valid_from": "1905-01-01",
     }
     weeks = (_LAST_SESSION - _FIRST_SESSION).days // 7 + 1
