@@ -19,7 +19,7 @@ from stratify.memory import ANSWER_WORDS, CLOSED, GONE, INVITED, OFFER, Key, Sta
 from stratify.pathways import REGISTERED, STATUS_REASONS
 from stratify.rulebook import RuleBook
 from stratify.rules import Pathway
-from stratify.weeks import Row, Week
+from stratify.weeks import REGISTERED_HERE, Row, Week
 
 Held = Mapping[tuple[str, str | None], str]
 
@@ -94,7 +94,7 @@ def _follow_person(week: Week, key: Key, practice: str | None, status: str | Non
         return
     before = week.at(key).practice_code
     if practice and practice != before and state not in ("left", "died"):
-        text = "Moved to this practice from another: wait and answers kept" if before else "Registered at this practice"
+        text = "Moved to this practice from another: wait and answers kept" if before else REGISTERED_HERE
         week.take(key, state, "moved", text, practice_code=practice)
 
 

@@ -126,12 +126,14 @@ def last_week(list_rows: pl.DataFrame) -> pl.DataFrame:
     return list_rows.filter(pl.col("week") == pl.col("week").max())
 
 
+REGISTERED_HERE = "Registered at this practice"
+"""The step that first notes somebody's practice, where an answer came without it: nothing that changed."""
 _MOST_SAID = 4
 """So many steps are said on a list, the latest ones: the first week of a site may have years of answers to take in."""
 
 
 def _since_last_week(steps: Iterable[Row], row: Row, tier: str | None, before: Row | None) -> str:
-    texts = list(dict.fromkeys(step["cause_text"] for step in steps))
+    texts = list(dict.fromkeys(step["cause_text"] for step in steps if step["cause_text"] != REGISTERED_HERE))
     if texts:
         earlier = len(texts) - _MOST_SAID
         return "; ".join([f"{earlier} earlier steps", *texts[earlier:]] if earlier > 1 else texts)
