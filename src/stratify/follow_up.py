@@ -166,18 +166,18 @@ def _see_what_is_new(week: Week, key: Key, decision: Row, pathway: Pathway, admi
         cause, new = "tier_higher", f"the tier is higher: {decision['tier']}, was {standing.tier}"
     elif admitted and admitted > standing.since:
         cause, new = "admitted", f"an emergency admission on {periods.in_words(admitted)}"
-    elif (
-        standing.state in ("attended", "activated", "declined")
-        and standing.clinic_id in lower
-        and (decision["decision"] == "clinic" or _is_graded_now(standing, decision, pathway))
-    ):
-        cause, new = "route_changed", "what is proposed now is more than what was dealt with then"
+    elif standing.state in ("attended", "activated", "declined") and standing.clinic_id in lower:
+        if decision["decision"] == "clinic":
+            cause, new = "route_changed", "a clinic is proposed now"
+        elif _is_graded_now(standing, decision, pathway):
+            cause, new = "route_changed", ""
     if cause is None:
         return
-    said = f"{ANSWER_WORDS[standing.state].lower()} on {periods.in_words(standing.since)}"
+    said = f"{ANSWER_WORDS[standing.state]} on {periods.in_words(standing.since)}"
+    text = f"Escalated: {said[0].lower()}{said[1:]}; since then {new}" if new else f"{said}: graded now"
     to = "review" if standing.state in ("declined", "not_appropriate") else "waiting"
     noted = _now(decision) if cause == "tier_higher" else {"clinic_id": _clinic(decision)}
-    week.take(key, to, cause, f"Escalated: {said}; since then {new}", **noted)
+    week.take(key, to, cause, text, **noted)
 
 
 def _is_graded_now(standing: Standing, decision: Row, pathway: Pathway) -> bool:
