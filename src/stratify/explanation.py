@@ -18,14 +18,14 @@ import narwhals.stable.v2 as nw
 
 from stratify import engine, hits, key_rotation, privacy, publish
 from stratify.codes import is_unverified
-from stratify.errors import PatientNotFoundError, PrivacyError, RunError, SettingsError
+from stratify.errors import PatientNotFoundError, PrivacyError, SettingsError
 from stratify.pathways import DRAFT
 from stratify.periods import in_words
 from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
 from stratify.reckoning import core_tables
-from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, plan_in_place, without_values
+from stratify.rulebook import RuleBook
+from stratify.runs import Plan, plan_in_place, rule_book_in_place, without_values
 from stratify.store import Store, open_store
 
 MOST_RECORDS = 12
@@ -62,14 +62,7 @@ def explain(out: Path, asked: str, *, is_reference: bool, key: bytes) -> str:
             found="another key",
             action="Use the key of the organisation that ran it.",
         )
-    book = load_rule_book(plan.settings.clinical)
-    if book.digest != plan.rule_digest:
-        raise RunError(
-            "clinical definitions",
-            expected="those of the run",
-            found="changed ones",
-            action="Run again, or explain with the definitions of the run.",
-        )
+    book = rule_book_in_place(plan)
     book = book.for_pathways
     with (
         TemporaryDirectory(prefix="stratify-explain-") as scratch,

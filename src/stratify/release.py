@@ -25,9 +25,9 @@ from stratify import approvals, fitness, gate, ingest, periods, publish
 from stratify.errors import RunError
 from stratify.gate import Known
 from stratify.publish import HeldList
-from stratify.rulebook import RuleBook, load_rule_book
+from stratify.rulebook import RuleBook
 from stratify.run_record import publish_context
-from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point
+from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point, rule_book_in_place
 from stratify.store import Store, open_store
 
 MOST_HOURS = 24
@@ -123,14 +123,7 @@ def _plan_in_place(out: Path, now: datetime) -> tuple[Plan, RuleBook]:
             found=f"one on {periods.in_words(now.date())}",
             action="Run for the week that has begun, then release.",
         )
-    book = load_rule_book(plan.settings.clinical)
-    if book.digest != plan.rule_digest:
-        raise RunError(
-            "clinical definitions",
-            expected="those of the run",
-            found="changed ones",
-            action="Run again, so that the lists are made by the definitions in force.",
-        )
+    book = rule_book_in_place(plan)
     return plan, book
 
 

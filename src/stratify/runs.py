@@ -298,6 +298,23 @@ def plan_in_place(out: Path) -> Plan:
     return Plan.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={"build": restricted.parent})
 
 
+def rule_book_in_place(plan: Plan) -> RuleBook:
+    """Give the definitions that a run was made with.
+
+    Raises:
+        RunError: they were changed since.
+    """
+    book = load_rule_book(plan.settings.clinical)
+    if book.digest != plan.rule_digest:
+        raise RunError(
+            "clinical definitions",
+            expected="those of the run",
+            found="changed ones",
+            action="Run again, or take the definitions of the run.",
+        )
+    return book
+
+
 def as_landed(plan: Plan) -> Plan:
     """Give the plan of a run as the stage that reads the rows left it."""
     return Plan.model_validate_json((plan.restricted / _PLAN).read_text(encoding="utf-8"))
