@@ -6,12 +6,16 @@ instead (:func:`counted_plainly`), which the run otherwise compares with them.
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import yaml
@@ -21,6 +25,7 @@ from typer.testing import CliRunner, Result
 
 from stratify.cli import app
 from stratify.quality import checks
+from stratify.rulebook import clinical_folder
 from stratify.store import Store, open_store
 
 sys.path.append(str(Path(__file__).parent / "unit"))
@@ -57,8 +62,23 @@ def refusal(done: Result, exit_code: int) -> str:
     return message
 
 
+@cache
+def two_pathways() -> Path:
+    """Give a folder of the definitions with the COPD and frailty pathways alone: each pathway costs a run a second."""
+    folder = Path(mkdtemp(prefix="two-pathways-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(clinical_folder(), folder / "clinical")
+    for path in (folder / "clinical" / "pathways").glob("*.yaml"):
+        if path.name.split(".")[0] not in ("copd", "frailty"):
+            path.unlink()
+    return folder / "clinical"
+
+
 def settings_file(folder: Path, extracts: Path | None, out: Path, **changes: object) -> Path:
-    """Write a settings file: case finding on a synthetic county, every objection honoured; None leaves one out."""
+    """Write a settings file: case finding on a synthetic county, every objection honoured; None leaves one out.
+
+    Runs have two pathways; ``clinical=None`` is all of them.
+    """
     settings = {
         "extracts": str(extracts) if extracts else None,
         "source": "synthetic_county",
@@ -66,6 +86,7 @@ def settings_file(folder: Path, extracts: Path | None, out: Path, **changes: obj
         "organisation": "Invented Board",
         "contact": "Ring the invented desk",
         "other_scores": False,  # tested by themselves; a run without them is quicker
+        "clinical": str(two_pathways()),
         "privacy": OBJECTIONS_HONOURED,
     } | changes
     folder.mkdir(parents=True, exist_ok=True)

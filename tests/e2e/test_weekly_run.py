@@ -67,7 +67,7 @@ def out(folder):
 @pytest.fixture(scope="module")
 def first(folder, extracts, out):
     """The run everybody here looks at, with everything a run does."""
-    settings = settings_file(folder / "first", extracts, out, index_date=date(2026, 11, 2))
+    settings = settings_file(folder / "first", extracts, out, index_date=date(2026, 11, 2), clinical=None)
     done = stratify("run", "--settings", settings, STRATIFY_THREADS="2", STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 0, done.output
     return done
@@ -235,7 +235,9 @@ def test_only_the_owner_may_open_what_is_restricted(out, first):
 
 
 def test_the_same_run_elsewhere_on_one_thread_gives_the_same_bytes(folder, extracts, published, manifest):
-    settings = settings_file(folder / "again", extracts, folder / "again" / "out", index_date=date(2026, 11, 2))
+    settings = settings_file(
+        folder / "again", extracts, folder / "again" / "out", index_date=date(2026, 11, 2), clinical=None
+    )
     with counted_plainly():
         done = stratify("run", "--settings", settings, STRATIFY_THREADS="1", STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 0, done.output

@@ -154,7 +154,7 @@ def heard():
 def finished(heard, tmp_path_factory):
     folder = tmp_path_factory.mktemp("canaries")
     extracts = extract_set.write_set(folder / "extracts", **planted())
-    settings = settings_file(folder, extracts, folder / "out", index_date="2026-01-05")
+    settings = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", clinical=None)
     done = stratify("run", "--settings", settings, STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 0, done.output
     return SimpleNamespace(out=folder / "out", said=done.output + done.stderr, scratch=folder / "scratch")
@@ -249,7 +249,7 @@ def test_nothing_misplaced_is_published_outside_the_practice(finished):
 def test_a_verdict_that_blocks_shows_nothing_misplaced(heard, tmp_path):
     """With a dozen people, these are more bad rows than a run may have."""
     extracts = extract_set.write_set(tmp_path / "extracts", **planted(20))
-    settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-05")
+    settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-05", clinical=None)
     with counted_plainly():
         done = stratify("run", "--settings", settings, STRATIFY_IDENTITY_KEY=KEY)
     assert not _named(refusal(done, 4)) and not _named(done.stderr)
@@ -277,7 +277,10 @@ def test_a_refused_file_shows_nothing_of_itself(heard, tmp_path, command, damage
     )
     arguments = ["--source", "synthetic_county", "--extracts", extracts, "--index-date", "2026-01-05"]
     if command == "run":
-        arguments = ["--settings", settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-05")]
+        arguments = [
+            "--settings",
+            settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-05", clinical=None),
+        ]
     done = stratify(command, *arguments, STRATIFY_IDENTITY_KEY=KEY)
     message = refusal(done, 3)
     assert not _named(message) and "ORDINARY" not in message and extract_set.nhs(1) not in message

@@ -43,7 +43,7 @@ class Year:
         extracts = self.folder / "extracts"
         extracts.mkdir(exist_ok=True)
         (self.folder / self.sent(week) / day).rename(extracts / day)
-        settings = settings_file(self.folder, extracts, self.folder / "out", index_date=day)
+        settings = settings_file(self.folder, extracts, self.folder / "out", index_date=day, clinical=None)
         with counted_plainly():
             done = stratify("run", "--settings", settings)
         assert done.exit_code == 0, f"week {week}: {done.output}{done.stderr}"

@@ -91,7 +91,7 @@ def settings(folder):
         gp_medication=[extract_set.medication(f"m{n}", source_patient_id=f"p{n}") for n in people],
         opt_out=[extract_set.opt_out("NDO", "false", nhs_number=extract_set.nhs(n)) for n in people],
     )
-    return settings_file(folder / "flow", extracts, folder / "out")
+    return settings_file(folder / "flow", extracts, folder / "out", clinical=None)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_refused_file_ends_the_flow_at_once_with_its_message(by_flow, folder, 
     for path in (folder / "extracts").iterdir():
         (extracts / path.name).write_bytes(path.read_bytes() if path.name != "patient.csv" else b"")
     before = (folder / "out" / "published" / "run_manifest.json").read_bytes()
-    refused = settings_file(tmp_path, extracts, folder / "out")
+    refused = settings_file(tmp_path, extracts, folder / "out", clinical=None)
     began = time.monotonic()
     state = flows.weekly.weekly(str(refused), "2026-01-05", return_state=True)
     assert time.monotonic() - began < stages.RETRY_DELAY_SECONDS

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 import duckdb
 import pytest
 
-from stratify.rulebook import clinical_folder, load_rule_book
+from stratify.rulebook import load_rule_book
 from stratify.synth import CountyOrder, write_county
 from whole_runs import (
     KEY,
@@ -24,6 +24,7 @@ from whole_runs import (
     settings_file,
     sheet,
     stratify,
+    two_pathways,
     working_store,
 )
 
@@ -73,19 +74,9 @@ def tables():
 
 def _run(folder, tables, **settings):
     extracts = extract_set.write_set(folder / "extracts", **tables)
-    settings = settings if "clinical" in settings else settings | {"clinical": str(_two_pathways(folder))}
     file = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", **settings)
     with counted_plainly():
         return stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY)
-
-
-def _two_pathways(folder):
-    """The definitions with COPD and frailty and no other pathway: what a fault holds is told by these two."""
-    clinical = shutil.copytree(clinical_folder(), folder / "clinical", dirs_exist_ok=True)
-    for path in (clinical / "pathways").glob("*.yaml"):
-        if path.name.split(".")[0] not in ("copd", "frailty"):
-            path.unlink()
-    return clinical
 
 
 def _manifest(folder):
@@ -112,7 +103,7 @@ def clinical(tmp_path):
 
 def small_clinical(to):
     """The definitions that pathways use, but frailty reads nothing of hospital; one small example per definition."""
-    folder = _two_pathways(to)
+    folder = shutil.copytree(two_pathways(), to / "clinical")
     used = load_rule_book().cut_down_to("copd", "frailty").scores
     for path in (folder / "scores").glob("*.yaml"):
         if path.name.split(".")[0] not in used:
@@ -245,8 +236,7 @@ def test_codes_lost_at_every_practice_at_once_are_told_from_the_runs_before(tabl
         if row["snomed_code"] == extract_set.COPD:
             row |= {"snomed_code": "", "original_code": "EMISNQCO12", "original_system": "EMIS"}
     extracts = extract_set.write_set(tmp_path / "extracts", **tables)
-    clinical = str(_two_pathways(tmp_path))
-    file = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-06", clinical=clinical)
+    file = settings_file(tmp_path, extracts, tmp_path / "out", index_date="2026-01-06")
     with counted_plainly():
         message = refusal(stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY), 4)
     # COPD is a deficit of frailty as well, so that no list would be left.

@@ -66,7 +66,7 @@ def out(tmp_path_factory) -> Path:
         for number, (name, mine) in enumerate(journal)
     ]
     extracts = extract_set.write_set(folder / "extracts", **rows)
-    file = settings_file(folder, extracts, folder / "out", index_date="2026-01-05")
+    file = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", clinical=None)
     with counted_plainly():
         done = stratify("run", "--settings", file, STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code in (0, 10), done.output

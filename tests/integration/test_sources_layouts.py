@@ -47,11 +47,11 @@ def without_what_decides(folder):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """One clean county of 1,200 people in each layout, run with the source of that layout."""
+    """One clean county of 800 people in each layout, run with the source of that layout."""
     folder = tmp_path_factory.mktemp("layouts")
     with counted_plainly():
         for layout, source in SOURCES.items():
-            order = ("--people", "1200", "--practices", "2", "--seed", "8", "--clean", "--workers", "1")
+            order = ("--people", "800", "--practices", "2", "--seed", "8", "--clean", "--workers", "1")
             made = stratify("synth", "--out", folder / layout, *order, "--layout", layout)
             assert made.exit_code == 0, made.output
             if layout == "canonical":

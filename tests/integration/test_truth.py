@@ -37,7 +37,7 @@ def county(tmp_path_factory) -> Scored:
     folder = tmp_path_factory.mktemp("clean")
     order = CountyOrder(people=5_000, practices=4, seed=5, index_date=INDEX)
     write_county(folder / "extracts", order, truth_folder=folder / "truth")
-    settings = settings_file(folder, folder / "extracts", folder / "out", index_date=INDEX)
+    settings = settings_file(folder, folder / "extracts", folder / "out", index_date=INDEX, clinical=None)
     with counted_plainly():
         done = stratify("run", "--settings", settings)
     assert done.exit_code == 0, done.output

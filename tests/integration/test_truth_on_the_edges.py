@@ -163,7 +163,7 @@ def test_run_and_truth_agree_on_the_edges(tmp_path):
     truth.join(parts, tmp_path / "truth", county=county, digests={INDEX: digests}, file_touches={})
 
     policy = {"purpose": "direct_care", "type_1": "exclude", "national": "exclude", "local": "exclude"}
-    settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date=INDEX, privacy=policy)
+    settings = settings_file(tmp_path, extracts, tmp_path / "out", index_date=INDEX, privacy=policy, clinical=None)
     with counted_plainly():
         done = stratify("run", "--settings", settings)
     assert done.exit_code == 0, done.output

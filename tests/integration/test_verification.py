@@ -84,7 +84,7 @@ def _run(folder, **changes):
     order = CountyOrder(people=300, seed=11)
     write_county(folder / "extracts", order)
     day = order.index_date.isoformat()
-    file = settings_file(folder, folder / "extracts", folder / "out", index_date=day, **changes)
+    file = settings_file(folder, folder / "extracts", folder / "out", index_date=day, **changes, clinical=None)
     with counted_plainly():
         done = stratify("run", "--settings", file)
     assert done.exit_code in (0, 10), done.output

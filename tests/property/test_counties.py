@@ -148,7 +148,9 @@ def _hold(county: Drawn, folder: Path) -> None:
     extracts, truth, out = folder / "extracts", folder / "truth", folder / "out"
     write_county(extracts, county.order, truth_folder=truth)
     privacy = OBJECTIONS_HONOURED | {"purpose": county.purpose}
-    done = stratify("run", "--settings", settings_file(folder, extracts, out, index_date=INDEX_DATE, privacy=privacy))
+    done = stratify(
+        "run", "--settings", settings_file(folder, extracts, out, index_date=INDEX_DATE, privacy=privacy, clinical=None)
+    )
     files = Extracts(extracts)
     if done.exit_code:
         assert county.order.faults, f"a clean county is refused: {done.output}"
