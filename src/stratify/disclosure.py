@@ -168,11 +168,8 @@ class _Table:
     def _worked_out(self) -> list[int]:
         """Give the hidden cells that sums and rounding leave too few values for, by carrying bounds to a standstill."""
         low, high = self._bounds()
-        queue = deque(
-            number
-            for number, addition in enumerate(self.additions)
-            if any(cell in self.hidden for cell in addition.cells)
-        )
+        # Sums with nothing hidden too: rounded parts and a rounded total together may leave each only one value.
+        queue = deque(range(len(self.additions)))
         waiting = set(queue)
         while queue:
             number = queue.popleft()

@@ -1,0 +1,117 @@
+"""Weekly releases of a county that changes a little, and somebody who has them all."""
+
+from __future__ import annotations
+
+import random
+
+import polars as pl
+import pytest
+
+from second.attacker import Attack, attack
+from stratify import disclosure
+from stratify.disclosure import Sum
+from stratify.errors import PrivacyError
+
+WEEKS = 12
+NETWORKS = {"p1": "n1", "p2": "n1", "p3": "n2", "p4": "n2", "p5": "n2"}
+KEY = ["kind", "place", "fifth", "tier"]
+PLACES = (
+    Sum(
+        "practices",
+        pl.col("kind") == "practice",
+        {"kind": pl.lit("network"), "place": pl.col("place").replace(NETWORKS)},
+    ),
+    Sum("networks", pl.col("kind") == "network", {"kind": pl.lit("board"), "place": pl.lit("b")}),
+    Sum("fifths", pl.col("fifth") != "all", {"fifth": pl.lit("all")}),
+    Sum("tiers", pl.col("tier") != "all", {"tier": pl.lit("all")}),
+)
+
+
+def county(chance: random.Random, people: int) -> list[tuple[str, str, str]]:
+    """Invent people: practice, deprivation fifth, tier; some tiers and practices are rare."""
+    practices = chance.choices(list(NETWORKS), weights=[8, 5, 3, 2, 1], k=people)
+    fifths = chance.choices("12345?", weights=[5, 4, 4, 3, 2, 1], k=people)
+    tiers = chance.choices(["severe", "moderate", "mild", "incomplete"], weights=[1, 3, 9, 2], k=people)
+    return list(zip(practices, fifths, tiers, strict=True))
+
+
+def a_week_later(chance: random.Random, people: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Let one in fifty leave, come or change tier."""
+    kept = [each for each in people if chance.random() > 0.01]
+    moved = [(p, f, chance.choice(["severe", "moderate"]) if chance.random() < 0.01 else t) for p, f, t in kept]
+    return moved + county(chance, len(people) - len(kept))
+
+
+def cells(people: list[tuple[str, str, str]]) -> pl.DataFrame:
+    """Count people for each place, fifth and tier, each value and all together."""
+    counted: dict[tuple[str, ...], int] = {}
+    for practice, fifth, tier in people:
+        for kind, place in (("practice", practice), ("network", NETWORKS[practice]), ("board", "b")):
+            for each in (fifth, "all"):
+                for one in (tier, "all"):
+                    counted[kind, place, each, one] = counted.get((kind, place, each, one), 0) + 1
+    rows = [(*name, number) for name, number in sorted(counted.items())]
+    return pl.DataFrame(rows, schema=[*KEY, "people"], orient="row")
+
+
+def releases(seed: int, people: int) -> list[pl.DataFrame]:
+    chance = random.Random(seed)
+    now, done = county(chance, people), []
+    for _ in range(WEEKS):
+        exact = cells(now)
+        safe = disclosure.protect(exact, count="people", key=KEY, sums=PLACES)
+        done.append(exact.with_columns(safe["people"].alias("shown")))
+        now = a_week_later(chance, now)
+    return done
+
+
+def tried(frames: list[pl.DataFrame], **more: bool) -> Attack:
+    return attack(frames, exact="people", published="shown", key=KEY, sums=PLACES, **more)
+
+
+@pytest.mark.parametrize("people", [400, 1_500])
+def test_twelve_weekly_releases_of_small_places_give_no_small_count_away(people):
+    found = tried(releases(1, people))
+    assert found.small > 600
+    assert found.pinned.rows() == []
+
+
+def test_where_practices_are_of_common_size_nine_in_ten_counts_that_could_be_published_are():
+    # Some 4,000 people a practice; the smallest English practices have about half of that.
+    found = tried(releases(1, 20_000))
+    assert found.pinned.rows() == []
+    assert found.published >= 0.9 * found.publishable
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_other_counties_give_no_small_count_away_either(seed):
+    for people in (400, 1_500, 6_000):
+        assert tried(releases(seed, people)).pinned.rows() == []
+
+
+ONE_OF_FOUR = [("practice", "p1", "all", tier, 1, None) for tier in "abcd"]
+
+
+def test_the_attacker_finds_what_is_given_away():
+    # The total is 12 at most and the published part 8 at least, so four hidden ones of 1 or more have 4 among them.
+    rows = [*ONE_OF_FOUR, ("practice", "p1", "all", "e", 8, 10), ("practice", "p1", "all", "all", 12, 10)]
+    frame = pl.DataFrame(rows, schema=[*KEY, "people", "shown"], orient="row")
+    assert tried([frame]).pinned["tier"].to_list() == ["a", "b", "c", "d"]
+
+
+def test_the_attacker_puts_two_weeks_together_only_where_it_knows_what_stayed():
+    # Each week alone leaves four hidden ones 1 to 5 and 1 to 6; that none moved while the rest did leaves them 1.
+    first = [*ONE_OF_FOUR, ("practice", "p1", "all", "e", 8, 10), ("practice", "p1", "all", "all", 12, None)]
+    second = [*ONE_OF_FOUR, ("practice", "p1", "all", "e", 8, None), ("practice", "p1", "all", "all", 12, 10)]
+    frames = [pl.DataFrame(rows, schema=[*KEY, "people", "shown"], orient="row") for rows in (first, second)]
+    assert tried(frames).pinned.height == 0
+    assert tried(frames, knows_what_stayed=True).pinned.height == 8
+
+
+def test_what_contradicts_itself_proves_nothing():
+    rows = [("practice", "p1", "all", "a", 3, None), ("practice", "p1", "all", "all", 0, 0)]
+    with pytest.raises(PrivacyError, match="none that do"):
+        tried(
+            [pl.DataFrame(rows, schema=[*KEY, "people", "shown"], orient="row", schema_overrides={"shown": pl.Int64})]
+        )
