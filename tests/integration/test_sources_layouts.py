@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from stratify.synth.layouts import LAYOUTS
-from whole_runs import counted_plainly, sheet, stratify, workbooks, working_store
+from whole_runs import counted_plainly, sheet, stratify, two_pathways, workbooks, working_store
 
 INDEX_DATE = date(2026, 11, 2)
 SOURCES = {"canonical": "synthetic_county", "emis": "synthetic_county_emis", "systmone": "synthetic_county_systmone"}
@@ -68,6 +68,7 @@ def runs(tmp_path_factory):
                 "--index-date",
                 INDEX_DATE,
                 STRATIFY_OTHER_SCORES="false",
+                STRATIFY_CLINICAL=str(two_pathways()),
             )
             assert done.exit_code == 0, done.output
     return folder
