@@ -7,7 +7,7 @@ each variable says. Frames in, frames out: no files, no clock, any engine Narwha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import narwhals.stable.v2 as nw
 
@@ -22,7 +22,6 @@ from stratify.hits import (
     lookback_start,
     weighed_records,
 )
-from stratify.periods import months_before
 from stratify.rulebook import RuleBook
 from stratify.rules import Variable
 
@@ -101,9 +100,11 @@ def values_of(records: Mapping[str, Frame], book: RuleBook, *, index_date: date)
     if "count" in by_take:
         parts.append(_counted(taken("count"), "day0"))
     if "latest" in by_take:
-        parts.append(_latest(taken("latest"), by_take["latest"], index_date))
+        parts.append(_latest(taken("latest")))
     for take in ("highest", "lowest"):
-        parts += [_extreme(_of(taken(take), [each]), each, index_date) for each in by_take.get(take, [])]
+        for of_last in sorted({each.of_last for each in by_take.get(take, []) if each.of_last}):
+            chosen = [each for each in by_take[take] if each.of_last == of_last]
+            parts.append(_extreme(_of(taken(take), chosen), of_last, is_highest=take == "highest"))
     for days in sorted({each.merge_days for each in by_take.get("episodes", []) if each.merge_days}):
         chosen = [each for each in by_take["episodes"] if each.merge_days == days]
         parts.append(_episodes(_of(taken("episodes"), chosen), days))
@@ -195,7 +196,7 @@ def _has(hits: Frame, variables: Sequence[Variable], index_date: date) -> Frame:
     )
 
 
-def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Frame:
+def _latest(hits: Frame) -> Frame:
     ends = hits.group_by(*_GROUP).agg(nw.col("day0").max().alias("last_day"))
     last = hits.join(ends, left_on=[*_GROUP, "day0"], right_on=[*_GROUP, "last_day"], how="semi")
     usable = nw.when(nw.col("is_usable")).then(nw.col("value"))
@@ -208,11 +209,8 @@ def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Fra
         usable.max().alias("largest"),
         bound.min().alias("one_bound"),
         bound.max().alias("other_bound"),
+        nw.col("oldest").max().alias("oldest"),
     )
-    oldest = nw.lit(None, dtype=nw.Date)
-    for variable in variables:
-        limit = _oldest(variable, index_date)
-        oldest = nw.when(nw.col("variable") == variable.id).then(nw.lit(limit)).otherwise(oldest)
     state = (
         nw.when(nw.col("last_day") < nw.col("oldest"))
         .then(nw.lit("stale"))
@@ -226,7 +224,7 @@ def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Fra
             )
         )
     )
-    found = found.with_columns(oldest=oldest).with_columns(settled=state)
+    found = found.with_columns(settled=state)
     is_known = nw.col("settled") == "known"
     return _finish(
         found,
@@ -236,28 +234,18 @@ def _latest(hits: Frame, variables: Sequence[Variable], index_date: date) -> Fra
     )
 
 
-def _oldest(variable: Variable, index_date: date) -> date:
-    """Give the first day on which a value may have been taken and still be used."""
-    if variable.maximum_age_days:
-        return index_date - timedelta(days=variable.maximum_age_days)
-    return months_before(index_date, variable.maximum_age_months or 0)
-
-
-def _extreme(hits: Frame, variable: Variable, index_date: date) -> Frame:
+def _extreme(hits: Frame, of_last: int, *, is_highest: bool) -> Frame:
     """Take the highest or lowest of the values of the latest days that have one fit to use.
 
     Of a value that is known by a bound only, what is known is a bound too, or nothing.
     """
-    usable = hits.filter(
-        nw.col("is_usable") & ~nw.col("day").is_null() & (nw.col("day") >= _oldest(variable, index_date))
-    )
+    usable = hits.filter(nw.col("is_usable") & (nw.col("day") >= nw.col("oldest")))
     days = usable.select(*_GROUP, "day").unique()
     days = days.with_columns(place=nw.col("day").rank(method="ordinal", descending=True).over(*_GROUP))
-    wanted = days.filter(nw.col("place") <= variable.of_last)
+    wanted = days.filter(nw.col("place") <= of_last)
     enough = wanted.group_by(*_GROUP).agg(nw.len().alias("days"))
     mine = usable.join(wanted.select(*_GROUP, "day"), on=[*_GROUP, "day"], how="inner")
-    mine = mine.join(enough.filter(nw.col("days") == variable.of_last).select(*_GROUP), on=list(_GROUP), how="semi")
-    is_highest = variable.take == "highest"
+    mine = mine.join(enough.filter(nw.col("days") == of_last).select(*_GROUP), on=list(_GROUP), how="semi")
     open_side, closed_side = ((">", ">="), ("<", "<=")) if is_highest else (("<", "<="), (">", ">="))
     value = nw.col("value").max() if is_highest else nw.col("value").min()
     one = nw.lit(1)

@@ -40,6 +40,7 @@ CODE_COLUMNS = {
     "start_date": pl.Date,
     "end_date": pl.Date,
     "may_be_undated": pl.Boolean,
+    "oldest": pl.Date,
     "weight": pl.Float64,
 }
 BOUNDS = ("<", "<=", ">", ">=")
@@ -91,6 +92,7 @@ HIT = (
     "value",
     "is_usable",
     "bound",
+    "oldest",
     "code",
     "source_table",
     "source_file_id",
@@ -116,7 +118,8 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
         One row per kind of record, code (or measurement, flag or fact) and variable: ``kind``, ``match``, ``variable``
         and its ``take``, ``is_end`` (it ends what the variable states), ``rule``, ``part`` and number of ``parts`` of
         a day rule (null for a record that counts alone), ``start_date`` and ``end_date`` of the window,
-        ``may_be_undated``, ``weight``.
+        ``may_be_undated``, ``oldest`` (the first day on which a value may have been taken and still be used),
+        ``weight``.
     """
     by_codelist: dict[str, list[tuple[str, str]]] = {}
     for system, code, codelist in matches:
@@ -126,14 +129,15 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
         start, end = _window(variable, index_date)
         undated = not variable.has_lookback and not variable.is_value
         taken = (variable.id, variable.take)
+        oldest = _oldest(variable, index_date)
         for records, part in _parts(variable):
             may_be_undated = undated and part == _ALONE
             for kind, match, weight in _meanings(records, variable, by_codelist, book):
-                rows.append((kind, match, *taken, False, *part, start, end, may_be_undated, weight))
+                rows.append((kind, match, *taken, False, *part, start, end, may_be_undated, oldest, weight))
         if variable.ended_by:
             for system, code in by_codelist.get(variable.ended_by, ()):
                 if system == "snomed_ct":
-                    rows.append(("event", code, *taken, True, *_ALONE, start, end, undated, 0.0))
+                    rows.append(("event", code, *taken, True, *_ALONE, start, end, undated, oldest, 0.0))
     by = ("kind", "match", "variable", "is_end", "rule", "part")
     return pl.DataFrame(rows, schema=CODE_COLUMNS, orient="row").unique().sort(*by, nulls_last=False)
 
@@ -144,6 +148,13 @@ def _window(variable: Variable, index_date: date) -> tuple[date, date]:
     if variable.before or variable.is_first or not variable.has_lookback:
         return LONG_AGO, end
     return lookback_start(variable, index_date), end
+
+
+def _oldest(variable: Variable, index_date: date) -> date | None:
+    """Give the first day on which a value may have been taken and still be used; none for what is no value."""
+    if variable.maximum_age_days:
+        return index_date - timedelta(days=variable.maximum_age_days)
+    return months_before(index_date, variable.maximum_age_months) if variable.maximum_age_months else None
 
 
 def lookback_start(variable: Variable, index_date: date) -> date:
@@ -331,7 +342,7 @@ def _hit(
         "source_row",
     )
     meant = codes.filter(nw.col("kind") == kind).select(
-        "match", "variable", "take", "is_end", *_DAY_RULE, "start_date", "end_date", "may_be_undated"
+        "match", "variable", "take", "is_end", *_DAY_RULE, "start_date", "end_date", "may_be_undated", "oldest"
     )
     found = records.join(meant, on="match", how="inner")
     if index_date is not None:
@@ -407,6 +418,7 @@ def all_issues(medication: Frame, variables: Sequence[Variable], index_date: dat
             nw.lit(1.0).alias("value"),
             nw.lit(True).alias("is_usable"),
             NO_BOUND.alias("bound"),
+            nw.lit(None, dtype=nw.Date).alias("oldest"),
             nw.when(~nw.col("bnf_code").is_null()).then(substance).otherwise(other).alias("code"),
             nw.lit("gp_medication").alias("source_table"),
             "source_file_id",
@@ -437,6 +449,7 @@ def weighed_records(diagnosis: Frame, codes: Frame, variable: Variable, index_da
             nw.when(nw.col("weight").is_null()).then(nw.lit(0.0)).otherwise(nw.col("weight")).alias("value"),
             (~nw.col("weight").is_null()).alias("is_usable"),
             NO_BOUND.alias("bound"),
+            nw.lit(None, dtype=nw.Date).alias("oldest"),
             nw.col("icd10_category").alias("code"),
             nw.lit("apc_diagnosis").alias("source_table"),
             "source_file_id",
