@@ -48,8 +48,9 @@ def variable_values(
         had no value fit to use. The highest or lowest of some days has no row where there are fewer days. A state that
         began and ended on one day is a ``conflict`` too.
     """
-    records = records_of(tables, codes, book, index_date=index_date, settle=settle)
-    return _with_records(values_of(records, book, index_date=index_date), nw.concat(list(records.values())))
+    return with_records(
+        records_of(tables, codes, book, index_date=index_date, settle=settle), book, index_date=index_date
+    )
 
 
 def records_of(
@@ -114,6 +115,14 @@ def values_of(records: Mapping[str, Frame], book: RuleBook, *, index_date: date)
     if "weighed" in records:
         parts.append(_weighed(records["weighed"]))
     return nw.concat(parts)
+
+
+def with_records(records: Mapping[str, Frame], book: RuleBook, *, index_date: date) -> Frame:
+    """Reduce the records that count to values, each with its record; see :func:`variable_values`.
+
+    Arguments as those of :func:`values_of`.
+    """
+    return _with_records(values_of(records, book, index_date=index_date), nw.concat(list(records.values())))
 
 
 def _of(hits: Frame, variables: Sequence[Variable]) -> Frame:

@@ -99,7 +99,8 @@ HIT = (
     "source_row",
 )
 SETTLED = ("record_found", "record_counted")
-"""Names under which records are settled: all that mean something, and those of them that count."""
+"""Names under which records are settled: all that mean something, and, of variables whose records are not settled one
+by one, those that count."""
 _EXCLUDED = "not"
 """Stands for the rule of records that rule a day out."""
 _DAY_RULE = ("rule", "part", "parts")
@@ -242,9 +243,16 @@ def hits_of(
         *_hospital_hits(tables, codes, read, any_kinds, index_date),
         _flag_hits(tables["patient_flag"], codes, index_date),
     ]
-    found = settle(SETTLED[0], nw.concat(parts))
-    counted = _day_rules(_before_stays(found, tables["apc_spell"], book, index_date), book)
-    return found.select(*HIT) if counted is found else settle(SETTLED[1], counted.select(*HIT))
+    found = nw.concat(parts)
+    apart = [each for each in book.variables.values() if each.before or _is_ruled(each)]
+    if not apart and len({each.take for each in book.variables.values()} - {"weight"}) < 2:
+        return found.select(*HIT)  # read once for the values and once for the records behind them
+    found = settle(SETTLED[0], found)
+    if not apart:
+        return found.select(*HIT)
+    own = nw.col("variable").is_in([each.id for each in apart])
+    counted = _day_rules(_before_stays(found.filter(own), tables["apc_spell"], book, index_date), book)
+    return nw.concat([found.filter(~own).select(*HIT), settle(SETTLED[1], counted.select(*HIT))])
 
 
 def _gp_hits(tables: Mapping[str, Frame], codes: Frame, index_date: date) -> list[Frame]:
@@ -356,7 +364,11 @@ def _issues(medication: Frame, codes: Frame, index_date: date) -> Frame:
     code = nw.when(~nw.col("dmd_code").is_null()).then(nw.col("dmd_code")).otherwise(nw.col("bnf_code"))
     by_product = _hit(medication, codes, "gp_medication", "issue", "dmd_code", "issue_date", index_date, code=code)
     by_bnf = _hit(medication, codes, "gp_medication", "issue_bnf", "bnf_code", "issue_date", index_date, code=code)
-    return nw.concat([by_product, by_bnf]).unique()
+    part = nw.concat_str([nw.col("rule").fill_null(""), nw.col("part").fill_null("")], separator=".")
+    products = codes.filter(nw.col("kind") == "issue").select("match", "variable", part.alias("of_day"))
+    same = (["code", "variable", "of_day"], ["match", "variable", "of_day"])
+    only_bnf = by_bnf.with_columns(of_day=part).join(products, left_on=same[0], right_on=same[1], how="anti")
+    return nw.concat([by_product, only_bnf.select(*HIT, *_DAY_RULE)])
 
 
 def _before_stays(found: Frame, spell: Frame, book: RuleBook, index_date: date) -> Frame:
@@ -377,9 +389,13 @@ def _before_stays(found: Frame, spell: Frame, book: RuleBook, index_date: date) 
     return nw.concat(parts)
 
 
+def _is_ruled(variable: Variable) -> bool:
+    return any(part != _ALONE for _, part in _parts(variable))
+
+
 def _day_rules(found: Frame, book: RuleBook) -> Frame:
     """Settle the day rules: records of days on which every part has happened count, those of excluded days do not."""
-    ruled = [each for each in book.variables.values() if any(part != _ALONE for _, part in _parts(each))]
+    ruled = [each for each in book.variables.values() if _is_ruled(each)]
     if not ruled:
         return found
     own = nw.col("variable").is_in([each.id for each in ruled])

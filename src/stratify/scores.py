@@ -370,14 +370,14 @@ def joined(parts: Sequence[Any]) -> nw.Expr:
     return nw.when(text != "").then(text)
 
 
-def score_rows(wide: Frame, book: RuleBook) -> Frame:
-    """Turn scored wide rows into the long form: a row per person and score the person may be eligible for.
+def score_rows(wide: Frame, book: RuleBook, *, only: str | None = None) -> Frame:
+    """Turn scored wide rows into the long form: a row per person and score, or one score, the person may be one for.
 
     Returns:
         Contract ``derived.patient_score``. Nobody outside a score's eligibility has a row.
     """
     parts = []
-    for name in book.score_order:
+    for name in (only,) if only else book.score_order:
         score = book.scores[name]
         open_tiers = [nw.col(f"p_{name}__{each.tier}") for each in score.tiers]
         is_complete = _is_true(nw.col(f"e_{name}")) & nw.col(f"n_{name}")
