@@ -74,7 +74,7 @@ GROUPS = {
     "scoring": Group(
         scoring.JOBS,
         scoring.PLAIN,
-        {scoring.OURS: 1.0},
+        {scoring.ALONE: 1.0},
         scoring.invent_diagnoses,
         _diagnoses,
         lambda run: sum(run.stages.values()),

@@ -41,10 +41,10 @@ def work_values(store: Store, book: RuleBook, *, index_date: date) -> int:
 
 
 def hold_values(store: Store, book: RuleBook, *, index_date: date) -> str:
-    """Reduce the records to values without the record behind each, for scores alone.
+    """Reduce the records to values without the record behind each: scores and decisions need no more.
 
     Returns:
-        The table to name to :func:`score_everybody`; it is held until the store closes.
+        The table to name to :func:`score_everybody` and :func:`decide_everybody`; it is held until the store closes.
     """
     engine.hold(store, _HELD, features.values_of(_records(store, book, index_date), book, index_date=index_date))
     engine.let_go(store, *hits.SETTLED)
@@ -112,13 +112,14 @@ def scored_table(pathway: str) -> str:
     return f"work.scored_for_{pathway}"
 
 
-def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
+def decide_everybody(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> int:
     """Propose what happens to each person on each pathway, each pathway by itself on its :func:`scored_table`.
 
     Args:
-        store: A store with ``core.person`` and ``derived.variable_value``.
+        store: A store with ``core.person`` and the values.
         book: The rule book.
         index_date: The day that is described.
+        values: The table of the values.
 
     Returns:
         Rows of ``derived.pathway_decision``.
@@ -126,7 +127,8 @@ def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
     parts = {}
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
-        rows = engine.settle(store, scored_table(name), scored_rows(store, own, index_date=index_date))
+        scored = scored_rows(store, own, index_date=index_date, values=values)
+        rows = engine.settle(store, scored_table(name), scored)
         decided = pathways.decide(rows, book.pathways[name], own)
         parts[f"decision_{name}"] = engine.hold(store, f"decision_{name}", decided)
     kept = engine.keep(store, "derived.pathway_decision", engine.concat([*parts.values()])) if parts else 0
