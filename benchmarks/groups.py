@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import loading, scoring
+from benchmarks import all_scores, loading, scoring
 from benchmarks.laps import Stages
 from benchmarks.measuring import Run
 
@@ -74,9 +74,17 @@ GROUPS = {
     "scoring": Group(
         scoring.JOBS,
         scoring.PLAIN,
-        {scoring.OURS: 1.0},
+        {scoring.ALONE: 1.0},
         scoring.invent_diagnoses,
         _diagnoses,
+        lambda run: sum(run.stages.values()),
+    ),
+    "all_scores": Group(
+        all_scores.JOBS,
+        all_scores.ALONE,
+        {},
+        all_scores.invent_records,
+        all_scores.size_in_words,
         lambda run: sum(run.stages.values()),
     ),
 }

@@ -19,7 +19,8 @@ import polars as pl
 from benchmarks.laps import Laps, Stages, open_working_store
 
 INDEX_DATE = date(2026, 11, 2)
-OURS, PLAIN, PEER = "two scores, each value with its record", "plain Polars script", "comorbidipy 0.8.0"
+OURS, ALONE = "two scores, each value with its record", "two scores alone"
+PLAIN, PEER = "plain Polars script", "comorbidipy 0.8.0"
 _FRAILTY, _CHARLSON = "hospital_frailty", "charlson_quan_2011"
 _DIAGNOSES_EACH = 9.26
 _PEER_PACKAGE = "comorbidipy==0.8.0"
@@ -81,6 +82,15 @@ def invent_diagnoses(folder: Path, people: int) -> Path:
 
 def ours(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
     """What a run does: values with the record behind each, then both scores with eligibility and what is missing."""
+    return _scored(diagnoses, out, memory_limit, with_records=True)
+
+
+def alone(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
+    """Both scores with eligibility, tiers and what is missing for everybody, without the record behind each value."""
+    return _scored(diagnoses, out, memory_limit, with_records=False)
+
+
+def _scored(diagnoses: Path, out: Path, memory_limit: str | None, *, with_records: bool) -> Stages:
     from stratify import contracts, ingest, reckoning
     from stratify.rulebook import load_rule_book
 
@@ -96,12 +106,16 @@ def ours(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
         laps = Laps()
         ingest.match_codes(store, list(book.codelists.values()))
         laps.end("codes matched")
-        reckoning.work_values(store, book, index_date=INDEX_DATE)
+        values = "derived.variable_value"
+        if with_records:
+            reckoning.work_values(store, book, index_date=INDEX_DATE)
+        else:
+            values = reckoning.hold_values(store, book, index_date=INDEX_DATE)
         laps.end("values")
-        reckoning.score_everybody(store, book, index_date=INDEX_DATE)
+        reckoning.score_everybody(store, book, index_date=INDEX_DATE, values=values)
         laps.end("scores")
         points = store.rows(
-            "SELECT sum(value) FROM derived.variable_value WHERE variable = 'hospital_frailty_points' "
+            f"SELECT sum(value) FROM {values} WHERE variable = 'hospital_frailty_points' "
             f"UNION ALL SELECT sum(value) FROM derived.patient_score WHERE score = '{_CHARLSON}'"
         )
         _agree(diagnoses, *(float(each[0]) for each in points))
@@ -189,4 +203,4 @@ def _agree(diagnoses: Path, frailty: float, charlson: float) -> None:
     kept.write_text(json.dumps(mine), encoding="utf-8")
 
 
-JOBS = {OURS: ours, PLAIN: plain, PEER: peer}
+JOBS = {OURS: ours, ALONE: alone, PLAIN: plain, PEER: peer}

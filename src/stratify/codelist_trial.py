@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from stratify import disclosure
 from stratify.ingest import match_codes
-from stratify.reckoning import decide_everybody, score_everybody, work_values
+from stratify.reckoning import decide_everybody, hold_values, score_everybody
 from stratify.rulebook import RuleBook
 from stratify.rules import Codelist
 from stratify.runs import Plan, plan_in_place, without_values
@@ -168,17 +168,17 @@ def _part(book: RuleBook, found: Readers) -> RuleBook:
 def _reckon(store: Store, book: RuleBook, when: str, index_date: date) -> None:
     read = {name for each in book.variables.values() for name in each.codelists}
     match_codes(store, [each for name, each in book.codelists.items() if name in read])
-    work_values(store, book, index_date=index_date)
-    score_everybody(store, book, index_date=index_date)
-    decide_everybody(store, book, index_date=index_date)
-    _note(store, book, "", when)
+    values = hold_values(store, book, index_date=index_date)
+    score_everybody(store, book, index_date=index_date, values=values)
+    decide_everybody(store, book, index_date=index_date, values=values)
+    _note(store, book, "", values, when)
 
 
 def _as_in_run(store: Store, book: RuleBook) -> None:
-    _note(store, book, "run.", "before")
+    _note(store, book, "run.", "run.derived.variable_value", "before")
 
 
-def _note(store: Store, book: RuleBook, database: str, when: str) -> None:
+def _note(store: Store, book: RuleBook, database: str, values: str, when: str) -> None:
     """Keep what is compared of the part of the rule book: values, tiers and decisions of each person."""
     for kind, columns, names in (
         ("variable_value", "patient_key, variable, value", book.variables),
@@ -189,6 +189,7 @@ def _note(store: Store, book: RuleBook, database: str, when: str) -> None:
         chosen = ", ".join(f"'{name}'" for name in names) or "NULL"
         is_found = " AND value IS NOT NULL" if what == "variable" else ""
         table = f"{database}derived.{kind}" if names else f"run.derived.{kind}"
+        table = values if what == "variable" else table
         store.execute(
             f"CREATE TABLE work.{what}_{when} AS SELECT {columns} FROM {table} WHERE {what} IN ({chosen}){is_found}"
         )

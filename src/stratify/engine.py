@@ -49,7 +49,7 @@ def keep(store: Store, name: str, frame: Frame) -> int:
     contract = contracts.load(name)
     casts = ", ".join(f'CAST("{column.name}" AS {column.type}) AS "{column.name}"' for column in contract.columns)
     order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
-    _create(store, name, frame, f"SELECT {casts} FROM pending_frame ORDER BY {order}")
+    _create(store, f"TABLE {name}", frame, f"SELECT {casts} FROM pending_frame ORDER BY {order}")
     return int(store.scalar(f"SELECT count(*) FROM {name}"))
 
 
@@ -60,13 +60,29 @@ def rows(store: Store, frame: Frame) -> pl.DataFrame:
 
 def settle(store: Store, name: str, frame: Frame) -> Frame:
     """Run a lazy frame once, keep it as a working table outside any contract, and give that table to go on with."""
-    _create(store, name, frame, "SELECT * FROM pending_frame")
+    _create(store, f"TABLE {name}", frame, "SELECT * FROM pending_frame")
     return table(store, name)
 
 
-def _create(store: Store, name: str, frame: Frame, select: str) -> None:
+def hold(store: Store, name: str, frame: Frame) -> Frame:
+    """Run a lazy frame once and hold it, uncompressed, until it is let go or the store closes.
+
+    Writing a table to the file of a run costs several times as much. What does not fit the memory limit goes to the
+    temporary folder of the run.
+    """
+    _create(store, f"TEMP TABLE {name}", frame, "SELECT * FROM pending_frame")
+    return table(store, f"temp.main.{name}")
+
+
+def let_go(store: Store, *names: str) -> None:
+    """Forget frames that were held; one that never was is no fault."""
+    for name in names:
+        store.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
+
+
+def _create(store: Store, what: str, frame: Frame, select: str) -> None:
     frame.to_native().create_view("pending_frame", replace=True)
     try:
-        store.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
+        store.execute(f"CREATE OR REPLACE {what} AS {select}")
     finally:
         store.execute("DROP VIEW pending_frame")

@@ -32,11 +32,15 @@ CODE_COLUMNS = {
     "kind": pl.String,
     "match": pl.String,
     "variable": pl.String,
+    "take": pl.String,
     "is_end": pl.Boolean,
+    "rule": pl.String,
     "part": pl.String,
+    "parts": pl.Int64,
     "start_date": pl.Date,
     "end_date": pl.Date,
     "may_be_undated": pl.Boolean,
+    "oldest": pl.Date,
     "weight": pl.Float64,
 }
 BOUNDS = ("<", "<=", ">", ">=")
@@ -82,20 +86,25 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
 HIT = (
     "patient_key",
     "variable",
+    "take",
     "is_end",
     "day",
     "value",
     "is_usable",
     "bound",
+    "oldest",
     "code",
     "source_table",
     "source_file_id",
     "source_row",
 )
 SETTLED = ("record_found", "record_counted")
-"""Names under which records are settled: all that mean something, and those of them that count."""
+"""Names under which records are settled: all that mean something, and, of variables whose records are not settled one
+by one, those that count."""
 _EXCLUDED = "not"
-"""The part of records that rule a day out."""
+"""Stands for the rule of records that rule a day out."""
+_DAY_RULE = ("rule", "part", "parts")
+"""What a code says of the day rule that its record is a part of."""
 
 
 def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index_date: date) -> pl.DataFrame:
@@ -107,9 +116,11 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
         index_date: The day the run describes.
 
     Returns:
-        One row per kind of record, code (or measurement, flag or fact) and variable: ``kind``, ``match``, ``variable``,
-        ``is_end`` (it ends what the variable states), ``part`` (of a day rule; null for a record that counts alone),
-        ``start_date`` and ``end_date`` of the window, ``may_be_undated``, ``weight``.
+        One row per kind of record, code (or measurement, flag or fact) and variable: ``kind``, ``match``, ``variable``
+        and its ``take``, ``is_end`` (it ends what the variable states), ``rule``, ``part`` and number of ``parts`` of
+        a day rule (null for a record that counts alone), ``start_date`` and ``end_date`` of the window,
+        ``may_be_undated``, ``oldest`` (the first day on which a value may have been taken and still be used),
+        ``weight``.
     """
     by_codelist: dict[str, list[tuple[str, str]]] = {}
     for system, code, codelist in matches:
@@ -118,15 +129,17 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
     for variable in sorted(book.variables.values(), key=lambda each: each.id):
         start, end = _window(variable, index_date)
         undated = not variable.has_lookback and not variable.is_value
+        taken = (variable.id, variable.take)
+        oldest = _oldest(variable, index_date)
         for records, part in _parts(variable):
-            may_be_undated = undated and part is None
+            may_be_undated = undated and part == _ALONE
             for kind, match, weight in _meanings(records, variable, by_codelist, book):
-                rows.append((kind, match, variable.id, False, part, start, end, may_be_undated, weight))
+                rows.append((kind, match, *taken, False, *part, start, end, may_be_undated, oldest, weight))
         if variable.ended_by:
             for system, code in by_codelist.get(variable.ended_by, ()):
                 if system == "snomed_ct":
-                    rows.append(("event", code, variable.id, True, None, start, end, undated, 0.0))
-    by = ("kind", "match", "variable", "is_end", "part")
+                    rows.append(("event", code, *taken, True, *_ALONE, start, end, undated, oldest, 0.0))
+    by = ("kind", "match", "variable", "is_end", "rule", "part")
     return pl.DataFrame(rows, schema=CODE_COLUMNS, orient="row").unique().sort(*by, nulls_last=False)
 
 
@@ -138,6 +151,13 @@ def _window(variable: Variable, index_date: date) -> tuple[date, date]:
     return lookback_start(variable, index_date), end
 
 
+def _oldest(variable: Variable, index_date: date) -> date | None:
+    """Give the first day on which a value may have been taken and still be used; none for what is no value."""
+    if variable.maximum_age_days:
+        return index_date - timedelta(days=variable.maximum_age_days)
+    return months_before(index_date, variable.maximum_age_months) if variable.maximum_age_months else None
+
+
 def lookback_start(variable: Variable, index_date: date) -> date:
     """Give the first day of a look-back; long ago where there is none."""
     if variable.lookback_months:
@@ -145,14 +165,19 @@ def lookback_start(variable: Variable, index_date: date) -> date:
     return index_date - timedelta(days=variable.lookback_days) if variable.lookback_days else LONG_AGO
 
 
-def _parts(variable: Variable) -> Iterator[tuple[Records, str | None]]:
-    """Give the kinds of record a variable reads, each with its part of a day rule, ``rule.part``, or ``not``."""
+Part: TypeAlias = "tuple[str | None, str | None, int | None]"
+"""Rule of a day, part of it, and how many parts it has."""
+_ALONE: Part = (None, None, None)
+
+
+def _parts(variable: Variable) -> Iterator[tuple[Records, Part]]:
+    """Give the kinds of record a variable reads, each with its part of a day rule."""
     for number, records in enumerate(variable.records):
         if records.same_day is None:
-            yield records, None
+            yield records, _ALONE
         for place, part in enumerate(records.same_day or ()):
-            yield from ((each, f"{number}.{place}") for each in part.any_of)
-    yield from ((each, _EXCLUDED) for each in variable.not_on_days_with)
+            yield from ((each, (str(number), str(place), len(records.same_day or ()))) for each in part.any_of)
+    yield from ((each, (_EXCLUDED, None, None)) for each in variable.not_on_days_with)
 
 
 def _meanings(
@@ -218,9 +243,16 @@ def hits_of(
         *_hospital_hits(tables, codes, read, any_kinds, index_date),
         _flag_hits(tables["patient_flag"], codes, index_date),
     ]
-    found = settle(SETTLED[0], nw.concat(parts))
-    counted = _day_rules(_before_stays(found, tables["apc_spell"], book, index_date), book)
-    return found.select(*HIT) if counted is found else settle(SETTLED[1], counted.select(*HIT))
+    found = nw.concat(parts)
+    apart = [each for each in book.variables.values() if each.before or _is_ruled(each)]
+    if not apart and len({each.take for each in book.variables.values()} - {"weight"}) < 2:
+        return found.select(*HIT)  # read once for the values and once for the records behind them
+    found = settle(SETTLED[0], found)
+    if not apart:
+        return found.select(*HIT)
+    own = nw.col("variable").is_in([each.id for each in apart])
+    counted = _day_rules(_before_stays(found.filter(own), tables["apc_spell"], book, index_date), book)
+    return nw.concat([found.filter(~own).select(*HIT), settle(SETTLED[1], counted.select(*HIT))])
 
 
 def _gp_hits(tables: Mapping[str, Frame], codes: Frame, index_date: date) -> list[Frame]:
@@ -318,13 +350,13 @@ def _hit(
         "source_row",
     )
     meant = codes.filter(nw.col("kind") == kind).select(
-        "match", "variable", "is_end", "part", "start_date", "end_date", "may_be_undated"
+        "match", "variable", "take", "is_end", *_DAY_RULE, "start_date", "end_date", "may_be_undated", "oldest"
     )
     found = records.join(meant, on="match", how="inner")
     if index_date is not None:
         in_window = (nw.col("day") >= nw.col("start_date")) & (nw.col("day") < nw.col("end_date"))
         found = found.filter(in_window | (nw.col("day").is_null() & nw.col("may_be_undated")))
-    return found.select(*HIT, "part")
+    return found.select(*HIT, *_DAY_RULE)
 
 
 def _issues(medication: Frame, codes: Frame, index_date: date) -> Frame:
@@ -332,7 +364,11 @@ def _issues(medication: Frame, codes: Frame, index_date: date) -> Frame:
     code = nw.when(~nw.col("dmd_code").is_null()).then(nw.col("dmd_code")).otherwise(nw.col("bnf_code"))
     by_product = _hit(medication, codes, "gp_medication", "issue", "dmd_code", "issue_date", index_date, code=code)
     by_bnf = _hit(medication, codes, "gp_medication", "issue_bnf", "bnf_code", "issue_date", index_date, code=code)
-    return nw.concat([by_product, by_bnf]).unique()
+    part = nw.concat_str([nw.col("rule").fill_null(""), nw.col("part").fill_null("")], separator=".")
+    products = codes.filter(nw.col("kind") == "issue").select("match", "variable", part.alias("of_day"))
+    same = (["code", "variable", "of_day"], ["match", "variable", "of_day"])
+    only_bnf = by_bnf.with_columns(of_day=part).join(products, left_on=same[0], right_on=same[1], how="anti")
+    return nw.concat([by_product, only_bnf.select(*HIT, *_DAY_RULE)])
 
 
 def _before_stays(found: Frame, spell: Frame, book: RuleBook, index_date: date) -> Frame:
@@ -349,36 +385,32 @@ def _before_stays(found: Frame, spell: Frame, book: RuleBook, index_date: date) 
         mine = found.filter(nw.col("variable").is_in(names)).join(began, on="patient_key", how="inner")
         first = nw.col("stay_began").dt.offset_by(f"-{days}d")
         inside = (nw.col("day") >= first) & (nw.col("day") < nw.col("stay_began"))
-        parts.append(mine.filter(inside).select(*HIT, "part"))
+        parts.append(mine.filter(inside).select(*HIT, *_DAY_RULE))
     return nw.concat(parts)
+
+
+def _is_ruled(variable: Variable) -> bool:
+    return any(part != _ALONE for _, part in _parts(variable))
 
 
 def _day_rules(found: Frame, book: RuleBook) -> Frame:
     """Settle the day rules: records of days on which every part has happened count, those of excluded days do not."""
-    ruled = [each for each in book.variables.values() if any(part for _, part in _parts(each))]
+    ruled = [each for each in book.variables.values() if _is_ruled(each)]
     if not ruled:
         return found
     own = nw.col("variable").is_in([each.id for each in ruled])
-    alone = found.filter(~own)
     mine = found.filter(own)
     day = ("patient_key", "variable", "day")
-    counted = [mine.filter(nw.col("part").is_null())]
-    in_parts = mine.filter(~nw.col("part").is_null() & (nw.col("part") != _EXCLUDED))
-    for variable in ruled:
-        for number, records in enumerate(variable.records):
-            if records.same_day is None:
-                continue
-            names = [f"{number}.{place}" for place in range(len(records.same_day))]
-            of_rule = in_parts.filter((nw.col("variable") == variable.id) & nw.col("part").is_in(names))
-            days = of_rule.group_by(*day).agg(nw.col("part").n_unique().alias("parts"))
-            days = days.filter(nw.col("parts") == len(names)).select(*day)
-            counted.append(of_rule.join(days, on=list(day), how="semi"))
-    kept = nw.concat(counted)
-    excluded = mine.filter(nw.col("part") == _EXCLUDED).select(*day).unique()
+    in_parts = mine.filter(~nw.col("part").is_null())
+    days = in_parts.group_by(*day, "rule", "parts").agg(nw.col("part").n_unique().alias("parts_found"))
+    days = days.filter(nw.col("parts_found") == nw.col("parts")).select(*day, "rule")
+    complete = in_parts.join(days, on=[*day, "rule"], how="semi")
+    kept = nw.concat([mine.filter(nw.col("rule").is_null()), complete])
+    excluded = mine.filter(nw.col("rule") == _EXCLUDED).select(*day).unique()
     from_hospital = nw.col("source_table").is_in(["apc_spell", "apc_diagnosis", "ed_attendance"])
     kept = nw.concat([kept.filter(from_hospital), kept.filter(~from_hospital).join(excluded, on=list(day), how="anti")])
     # A record that meets two rules is one record.
-    return nw.concat([alone.select(*HIT), kept.select(*HIT).unique()])
+    return nw.concat([found.filter(~own).select(*HIT), kept.select(*HIT).unique()])
 
 
 # Records that are not found by their code alone
@@ -396,17 +428,19 @@ def all_issues(medication: Frame, variables: Sequence[Variable], index_date: dat
         ).select(
             "patient_key",
             nw.lit(variable.id).alias("variable"),
+            nw.lit(variable.take).alias("take"),
             nw.lit(False).alias("is_end"),
             nw.col("issue_date").alias("day"),
             nw.lit(1.0).alias("value"),
             nw.lit(True).alias("is_usable"),
             NO_BOUND.alias("bound"),
+            nw.lit(None, dtype=nw.Date).alias("oldest"),
             nw.when(~nw.col("bnf_code").is_null()).then(substance).otherwise(other).alias("code"),
             nw.lit("gp_medication").alias("source_table"),
             "source_file_id",
             "source_row",
         )
-        parts.append(issues.filter(~nw.col("code").is_null()).with_columns(day0=nw.col("day")))
+        parts.append(issues.filter(~nw.col("code").is_null()))
     return nw.concat(parts)
 
 
@@ -425,16 +459,17 @@ def weighed_records(diagnosis: Frame, codes: Frame, variable: Variable, index_da
         .select(
             "patient_key",
             nw.lit(variable.id).alias("variable"),
+            nw.lit(variable.take).alias("take"),
             nw.lit(False).alias("is_end"),
             nw.col("admission_date").alias("day"),
             nw.when(nw.col("weight").is_null()).then(nw.lit(0.0)).otherwise(nw.col("weight")).alias("value"),
             (~nw.col("weight").is_null()).alias("is_usable"),
             NO_BOUND.alias("bound"),
+            nw.lit(None, dtype=nw.Date).alias("oldest"),
             nw.col("icd10_category").alias("code"),
             nw.lit("apc_diagnosis").alias("source_table"),
             "source_file_id",
             "source_row",
-            nw.col("admission_date").alias("day0"),
         )
     )
 

@@ -24,7 +24,7 @@ def core_tables(store: Store) -> dict[str, engine.Frame]:
 
 
 def work_values(store: Store, book: RuleBook, *, index_date: date) -> int:
-    """Reduce the records to one value per person and variable.
+    """Reduce the records to one value per person and variable, with the record behind each.
 
     Args:
         store: A store with the core tables and ``derived.code_match``.
@@ -34,21 +34,38 @@ def work_values(store: Store, book: RuleBook, *, index_date: date) -> int:
     Returns:
         Rows of ``derived.variable_value``; ``work.variable_code`` says what each code means.
     """
+    records = _records(store, book, index_date)
+    kept = engine.keep(store, _VALUES, features.with_records(records, book, index_date=index_date))
+    engine.let_go(store, *hits.SETTLED)
+    return kept
+
+
+def hold_values(store: Store, book: RuleBook, *, index_date: date) -> str:
+    """Reduce the records to values without the record behind each: scores and decisions need no more.
+
+    Returns:
+        The table to name to :func:`score_everybody` and :func:`decide_everybody`; it is held until the store closes.
+    """
+    engine.hold(store, _HELD, features.values_of(_records(store, book, index_date), book, index_date=index_date))
+    engine.let_go(store, *hits.SETTLED)
+    return f"temp.main.{_HELD}"
+
+
+_HELD = "value_held"
+
+
+def _records(store: Store, book: RuleBook, index_date: date) -> dict[str, engine.Frame]:
     store.execute("CREATE SCHEMA IF NOT EXISTS work")
     matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
     with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
         store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
-    values = features.variable_values(
+    return features.records_of(
         core_tables(store),
         engine.table(store, "work.variable_code"),
         book,
         index_date=index_date,
-        settle=lambda name, frame: engine.settle(store, f"work.{name}", frame),
+        settle=lambda name, frame: engine.hold(store, name, frame),
     )
-    kept = engine.keep(store, _VALUES, values)
-    for name in hits.SETTLED:
-        store.execute(f"DROP TABLE IF EXISTS work.{name}")
-    return kept
 
 
 def scored_rows(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> engine.Frame:
@@ -68,27 +85,25 @@ def scored_rows(store: Store, book: RuleBook, *, index_date: date, values: str =
     return scores.add_scores(rows, book)
 
 
-def score_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
+def score_everybody(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> int:
     """Work out the scores of everybody, each by itself.
 
     Args:
-        store: A store with ``core.person`` and ``derived.variable_value``.
+        store: A store with ``core.person`` and the values.
         book: The rule book.
         index_date: The day that is described.
+        values: The table of the values.
 
     Returns:
         Rows of ``derived.patient_score``.
     """
-    parts = []
-    made = []
+    parts = {}
     for name in book.score_order:
         own = book.cut_down_to(name)
-        found = scores.score_rows(scored_rows(store, own, index_date=index_date), own)
-        made.append(f"work.score_{name}")
-        parts.append(engine.settle(store, made[-1], found.filter(nw.col("score") == name)))
-    kept = engine.keep(store, "derived.patient_score", engine.concat(parts)) if parts else 0
-    for name in made:
-        store.execute(f"DROP TABLE {name}")
+        rows = scored_rows(store, own, index_date=index_date, values=values)
+        parts[f"score_{name}"] = engine.hold(store, f"score_{name}", scores.score_rows(rows, own, only=name))
+    kept = engine.keep(store, "derived.patient_score", engine.concat([*parts.values()])) if parts else 0
+    engine.let_go(store, *parts)
     return kept
 
 
@@ -97,25 +112,25 @@ def scored_table(pathway: str) -> str:
     return f"work.scored_for_{pathway}"
 
 
-def decide_everybody(store: Store, book: RuleBook, *, index_date: date) -> int:
+def decide_everybody(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> int:
     """Propose what happens to each person on each pathway, each pathway by itself on its :func:`scored_table`.
 
     Args:
-        store: A store with ``core.person`` and ``derived.variable_value``.
+        store: A store with ``core.person`` and the values.
         book: The rule book.
         index_date: The day that is described.
+        values: The table of the values.
 
     Returns:
         Rows of ``derived.pathway_decision``.
     """
-    parts = []
-    made = []
+    parts = {}
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
-        rows = engine.settle(store, scored_table(name), scored_rows(store, own, index_date=index_date))
-        made.append(f"work.decision_{name}")
-        parts.append(engine.settle(store, made[-1], pathways.decide(rows, book.pathways[name], own)))
-    kept = engine.keep(store, "derived.pathway_decision", engine.concat(parts)) if parts else 0
-    for name in made:
-        store.execute(f"DROP TABLE {name}")
+        scored = scored_rows(store, own, index_date=index_date, values=values)
+        rows = engine.settle(store, scored_table(name), scored)
+        decided = pathways.decide(rows, book.pathways[name], own)
+        parts[f"decision_{name}"] = engine.hold(store, f"decision_{name}", decided)
+    kept = engine.keep(store, "derived.pathway_decision", engine.concat([*parts.values()])) if parts else 0
+    engine.let_go(store, *parts)
     return kept

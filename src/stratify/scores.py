@@ -19,7 +19,7 @@ from stratify.hits import Frame
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Condition, Points, Score, Tier
 from stratify.rules.scoring import edges_of
-from stratify.wide import doubt
+from stratify.wide import doubt, doubts
 
 UNKNOWN = nw.lit(None, dtype=nw.Boolean)
 
@@ -40,7 +40,7 @@ def truth(condition: Condition, book: RuleBook) -> nw.Expr:
     parts = [truth(part, book) for part in condition.parts]
     if condition.at_least_of:
         least = reduce(lambda left, right: left + right, [_one_if(each) for each in parts])
-        most = reduce(lambda left, right: left + right, [_one_if(~_is_false(each)) for each in parts])
+        most = reduce(lambda left, right: left + right, [_one_if(_may_be(each)) for each in parts])
         count = condition.at_least_of.count
         return (
             nw.when(least >= count)
@@ -65,14 +65,13 @@ def _any_known(conditions: Sequence[Condition], parts: Sequence[nw.Expr], book: 
 
 def _is_missing(name: str, book: RuleBook) -> nw.Expr:
     """Tell whether there is no value fit to use; not known where nobody can know (hospital data not linked)."""
-    is_bound = doubt("o", name, book) | doubt("u", name, book)
-    absent = nw.col(f"x_{name}").is_null()
-    return nw.when(absent & is_bound).then(UNKNOWN).otherwise(absent)
+    absent, is_bound = nw.col(f"x_{name}").is_null(), doubts(name, "ou", book)
+    return nw.when(absent & _any_of(is_bound)).then(UNKNOWN).otherwise(absent) if is_bound else absent
 
 
 def is_unknown(name: str, book: RuleBook) -> nw.Expr:
     """Tell whether a variable's value is missing, or may be higher or lower than what is known."""
-    return nw.col(f"x_{name}").is_null() | doubt("o", name, book) | doubt("u", name, book)
+    return _any_of([nw.col(f"x_{name}").is_null(), *doubts(name, "ou", book)])
 
 
 def _compare(condition: Condition, name: str, book: RuleBook) -> nw.Expr:
@@ -164,11 +163,11 @@ def _parts_of(score: Score, book: RuleBook) -> list[nw.Expr]:
     holds = [truth(each.when, book) for each in score.eligibility]
     withheld: nw.Expr = nw.lit(None, dtype=nw.String)
     for rule, is_for in reversed(list(zip(score.eligibility, holds, strict=True))):
-        withheld = nw.when(_is_false(is_for)).then(nw.lit(rule.otherwise)).otherwise(withheld)
+        withheld = nw.when(~is_for).then(nw.lit(rule.otherwise)).otherwise(withheld)
     parts = [reduce(lambda left, right: left & right, holds, nw.lit(True)).alias(f"e_{name}")]
     parts.append(withheld.alias(f"f_{name}"))
     if score.understated_when:
-        parts.append((~_is_false(truth(score.understated_when, book))).alias(f"k_{name}"))
+        parts.append(_may_be(truth(score.understated_when, book)).alias(f"k_{name}"))
     if score.is_decision_list:
         parts += [
             (truth(each.when, book) if each.when else nw.lit(True)).alias(f"h_{name}__{each.tier}")
@@ -196,11 +195,11 @@ def _least_and_most(name: str, number: int, item: Points, book: RuleBook) -> tup
     if item.bands:
         # Whatever is not ruled out is possible; where the value is known just one band is.
         points = [nw.lit(float(band.points)) for band in item.bands]
-        possible = [nw.when(~_is_false(each)).then(value) for each, value in zip(holds, points, strict=True)]
+        possible = [nw.when(_may_be(each)).then(value) for each, value in zip(holds, points, strict=True)]
         low, high = nw.min_horizontal(*possible), nw.max_horizontal(*possible)
     else:
         given, nothing = nw.lit(float(item.given)), nw.lit(0.0)
-        sure, perhaps = _pick(_is_true(holds[0]), given, nothing), _pick(_is_false(holds[0]), nothing, given)
+        sure, perhaps = _pick(holds[0], given, nothing), _pick(~holds[0], nothing, given)
         low, high = (sure, perhaps) if item.given > 0 else (perhaps, sure)
     if item.when_unknown is not None:
         is_open = reduce(lambda left, right: left | right, [each.is_null() for each in holds])
@@ -241,14 +240,14 @@ def _bounds_of(score: Score, book: RuleBook) -> list[nw.Expr]:
 def _tiers_of(score: Score) -> list[nw.Expr]:
     """Write the value, the tier proved, every tier that is open, and why there is no score."""
     name = score.id
-    may_be_for = ~_is_false(nw.col(f"e_{name}"))
+    may_be_for = _may_be(nw.col(f"e_{name}"))
     withheld = nw.col(f"f_{name}")
     if score.is_decision_list:
         value: nw.Expr = nw.lit(None, dtype=nw.Float64)
         holds = [nw.col(f"h_{name}__{each.tier}") for each in score.tiers]
         open_tiers, settled = [], nw.lit(False)
         for rule in holds:
-            open_tiers.append(~_is_false(rule) & ~settled)
+            open_tiers.append(_may_be(rule) & ~settled)
             settled = settled | _is_true(rule)
         proved = [_is_true(each) for each in holds]
         is_known = reduce(lambda left, right: left + right, [_one_if(each) for each in open_tiers]) == 1
@@ -258,23 +257,23 @@ def _tiers_of(score: Score) -> list[nw.Expr]:
         is_given = ~nw.col(f"e_{name}").is_null()
         is_given = is_given if score.is_count and score.points else is_given & is_exact
         value = nw.when(is_given).then(low)
-        understated = nw.col(f"k_{name}") if score.understated_when else nw.lit(False)
+        understated = nw.col(f"k_{name}") if score.understated_when else None
         nothing_known = (low.is_null() | high.is_null()) & ~absent
-        is_known = is_exact & ~understated
-        proved = [_is_true(_within(each, low)) for each in score.tiers]
+        is_known = is_exact if understated is None else is_exact & ~understated
+        proved = [_within(each, low) for each in score.tiers]
         open_tiers = []
-        for position, each in enumerate(score.tiers):
-            reached = [_is_true(_within(lower, low)) for lower in score.tiers[position:]]
-            at_or_under = reduce(lambda left, right: left | right, reached)
+        for position, (each, is_proved) in enumerate(zip(score.tiers, proved, strict=True)):
+            at_or_under = _within_last(score.tiers[position:], low, first=score.tiers[0])
             reaches = _is_true(_reaches(each, high)) if score.points else nw.lit(False)
-            between = at_or_under & (reaches | understated)
-            open_tiers.append(nothing_known | _is_true(_within(each, low)) | between)
+            between = at_or_under & ((reaches | understated) if understated is not None else reaches)
+            open_tiers.append(nothing_known | is_proved | between)
         if score.withheld_when_absent:
             withheld = nw.when(withheld.is_null() & absent).then(nw.lit(score.withheld_when_absent)).otherwise(withheld)
     tier: nw.Expr = nw.lit(None, dtype=nw.String)
     for each_tier, is_proved in reversed(list(zip(score.tiers, proved, strict=True))):
-        tier = nw.when(is_proved & may_be_for).then(nw.lit(each_tier.tier)).otherwise(tier)
+        tier = nw.when(is_proved).then(nw.lit(each_tier.tier)).otherwise(tier)
     if score.tiers:
+        tier = nw.when(may_be_for).then(tier)
         # The lowest tier is never given while a higher one is open: missing is not low.
         may_be_more = reduce(lambda left, right: left | right, open_tiers[:-1], nw.lit(False))
         tier = nw.when(~((tier == score.tiers[-1].tier) & may_be_more)).then(tier)
@@ -314,17 +313,42 @@ def _reaches(tier: Tier, most: nw.Expr) -> nw.Expr:
 
 
 def _within(tier: Tier, value: nw.Expr) -> nw.Expr:
-    tests = {"below": operator.lt, "at_most": operator.le, "at_least": operator.ge, "above": operator.gt}
-    parts = [test(value, edges_of(tier)[name]) for name, test in tests.items() if name in edges_of(tier)]
-    return reduce(lambda left, right: left & right, parts, ~value.is_null())
+    """Tell whether a value is within a tier; false where there is none."""
+    return _on_its_side(tier, ("below", "at_most", "at_least", "above"), value)
+
+
+def _within_last(tiers: Sequence[Tier], value: nw.Expr, *, first: Tier) -> nw.Expr:
+    """Tell whether a value is within one of the last tiers: tiers follow one another without a gap.
+
+    The ``first`` of all is open upwards, or downwards where need falls with the value.
+    """
+    upper, lower = ("below", "at_most"), ("at_least", "above")
+    near, far = (upper, lower) if set(lower) & set(edges_of(first)) else (lower, upper)
+    return _on_its_side(tiers[0], near, value) & _on_its_side(tiers[-1], far, value)
+
+
+_TESTS = {"below": operator.lt, "at_most": operator.le, "at_least": operator.ge, "above": operator.gt}
+
+
+def _on_its_side(tier: Tier, edges: Sequence[str], value: nw.Expr) -> nw.Expr:
+    parts = [_TESTS[name](value, edge) for name, edge in edges_of(tier).items() if name in edges]
+    return reduce(lambda left, right: left & right, parts).fill_null(False) if parts else ~value.is_null()
+
+
+def _any_of(parts: Sequence[nw.Expr]) -> nw.Expr:
+    return reduce(lambda left, right: left | right, parts)
 
 
 def _is_true(expression: nw.Expr) -> nw.Expr:
-    return nw.when(expression).then(nw.lit(True)).otherwise(nw.lit(False))
+    return expression.fill_null(False)
 
 
 def _is_false(expression: nw.Expr) -> nw.Expr:
-    return nw.when(~expression).then(nw.lit(True)).otherwise(nw.lit(False))
+    return (~expression).fill_null(False)
+
+
+def _may_be(expression: nw.Expr) -> nw.Expr:
+    return expression.fill_null(True)
 
 
 def named_unknown(
@@ -346,21 +370,21 @@ def joined(parts: Sequence[Any]) -> nw.Expr:
     return nw.when(text != "").then(text)
 
 
-def score_rows(wide: Frame, book: RuleBook) -> Frame:
-    """Turn scored wide rows into the long form: a row per person and score the person may be eligible for.
+def score_rows(wide: Frame, book: RuleBook, *, only: str | None = None) -> Frame:
+    """Turn scored wide rows into the long form: a row per person and score, or one score, the person may be one for.
 
     Returns:
         Contract ``derived.patient_score``. Nobody outside a score's eligibility has a row.
     """
     parts = []
-    for name in book.score_order:
+    for name in (only,) if only else book.score_order:
         score = book.scores[name]
         open_tiers = [nw.col(f"p_{name}__{each.tier}") for each in score.tiers]
         is_complete = _is_true(nw.col(f"e_{name}")) & nw.col(f"n_{name}")
         if score.tiers:
             count = reduce(lambda left, right: left + right, [_one_if(each) for each in open_tiers])
             is_complete = _is_true(nw.col(f"e_{name}")) & (count == 1) & ~nw.col(f"t_{name}").is_null()
-        rows = wide.filter(~_is_false(nw.col(f"e_{name}")))
+        rows = wide.filter(_may_be(nw.col(f"e_{name}")))
         parts.append(
             rows.select(
                 "patient_key",

@@ -35,20 +35,13 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
     columns: list[nw.Expr] = []
     for variable in variables:
         mine = nw.col("variable") == variable.id
-        columns.append(
-            nw.when(mine & (nw.col("state") == "known")).then(nw.col("value")).max().alias(f"r_{variable.id}")
-        )
+        columns.append(nw.when(mine).then(nw.col("value")).max().alias(f"r_{variable.id}"))
         if variable.is_value:
             columns.append(nw.when(mine).then(nw.col("bound")).max().alias(f"b_{variable.id}"))
-        columns.append(
-            nw.when(mine & (nw.col("state") == "conflict"))
-            .then(nw.lit(1))
-            .otherwise(nw.lit(0))
-            .max()
-            .alias(f"k_{variable.id}")
-        )
+        if "c" in _doubts(variable.id, book):
+            columns.append((mine & (nw.col("state") == "conflict")).any().alias(f"k_{variable.id}"))
     pivoted = values.group_by("patient_key").agg(*columns)
-    wide = persons.join(pivoted, on="patient_key", how="left")
+    wide = persons.select(*_PERSON).join(pivoted, on="patient_key", how="left")
     months = (
         nw.lit(index_date.year * 12 + index_date.month)
         - (nw.col("registered_date").dt.year() * 12 + nw.col("registered_date").dt.month())
@@ -72,9 +65,27 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
     )
 
 
+_PERSON = (
+    "patient_key",
+    "person_status",
+    "identity_doubt",
+    "is_hospital_linked",
+    "age_years",
+    "registered_date",
+    "sex",
+    "imd_decile",
+)
+"""What is read of a person."""
+
+
 def doubt(letter: str, name: str, book: RuleBook) -> nw.Expr:
     """Give one of the doubts about a variable, a person's field or a score's value; false where there can be none."""
     return nw.col(f"{letter}_{name}") if letter in _doubts(name, book) else nw.lit(False)
+
+
+def doubts(name: str, letters: str, book: RuleBook) -> list[nw.Expr]:
+    """Give those of some doubts that there can be."""
+    return [nw.col(f"{letter}_{name}") for letter in letters if letter in _doubts(name, book)]
 
 
 def _doubts(name: str, book: RuleBook) -> str:
@@ -83,7 +94,9 @@ def _doubts(name: str, book: RuleBook) -> str:
     if name in book.scores:
         return "ou"
     variable = book.variables[name]
-    return "ousc" if variable.is_value else ("oc" if variable.reads_hospital else "c")
+    if variable.is_value:
+        return "ousc"
+    return ("o" if variable.reads_hospital else "") + ("c" if variable.ended_by else "")
 
 
 def _is_sex(code: str) -> nw.Expr:
@@ -94,21 +107,23 @@ def _is_sex(code: str) -> nw.Expr:
 
 def _wide_columns(variable: Variable, book: RuleBook) -> list[nw.Expr]:
     found = nw.col(f"r_{variable.id}")
-    contradicts = nw.col(f"k_{variable.id}") == 1
-    contradicts = nw.when(contradicts.is_null()).then(nw.lit(False)).otherwise(contradicts)
+    doubts = _doubts(variable.id, book)
+    contradicts = nw.col(f"k_{variable.id}").fill_null(False) if "c" in doubts else None
     value = found
     if not variable.is_value and variable.take != "weight":
-        nought = nw.when(found.is_null()).then(nw.lit(0.0)).otherwise(found)
-        value = nw.when(~contradicts).then(nought)
+        value = found.fill_null(0.0)
+        value = value if contradicts is None else nw.when(~contradicts).then(value)
     is_unlinked = ~nw.col("is_hospital_linked")
     columns = {"x": value, "o": is_unlinked, "c": contradicts}
     if variable.is_value:
         bound = nw.col(f"b_{variable.id}")
         higher, lower, is_strict = (_is_one_of(bound, signs) for signs in ((">", ">="), ("<", "<="), ("<", ">")))
-        hidden = is_unlinked & found.is_null() if variable.reads_hospital else nw.lit(False)
-        columns |= {"o": higher | hidden, "u": lower | hidden, "s": is_strict}
-    return [columns[letter].alias(f"{letter}_{variable.id}") for letter in "x" + _doubts(variable.id, book)]
+        hidden = is_unlinked & found.is_null()
+        if variable.reads_hospital:
+            higher, lower = higher | hidden, lower | hidden
+        columns |= {"o": higher, "u": lower, "s": is_strict}
+    return [expr.alias(f"{letter}_{variable.id}") for letter in "x" + doubts if (expr := columns[letter]) is not None]
 
 
 def _is_one_of(bound: nw.Expr, signs: Sequence[str]) -> nw.Expr:
-    return nw.when(bound.is_in(signs)).then(nw.lit(True)).otherwise(nw.lit(False))
+    return bound.is_in(signs).fill_null(False)
