@@ -18,7 +18,7 @@ import polars as pl
 
 from stratify import contracts, ingest, publish
 from stratify.hits import SOURCE_TABLES
-from stratify.reckoning import decide_everybody, score_everybody, work_values
+from stratify.reckoning import decide_everybody, work_values
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 from stratify.whatif_changes import read_changes
@@ -45,7 +45,7 @@ def make(out: Path, people: int) -> None:
         {code for name in read for code in book.codelists[name].codes if book.codelists[name].system == "snomed_ct"}
     )
     with open_store(out / "restricted" / "run.duckdb", temp_directory=out / "scratch", memory_limit="6GB") as store:
-        for name in (*SOURCE_TABLES, "person", "death", "registration", "clinic_capacity"):
+        for name in (*SOURCE_TABLES, "person", "death", "registration", "clinic_capacity", "practice"):
             store.define(contracts.load(f"core.{name}"))
         store.execute("SELECT setseed(0.5)")
         store.execute(_PERSONS, [people, PRACTICES])
@@ -55,8 +55,7 @@ def make(out: Path, people: int) -> None:
         store.execute(_CAPACITY, [PRACTICES])
         ingest.match_codes(store, list(book.codelists.values()))
         work_values(store, book, index_date=INDEX)
-        score_everybody(store, book, index_date=INDEX)
-        decide_everybody(store, book)
+        decide_everybody(store, book, index_date=INDEX)
         store.define(contracts.load("derived.placement"))
         for name, sql in _SIZES.items():
             print(f"  {name}: {store.scalar(sql):,}", flush=True)

@@ -72,4 +72,5 @@ def make(
         follow_up.after_placing(week, placed, decisions)
         shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
         store.create("derived.placement", shown)
+        store.create("audit.transition", week.transitions("invented"))
     return shown

@@ -192,14 +192,3 @@ def test_a_name_that_is_not_there_and_a_folder_without_a_run_are_refused(run, tm
     with pytest.raises(RunError, match="a finished run"):
         whatif_run.try_out(Changes(), tmp_path)
     assert "a finished run" in refusal(stratify("whatif", tmp_path), 8)
-
-
-def test_places_that_a_network_shares_are_refused_and_never_forecast_as_none(tmp_path):
-    persons = [{"patient_key": f"{CANARY}-{number}", "practice_code": "Y99001", "age_years": 70} for number in range(3)]
-    records = [event(each["patient_key"], "C", LONG_AGO) for each in persons]
-    shared = {"clinic_id": "clinic", "practice_code": "U99001", "clinic_date": INDEX, "role": "nurse", "slots": 6}
-    practice = {"practice_code": "Y99001", "pcn_code": "U99001", "valid_from": LONG_AGO}
-    more = {"clinic_capacity": [shared], "practice": [practice]}
-    invented_run.make(tmp_path, BOOK, persons, invented.core_tables(records), index_date=INDEX, more=more)
-    with pytest.raises(RunError, match="practices of a network share: clinic"):
-        whatif_run.try_out(Changes(), tmp_path)

@@ -23,7 +23,7 @@ def _run(cells, places_a_week, *, moves=(), **rules):
         pl.DataFrame([("clinic", *each) for each in moves], schema=MOVE, orient="row"),
         pl.DataFrame(places, schema=PLACE, orient="row"),
     )
-    return whatif.simulate(*frames, whatif.Rules(**rules))
+    return whatif.simulate(whatif.Queues(*frames), whatif.Rules(**rules))
 
 
 def _lengths(forecast, by=("clinic_id",)):
@@ -42,7 +42,7 @@ def test_without_newcomers_a_list_falls_by_its_places():
 
 def test_no_week_gives_more_places_than_there_are():
     forecast = _run({"A": [(0, 40, 30, 0), (1, 20, 10, 0)]}, 4, moves=[(0, 0, 30), (0, 1, 5), (1, None, 3), (1, 1, 9)])
-    assert forecast.places.max() <= 4
+    assert forecast["clinic"].places.max() <= 4
 
 
 def test_one_practice_gives_no_place_to_another():
@@ -122,7 +122,7 @@ def test_what_becomes_of_one_clinic_does_not_depend_on_another():
     cells = pl.DataFrame([("another", "A", 0, 9, 5, 0), ("clinic", "A", 0, 30, 12, 0)], schema=CELL, orient="row")
     moves = pl.DataFrame([("another", 0, None, 3), ("clinic", 0, 0, 20)], schema=MOVE, orient="row")
     places = pl.DataFrame([("clinic", "A", week, 1) for week in range(26)], schema=PLACE, orient="row")
-    both = whatif.summary(whatif.simulate(cells, moves, places, whatif.Rules()))
+    both = whatif.summary(whatif.simulate(whatif.Queues(cells, moves, places), whatif.Rules()))
     assert both.filter(pl.col("clinic_id") == "clinic")["length"].to_list() == alone
 
 
