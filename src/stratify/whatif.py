@@ -89,8 +89,9 @@ class Queues:
     def of(self, clinic: str) -> Queues:
         """Give those of one clinic."""
         here = pl.col("clinic_id") == clinic
-        frames = (each.filter(here) for each in (self.cells, self.moves, self.places, self.returning))
-        return Queues(*frames, None if self.first is None else self.first.filter(here), self.network_of)
+        first = None if self.first is None else self.first.filter(here)
+        cells, moves, places = (each.filter(here) for each in (self.cells, self.moves, self.places))
+        return Queues(cells, moves, places, self.returning.filter(here), first, self.network_of)
 
     def equals(self, other: Queues) -> bool:
         """Tell whether others are the same in every figure."""
@@ -278,7 +279,7 @@ def _carry(
     used = np.zeros((draws, lists, WEEKS), dtype=np.int32)
     due: dict[int, Any] = {}
     for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
-        still = chance * steps[:, lane, :-1].sum(axis=1) ** week
+        still = chance * (1 - steps[:, lane, -1]).clip(0, 1) ** week
         due.setdefault(week, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
     attend = 1 - rules.did_not_attend_percent / 100
     for week in range(WEEKS + 1):

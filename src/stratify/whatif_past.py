@@ -1,4 +1,4 @@
-"""What a finished run's people were some weeks before, worked out once and kept beside the run for every question.
+"""What a finished run's people were some weeks before, worked out once and kept beside the run.
 
 The same records as they stood then, for a share of the people: their values and decisions by the definitions of the run.
 Kept in ``look_back`` beside the run's restricted folder, as restricted as that, and gone with the run: another run, or

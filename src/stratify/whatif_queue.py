@@ -1,7 +1,7 @@
 """Everybody of a clinic's lists in the order of need, as ``routing`` has it, and in lanes: whole columns, no loops.
 
-Belongs here: the order, the lanes made of it, how many of each lane there are, and who has the places of the first week.
-The order and the places are those of ``routing``, which says more of each person and takes longer; tests hold the two
+Belongs here: the order, lanes made of it, how many of each lane there are, who has the places of the first week. The
+order and the places are those of ``routing``, which says more of each person and takes longer; tests hold the two
 to one another. Does not belong: who is on a list (``whatif_run``), what becomes of the counts (``whatif``).
 """
 
@@ -34,13 +34,13 @@ def in_order(people: pl.DataFrame, values: pl.DataFrame, book: RuleBook) -> pl.D
     Args:
         people: One row per person and pathway that proposes a clinic: ``patient_key``, ``is_now`` (or as of the look
             back), ``pathway``, ``clinic_id``, ``practice_code``, ``tier_rank``, ``imd_decile``, ``age_years``,
-            ``waited_days``.
+            ``waited_days``, ``back_in`` (weeks until somebody who is off the list for now is back; 0: is on it).
         values: ``patient_key``, ``is_now``, ``variable``, ``value``: what is known of ``ranking_of``.
         book: The rule book.
 
     Returns:
         The rows in order, with ``pathway_order`` and ``priority_rank``; where two pathways want the same clinic, the
-        first.
+        first of those that do now.
     """
     ranked = [name for name in ranking_of(book) if name in book.variables]
     known = values.filter(pl.col("variable").is_in(ranked))
@@ -63,6 +63,7 @@ def in_order(people: pl.DataFrame, values: pl.DataFrame, book: RuleBook) -> pl.D
                 )
         rows = rows.with_columns(step.alias(f"rank_{place}"))
     ranks = {name: each.precedence for name, each in book.pathways.items()}
+    at_a_clinic = ("patient_key", "is_now", "clinic_id")
     order = ["pathway_order", "tier_rank", *(f"rank_{place}" for place in range(depth)), "waited", "imd_decile",
              "patient_key", "is_now"]  # fmt: skip
     return (
@@ -70,7 +71,7 @@ def in_order(people: pl.DataFrame, values: pl.DataFrame, book: RuleBook) -> pl.D
             pathway_order=pl.col("pathway").replace_strict(ranks, return_dtype=pl.Int64), waited=-pl.col("waited_days")
         )
         .sort(order, nulls_last=True)
-        .unique(["patient_key", "is_now", "clinic_id"], keep="first", maintain_order=True)
+        .filter(pl.int_range(pl.len()).over(at_a_clinic, order_by="back_in") == 0)
         .with_columns(priority_rank=pl.int_range(1, pl.len() + 1))
         .drop("waited", *(f"rank_{place}" for place in range(depth)), *wide.columns[2:])
     )
@@ -158,8 +159,8 @@ def count_lanes(
     Somebody who had a place since the look back is not there to be seen as moving, and is in neither.
 
     Args:
-        lanes: Rows of now and of the look back, with ``lane``, ``back_in`` (weeks until somebody who is off the list
-            for now is back; 0: is on it) and ``chance``.
+        lanes: Rows of now and of the look back, with ``lane``, and ``chance`` that somebody who is off the list for now
+            comes back.
         asked: ``patient_key`` of whom the look back asked.
         changes: When pathways start.
 

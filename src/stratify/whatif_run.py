@@ -161,16 +161,13 @@ def _decide_again(store: Store, run: _Run) -> None:
     if store.scalar(f"SELECT count(*) FROM duckdb_tables() WHERE database_name = 'run' AND {_IS_COMPARATORS}"):
         for time, source in _TIMES.items():  # where a pathway is off, it is off with the change too
             store.execute(
-                f"DELETE FROM work.changed_{time} WHERE (patient_key, pathway) IN (SELECT p.patient_key, o.pathway "
-                f"FROM {source}.core.person AS p JOIN ({_OFF}) AS o ON o.practice_code IS NOT DISTINCT FROM p.practice_code)"
+                f"DELETE FROM work.changed_{time} WHERE (patient_key, pathway) IN (SELECT patient_key, pathway FROM "
+                f"{source}.core.person AS p JOIN ({_OFF}) AS o ON o.practice_code IS NOT DISTINCT FROM p.practice_code)"
             )
 
 
 _IS_COMPARATORS = "schema_name || '.' || table_name = '" + COMPARATORS + "'"
-_OFF = (
-    f"SELECT DISTINCT pathway, practice_code FROM run.{COMPARATORS} "
-    "JOIN run.core.person USING (patient_key)"
-)
+_OFF = f"SELECT DISTINCT pathway, practice_code FROM run.{COMPARATORS} JOIN run.core.person USING (patient_key)"
 
 
 def _read_again(store: Store, run: _Run, time: str, fresh: Sequence[str]) -> None:
@@ -256,9 +253,11 @@ def _compare(store: Store, run: _Run, changes: Changes, clinical: Path | None) -
         whatif_queue.take_booked(booked, free)
         started = cells.filter(pl.col("starts") == 0).select(*_CELL, "lane")
         may = lanes.filter("is_now", pl.col("back_in") == 0, "may_have_place")
-        may = may.join(started, on=[*_CELL, "lane"], how="semi", maintain_order="left").vstack(
-            may.filter(pl.col("clinic_id").is_in(no_limit))
-        ).sort("priority_rank")
+        may = (
+            may.join(started, on=[*_CELL, "lane"], how="semi", maintain_order="left")
+            .vstack(may.filter(pl.col("clinic_id").is_in(no_limit)))
+            .sort("priority_rank")
+        )
         first = whatif_queue.first_week(may, free, no_limit)
         queues = whatif.Queues(
             cells,
