@@ -1,8 +1,8 @@
 """What a finished run's people were some weeks before, worked out once and kept beside the run.
 
-The same records as they stood then, for a share of the people: their values and decisions by the definitions of the run.
-Kept in ``look_back`` beside the run's restricted folder, as restricted as that, and gone with the run: another run, or
-the same one under another key, has another folder. Nothing of the run itself is written.
+The same records as they stood then, for a share of the people: values and decisions by the definitions of the run. Kept
+in ``look_back`` beside the run's restricted folder, as restricted as that, and gone with the run: another run, or the
+same one under another key, has another folder. Nothing of the run itself is written.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ def _pathway(name, precedence, register, clinic):
     own = {"id": clinic, "label": clinic, "roles": ["nurse"]}
     both = {"id": "home_round", "label": "Home round", "roles": ["nurse"]}
     return pathway(
-        name, precedence=precedence, cohort={"variable": register, "is_true": True}, tier_from="need", clinics=[own, both],
+        name, precedence=precedence, cohort={"variable": register, "is_true": True}, tier_from="need",
+        clinics=[own, both],
         rank_by=[{"variable": "flares", "first": "most"}, {"variable": "age_years", "first": "most"}],
         routes=[{"id": "home", "when": {"variable": "at_home", "is_true": True}, "decision": "clinic",
                  "clinic": "home_round", "reason": "Housebound"},
@@ -82,8 +83,9 @@ def run(tmp_path_factory):
     persons, records = [], []
     for number in range(PEOPLE):
         key, practice = f"p{number:03}", list(PRACTICES)[number % 3]
+        decile = int(rng.integers(1, 11)) if number % 6 else None
         persons.append({"patient_key": key, "practice_code": practice, "pcn_code": PRACTICES[practice], "sex": "F",
-                        "age_years": 40 + number % 9, "imd_decile": int(rng.integers(1, 11)) if number % 6 else None})  # fmt: skip
+                        "age_years": 40 + number % 9, "imd_decile": decile})  # fmt: skip
         records += [event(key, "C", LONG_AGO)] if number % 5 else []
         records += [event(key, "H", LONG_AGO)] if number % 4 == 0 else []
         records += [event(key, "B", LONG_AGO)] if number % 11 == 0 else []
@@ -91,11 +93,14 @@ def run(tmp_path_factory):
     sessions = [("lung_clinic", "U99001", 2, 5), ("lung_clinic", "Y99001", 2, 3), ("lung_clinic", "Y99001", 1, 2),
                 ("lung_clinic", "Y99003", 1, 4), ("heart_clinic", "Y99001", 3, 2), ("heart_clinic", "U99001", 1, 4),
                 ("home_round", "Y99002", 2, 3), ("home_round", "U99002", 4, 2)]  # fmt: skip
-    capacity = [{"clinic_id": clinic, "practice_code": audience, "clinic_date": INDEX + timedelta(days=day),
-                 "role": "nurse", "slots": slots, "minutes_per_slot": 30} for clinic, audience, day, slots in sessions]  # fmt: skip
-    more = {"clinic_capacity": capacity, "practice": [
-        {"practice_code": practice, "pcn_code": network, "valid_from": LONG_AGO} for practice, network in PRACTICES.items()
-    ]}  # fmt: skip
+    capacity = [
+        {"clinic_id": clinic, "practice_code": audience, "clinic_date": INDEX + timedelta(days=day), "role": "nurse",
+         "slots": slots, "minutes_per_slot": 30}
+        for clinic, audience, day, slots in sessions
+    ]  # fmt: skip
+    networks = [{"practice_code": practice, "pcn_code": network, "valid_from": LONG_AGO}
+                for practice, network in PRACTICES.items()]  # fmt: skip
+    more = {"clinic_capacity": capacity, "practice": networks}
     placed = invented_run.make(
         out, BOOK, persons, invented.core_tables(records), index_date=INDEX, more=more, standings=_remembered()
     )
@@ -162,7 +167,12 @@ def test_who_is_booked_closed_or_put_off_is_on_no_list_and_comes_back_on_the_day
         if key in states:
             weeks.setdefault(states[key], set()).add(week)
     assert weeks == {
-        "waiting": {0}, "deferred": {2}, "attended": {9}, "invited_1": {1}, "declined": {43}, "booked": {2, 5}
+        "waiting": {0},
+        "deferred": {2},
+        "attended": {9},
+        "invited_1": {1},
+        "declined": {43},
+        "booked": {2, 5},
     }  # fmt: skip  a booking is settled a week after its day; who is in review is on no list
 
 
