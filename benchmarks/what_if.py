@@ -1,9 +1,9 @@
 """What a question of ``stratify whatif`` costs: ``python -m benchmarks.what_if --people 1000000``.
 
 The tables of a finished run are made in the store, without reading an extract: invented people with entries at random
-for every codelist that the pathways read (a register in 0.2 to 6 of 100 adults, more with age) and others that nobody
-reads; the values, decisions and places are those of the real reckoning. Then each question is asked, the first with the
-look back that is kept for the others; what is told is its time.
+for every codelist that the pathways read (in 0.4 to 16 of 100 adults, more with age, and most of them in few people),
+and others that nobody reads; the values, decisions and places are those of the real reckoning. Then each question is
+asked, the first with the look back that is kept for the others; what is told is its time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stratify.whatif_run import try_out
 
 INDEX = date(2026, 11, 2)
 PEOPLE_A_PRACTICE, PRACTICES_A_NETWORK = 8_300, 5
-OTHER_ENTRIES = 20
+OTHER_ENTRIES, PLACES = 5, 4
 QUESTIONS: dict[str, dict[str, Any]] = {
     "another capacity, the first question of the run": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
     "another capacity": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
@@ -51,12 +51,9 @@ def make(out: Path, people: int) -> None:
         store.execute("SET enable_progress_bar = false")
         for name in (*SOURCE_TABLES, "person", "death", "registration", "practice"):
             store.define(contracts.load(f"core.{name}"))
-        store.execute("SELECT setseed(0.5)")
-        store.execute("SET threads = 1")  # chance is drawn in one order
         practices = -(-people // PEOPLE_A_PRACTICE)
         store.execute(_PERSONS, [people, practices, PRACTICES_A_NETWORK])
         _add_entries(store, book)
-        store.execute("RESET threads")
         store.define(contracts.load("core.clinic_capacity"))
         with store.loaned(_capacity(book, practices)) as table:
             store.execute(f"INSERT INTO core.clinic_capacity BY NAME SELECT * FROM {table}")
@@ -72,7 +69,7 @@ def _add_entries(store: Store, book: RuleBook) -> None:
     read = sorted({name for each in book.variables.values() for name in each.codelists})
     lists = [book.codelists[name] for name in read if book.codelists[name].system == "snomed_ct"]
     rows = [
-        (place, each.id, 0.002 * 30 ** (place * 7919 % len(lists) / len(lists)), sorted(each.codes))
+        (place, each.id, 0.004 * 40 ** (place * 7919 % len(lists) / len(lists)), sorted(each.codes))
         for place, each in enumerate(lists)
     ]
     frame = pl.DataFrame(rows, schema=("place", "codelist", "share", "codes"), orient="row")
@@ -81,34 +78,37 @@ def _add_entries(store: Store, book: RuleBook) -> None:
     store.execute(_OTHERS, [OTHER_ENTRIES])
 
 
+_CHANCE = "((hash({}) % 1000003 + 0.5) / 1000003)"
+"""A number from 0 to 1 that hangs on nothing but what it is of: the same on any number of threads."""
+
 _PERSONS = f"""
 INSERT INTO core.person BY NAME
 SELECT md5(i::VARCHAR) AS patient_key, age AS age_years,
-    DATE '{INDEX}' - (age * 365.25 + 100)::INTEGER AS date_of_birth,
-    CASE WHEN random() < 0.5 THEN 'F' ELSE 'M' END AS sex,
-    ['A', 'A', 'A', 'A', 'A', 'A', 'C', 'H', 'J', 'N'][1 + (random() * 9.99)::INTEGER % 10] AS ethnic_category,
-    1 + (random() * 9.99)::INTEGER % 10 AS imd_decile, 'Y' || lpad((i % $2)::VARCHAR, 5, '0') AS practice_code,
+    DATE '{INDEX}' - (age * 365.25 + 100)::INTEGER AS date_of_birth, CASE WHEN i % 2 = 0 THEN 'F' ELSE 'M' END AS sex,
+    ['A', 'A', 'A', 'A', 'A', 'A', 'C', 'H', 'J', 'N'][(1 + hash(i, 'e') % 10)::INTEGER] AS ethnic_category,
+    (1 + hash(i, 'd') % 10)::INTEGER AS imd_decile, 'Y' || lpad((i % $2)::VARCHAR, 5, '0') AS practice_code,
     'U' || lpad((i % $2 // $3)::VARCHAR, 5, '0') AS pcn_code, DATE '2010-01-01' AS registered_date,
     'registered' AS person_status, true AS is_hospital_linked, false AS is_spine_sensitive, true AS may_be_counted,
     'bench' AS source_file_id, i + 2 AS source_row
-FROM (SELECT i, (100 * random() ** 1.25)::INTEGER AS age FROM range($1) AS r(i))
+FROM (SELECT i, (100 * {_CHANCE.format("i, 'a'")} ** 1.5)::INTEGER AS age FROM range($1) AS r(i))
 """
 _ENTRY = f"""
 SELECT patient_key, practice_code AS org_code, row_number() OVER ()::VARCHAR AS source_event_id, snomed_code,
-    DATE '{INDEX}' - (random() * 2000)::INTEGER AS effective_date, 'bench' AS source_file_id,
+    DATE '{INDEX}' - (hash(patient_key, snomed_code, n) % 2000)::INTEGER AS effective_date, 'bench' AS source_file_id,
     row_number() OVER () AS source_row
 """
 _ENTRIES = f"""
 INSERT INTO core.gp_event BY NAME {_ENTRY} FROM (
-    SELECT patient_key, practice_code, codes[1 + (random() * len(codes) - 0.5)::INTEGER] AS snomed_code,
-        unnest(range(1 + (-ln(1 - random()))::INTEGER))
+    SELECT patient_key, practice_code, codes[(1 + hash(patient_key, place, 'c') % len(codes))::INTEGER] AS snomed_code,
+        unnest(range((1 + hash(patient_key, place, 'n') % 3)::INTEGER)) AS n
     FROM core.person, $lists AS lists
-    WHERE age_years >= 18 AND random() < share * (age_years / 55.0) ** 2)
+    WHERE age_years >= 18 AND {_CHANCE.format("patient_key, place")}
+        < share * (age_years / 55.0) ** 2 * -ln({_CHANCE.format("patient_key")}))
 """
 _OTHERS = f"""
 INSERT INTO core.gp_event BY NAME {_ENTRY} FROM (
-    SELECT patient_key, practice_code, (900000000 + random() * 9000)::BIGINT::VARCHAR AS snomed_code, unnest(range($1))
-    FROM core.person)
+    SELECT patient_key, practice_code, (900000000 + hash(patient_key, n) % 9000)::VARCHAR AS snomed_code, n
+    FROM core.person, range($1) AS r(n))
 """
 _SIZES = {
     "people": "SELECT count(*) FROM core.person",
@@ -121,14 +121,25 @@ _SIZES = {
 
 
 def _capacity(book: RuleBook, practices: int) -> pl.DataFrame:
-    """Give a session of twelve places a week for each clinic: of each practice, or for COPD of each network."""
+    """Give each practice a session a week of each clinic; the one for COPD its network."""
     clinics = sorted({each.id for pathway in book.pathways.values() for each in pathway.clinics if each.needs_capacity})
     rows = []
     for clinic in clinics:
         shared = clinic == "copd_clinic"
         audiences = {f"U{n // PRACTICES_A_NETWORK:05}" if shared else f"Y{n:05}" for n in range(practices)}
         for audience in sorted(audiences):
-            rows.append((clinic, audience, date(2026, 11, 4), "gp", 60 if shared else 12, 20, "bench", 2))
+            rows.append(
+                (
+                    clinic,
+                    audience,
+                    date(2026, 11, 4),
+                    "gp",
+                    PLACES * PRACTICES_A_NETWORK if shared else PLACES,
+                    20,
+                    "bench",
+                    2,
+                )
+            )
     names = ("clinic_id", "practice_code", "clinic_date", "role", "slots", "minutes_per_slot", "source_file_id",
              "source_row")  # fmt: skip
     return pl.DataFrame(rows, schema=names, orient="row")

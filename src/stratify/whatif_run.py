@@ -148,7 +148,7 @@ def _read_otherwise(run: _Run) -> tuple[str, ...]:
 
 
 def _decide_again(store: Store, run: _Run) -> None:
-    """Make ``work.changed_now`` and ``work.changed_then``: what the changed pathways decide."""
+    """Make ``work.changed_now`` and ``work.changed_then``: what changed pathways decide; and ``work.today_then``."""
     store.execute("CREATE SCHEMA IF NOT EXISTS work")
     moving, fresh = _moving(run), _read_otherwise(run)
     if moving and fresh:
@@ -158,12 +158,15 @@ def _decide_again(store: Store, run: _Run) -> None:
         store.define(contracts.load("derived.pathway_decision"), f"work.changed_{time}")
         for name in moving:
             _decide_pathway(store, run, time, name, fresh)
+    store.execute("CREATE VIEW work.today_then AS SELECT * FROM past.work.decision")
     if store.scalar(f"SELECT count(*) FROM duckdb_tables() WHERE database_name = 'run' AND {_IS_COMPARATORS}"):
-        for time, source in _TIMES.items():  # where a pathway is off, it is off with the change too
-            store.execute(
-                f"DELETE FROM work.changed_{time} WHERE (patient_key, pathway) IN (SELECT patient_key, pathway FROM "
-                f"{source}.core.person AS p JOIN ({_OFF}) AS o ON o.practice_code IS NOT DISTINCT FROM p.practice_code)"
-            )
+        # Where a pathway is off, it is off with the change too, and was off then as far as newcomers go.
+        store.execute(f"CREATE TABLE work.off AS {_OFF}")
+        off = "FROM {}.core.person AS p JOIN work.off AS o ON o.practice_code IS NOT DISTINCT FROM p.practice_code)"
+        for time, source in _TIMES.items():
+            gone = f"(patient_key, pathway) IN (SELECT patient_key, pathway {off.format(source)}"
+            store.execute(f"DELETE FROM work.changed_{time} WHERE {gone}")
+        store.execute(f"CREATE OR REPLACE VIEW work.today_then AS SELECT * FROM past.work.decision WHERE NOT {gone}")
 
 
 _IS_COMPARATORS = "schema_name || '.' || table_name = '" + COMPARATORS + "'"
@@ -435,10 +438,7 @@ def _in_lanes(store: Store, run: _Run, side: str, changes: Changes) -> pl.DataFr
 
 def _decided(run: _Run, side: str, time: str) -> str:
     """Give the query for what is decided at a time, on a side."""
-    table = "run.derived.pathway_decision" if time == "now" else "past.work.decision"
-    found = f"SELECT * FROM {table}"
-    if time == "then":
-        found += f" WHERE pathway IN ({_quoted(run.books['today'].pathways)})"
+    found = f"SELECT * FROM {'run.derived.pathway_decision' if time == 'now' else 'work.today_then'}"
     if side == "changed":
         gone = [*_moving(run), *(set(run.books["today"].pathways) - set(run.books["changed"].pathways))]
         found = f"SELECT * FROM ({found}) WHERE pathway NOT IN ({_quoted(gone)}) "

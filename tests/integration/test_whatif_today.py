@@ -6,6 +6,7 @@ by the real routing, with a memory of bookings, waits, closings and deferrals.
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 
 import numpy as np
@@ -16,6 +17,8 @@ import invented
 import invented_run
 from invented import codelist, event, pathway, score, variable
 from stratify import memory, whatif_run
+from stratify.approvals import COMPARATORS
+from stratify.store import open_store
 from stratify.whatif_changes import Changes, read_changes
 
 INDEX = date(2026, 6, 15)
@@ -218,3 +221,22 @@ def test_worklists_and_offers_are_counted_as_the_run_placed_them(run, monkeypatc
         told = found.moved.filter(pl.col("definition") == definition, pl.col("breakdown") == "everybody")
         assert told["before"].to_list() == told["after"].to_list() == ["on the list"]
         assert told["people_count"][0] in (None, (mine.height + 2) // 5 * 5) and mine.height
+
+
+def test_where_a_pathway_is_off_a_change_puts_nobody_on_its_list(run, monkeypatch, tmp_path):
+    """The heart pathway is off at Y99001, so the run set its decisions there apart; so it stays with another edge."""
+    shutil.copytree(run[0], tmp_path / "out", ignore=shutil.ignore_patterns("look_back"))
+    with open_store(tmp_path / "out/restricted/run.duckdb", temp_directory=tmp_path) as store:
+        there = (
+            "pathway = 'heart' AND patient_key IN (SELECT patient_key FROM core.person WHERE practice_code = 'Y99001')"
+        )
+        store.execute("CREATE SCHEMA IF NOT EXISTS work")
+        store.execute(f"CREATE TABLE {COMPARATORS} AS SELECT * FROM derived.pathway_decision WHERE {there}")
+        for table in ("pathway_decision", "placement"):
+            store.execute(f"DELETE FROM derived.{table} WHERE {there}")
+    change = read_changes(None, thresholds=("{score: need, tier: middle, variable: flares, at_least: 1}",))
+    _, seen = _tried((tmp_path / "out", None), monkeypatch, change)
+    for lanes in seen["lanes"]:
+        on = lanes.filter(pl.col("pathway") == "heart")
+        assert sorted(on["practice_code"].unique()) == ["Y99002", "Y99003"]
+        assert on["is_now"].any() and not on["is_now"].all()
