@@ -182,7 +182,7 @@ def _simulate_clinic(queues: Queues, rules: Rules) -> Forecast:
     lists = cells.select(_CELL).unique().sort(_CELL).with_row_index("list")
     ordered = cells.join(lists, on=_CELL).sort("list", "lane")
     at = (ordered["list"].to_numpy(), ordered["lane"].to_numpy())
-    back = queues.returning.join(lists, on=_CELL).filter(pl.col("week").is_between(1, WEEKS - 1))
+    back = queues.returning.join(lists, on=_CELL).filter(pl.col("week").is_between(1, WEEKS))
     lanes = max([*ordered["lane"], *moves["lane"], *moves["to_lane"].drop_nulls(), *back["lane"]]) + 1
 
     def dense(values: pl.Series, rest: float = 0) -> Numbers:
@@ -277,10 +277,10 @@ def _carry(
     waiting = np.broadcast_to(plan.present, coming.shape).astype(np.int64)
     length = np.zeros((draws, lists, WEEKS + 1), dtype=np.int32)
     used = np.zeros((draws, lists, WEEKS), dtype=np.int32)
-    due: dict[int, Any] = {}
+    due: dict[int, Any] = {}  # who is there from the next week on
     for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
         still = chance * (1 - steps[:, lane, -1]).clip(0, 1) ** week
-        due.setdefault(week, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
+        due.setdefault(week - 1, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
     attend = 1 - rules.did_not_attend_percent / 100
     for week in range(WEEKS + 1):
         is_on = plan.starts <= week
@@ -337,7 +337,7 @@ def _middle(plan: _Plan, coming: Numbers, steps: Numbers, rules: Rules) -> Numbe
     stays = 1 - steps[:, -1]
     due = np.zeros((WEEKS + 1, *plan.present.shape))
     for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
-        due[week, each, lane] += count * chance * stays[lane] ** week
+        due[week - 1, each, lane] += count * chance * stays[lane] ** week
     for week in range(WEEKS):
         if week == 0 and plan.first is not None:
             served = plan.first * attend

@@ -172,7 +172,8 @@ def _counted(count: int | None) -> str:
 
 def _trade_off(found: WhatIf) -> list[str]:
     """Say in one sentence what is gained and what is paid for it, over all clinics, as far as it is told."""
-    gains, costs = [], []
+    gains: list[str] = []
+    costs: list[str] = []
     for words, less_is_gain, totals in (
         ("on the lists after 26 weeks", True, _totals(found, "length")),
         ("with a place within 26 weeks", False, _totals(found, "places_so_far")),
