@@ -8,11 +8,9 @@ to one another. Does not belong: who is on a list (``whatif_run``), what becomes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
 import polars as pl
 
-from stratify import pools
 from stratify.pools import Session
 from stratify.routing import is_nought_without_records
 from stratify.rulebook import RuleBook
@@ -121,34 +119,6 @@ def first_week(
         busy.add(key)
         found.append(row)
     return lanes[found]
-
-
-def take_booked(booked: pl.DataFrame, free: Mapping[tuple[str, str], list[Session]]) -> None:
-    """Take the places of people booked for a session out of what is given out, as ``routing`` does.
-
-    Args:
-        booked: ``clinic_id``, ``practice_code``, ``until``: one row a booking.
-        free: Sessions by clinic and practice.
-    """
-    for clinic, practice, until in booked.select(*CELL, "until").iter_rows():
-        for session in free.get((clinic, practice), ()):
-            if session.clinic_date == until and session.places > 0:
-                session.places -= 1
-
-
-def without_booked(
-    places: pl.DataFrame, booked: pl.DataFrame, network_of: Mapping[str, str], index_date: date
-) -> pl.DataFrame:
-    """Give the places of each list and week that no booking holds: of the list's own first, then of those it shares."""
-    rows = {(clinic, audience, week): count for clinic, audience, week, count in places.iter_rows()}
-    for clinic, practice, until in booked.select(*CELL, "until").drop_nulls().iter_rows():
-        week = (until - index_date).days // pools.DAYS_AHEAD
-        for audience in (practice, network_of.get(practice, practice)):
-            if rows.get((clinic, audience, week), 0) > 0:
-                rows[clinic, audience, week] -= 1
-                break
-    found = [(*key, count) for key, count in rows.items()]
-    return pl.DataFrame(found, schema=places.schema, orient="row")
 
 
 def count_lanes(

@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import contracts, engine, ingest, pools, whatif, whatif_past, whatif_queue
+from stratify import contracts, engine, ingest, whatif, whatif_past, whatif_places, whatif_queue
 from stratify.approvals import COMPARATORS
 from stratify.errors import RunError, SettingsError
 from stratify.publish import WhatIf, protected_lists
@@ -221,64 +221,57 @@ def _quoted(names: Iterable[str]) -> str:
 # -------------------------------------------------------------------------------------------------- lists and forecasts
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of capacity and bookings, alike on both sides."""
+
+    capacity: pl.DataFrame
+    sessions: pl.DataFrame
+    booked: pl.DataFrame
+    asked: pl.DataFrame
+    networks: Mapping[str, str]
+
+
 def _compare(store: Store, run: _Run, changes: Changes, clinical: Path | None) -> WhatIf:
-    capacity = store.frame("SELECT * FROM run.core.clinic_capacity")
-    share = float(store.scalar("SELECT share FROM past.work.share"))
     _remember(store, run)
-    networks = dict(store.rows(_NETWORKS))
-    booked = store.frame("SELECT clinic_id, practice_code, until FROM work.booked ORDER BY ALL")
-    asked = store.frame("SELECT patient_key FROM past.work.asked_person")
-    sessions = _sessions(capacity, run)
-    moving = _moving(run)
-    rules: whatif.Rules | None = None
+    capacity = store.frame("SELECT * FROM run.core.clinic_capacity")
+    known = _Known(
+        capacity,
+        whatif_places.planned_sessions(capacity, run.index_date, run.most_minutes),
+        store.frame("SELECT clinic_id, practice_code, until FROM work.booked ORDER BY ALL"),
+        store.frame("SELECT patient_key FROM past.work.asked_person"),
+        dict(store.rows(_NETWORKS)),
+    )
+    rules = whatif.Rules(
+        share=float(store.scalar("SELECT share FROM past.work.share")),
+        did_not_attend_percent=changes.assume.did_not_attend_percent,
+        review_after_weeks=changes.assume.review_after_weeks,
+    )
     people: dict[str, pl.DataFrame] = {}
     lists: list[pl.DataFrame] = []
     weeks: list[pl.DataFrame] = []
-    known: dict[str, whatif.Forecast] = {}
-    lanes = pl.DataFrame()
+    forecasts: dict[str, whatif.Forecast] = {}
+    lanes = _in_lanes(store, run, "today", changes)
     for side in SIDES:
-        if side == "today" or moving:
+        if side == "changed" and _moving(run):
             lanes = _in_lanes(store, run, side, changes)
-        tried = changes if side == "changed" else Changes()
-        no_limit = _without_sessions(run.books[side])
-        on_lists = lanes.filter(~pl.col("clinic_id").is_in(no_limit))
-        cells, moves, returning = whatif_queue.count_lanes(on_lists, asked, tried)
-        if rules is None:
-            rules = whatif.Rules(
-                share=share,
-                did_not_attend_percent=changes.assume.did_not_attend_percent,
-                review_after_weeks=changes.assume.review_after_weeks,
-                replicates=whatif.replicates_for(cells),
-            )
-        moved = _capacity(tried, cells, sessions, networks)
-        places = whatif.places_by_week(sessions, moved)
-        free = _first_sessions(capacity, run, places, moved, networks)
-        whatif_queue.take_booked(booked, free)
-        started = cells.filter(pl.col("starts") == 0).select(*_CELL, "lane")
-        may = lanes.filter("is_now", pl.col("back_in") == 0, "may_have_place")
-        may = (
-            may.join(started, on=[*_CELL, "lane"], how="semi", maintain_order="left")
-            .vstack(may.filter(pl.col("clinic_id").is_in(no_limit)))
-            .sort("priority_rank")
+        no_limit = frozenset(
+            each.id
+            for pathway in run.books[side].pathways.values()
+            for each in pathway.clinics
+            if not each.needs_capacity
         )
-        first = whatif_queue.first_week(may, free, no_limit)
-        queues = whatif.Queues(
-            cells,
-            moves,
-            whatif_queue.without_booked(places, booked, networks, run.index_date),
-            returning,
-            first.group_by(*_CELL, "lane").agg(people_count=pl.len().cast(pl.Int64)).sort(*_CELL, "lane"),
-            networks,
-        )
-        forecasts = whatif.simulate(queues, rules, known)
-        known = forecasts
-        people[side] = whatif.week_of_place(on_lists.filter("is_now", pl.col("back_in") == 0), forecasts)
+        queues, places = _queues(run, lanes, changes if side == "changed" else Changes(), known, no_limit)
+        if side == "today":
+            rules = replace(rules, replicates=whatif.replicates_for(queues.cells))
+        forecasts = whatif.simulate(queues, rules, forecasts)
+        on_lists = lanes.filter("is_now", pl.col("back_in") == 0, ~pl.col("clinic_id").is_in(no_limit))
+        people[side] = whatif.week_of_place(on_lists, forecasts)
         weekly = places.group_by("clinic_id").agg(capacity=pl.col("places").sum() / whatif.WEEKS)
         named = pl.lit(side).alias("side")
         weeks.append(whatif.summary(forecasts).join(weekly, on="clinic_id", how="left").select(named, pl.all()))
         lists.append(whatif.summary(forecasts, _CELL).select(named, pl.all()))
     _note_outcomes(store, run, people)
-    by_list = protected_lists(pl.concat(lists))
     return WhatIf(
         title=changes.title,
         tried=changes.in_words,
@@ -289,59 +282,45 @@ def _compare(store: Store, run: _Run, changes: Changes, clinical: Path | None) -
         changes_digest=hashlib.sha256(changes.model_dump_json().encode()).hexdigest()[:16],
         labels=_labels(run.books),
         weeks=pl.concat(weeks),
-        lists=by_list,
+        lists=protected_lists(pl.concat(lists)),
         waits=_waits(people),
         moved=count_moves(store),
         minutes=_minutes(capacity),
         loads=tuple(each.model_dump() for each in (changes.loads or read_loads(clinical))),
-        share_looked_back=share,
+        share_looked_back=rules.share,
         look_back_weeks=whatif.LOOK_BACK_WEEKS,
         assumed=changes.assume.model_dump(),
     )
 
 
+def _queues(
+    run: _Run, lanes: pl.DataFrame, tried: Changes, known: _Known, no_limit: frozenset[str]
+) -> tuple[whatif.Queues, pl.DataFrame]:
+    """Give every list of a side with the places it has, and all places there are, booked or not."""
+    has_sessions = ~pl.col("clinic_id").is_in(no_limit)
+    cells, moves, returning = whatif_queue.count_lanes(lanes.filter(has_sessions), known.asked, tried)
+    moved = whatif_places.changed_capacity(tried, cells, known.sessions, known.networks)
+    places = whatif.places_by_week(known.sessions, moved)
+    free = whatif_places.first_sessions(known.capacity, places, moved, known.networks, run.index_date, run.most_minutes)
+    whatif_places.take_booked(known.booked, free)
+    may = lanes.filter("is_now", pl.col("back_in") == 0, "may_have_place")
+    later = cells.filter(pl.col("starts") > 0)
+    may = may.join(later, on=[*_CELL, "lane"], how="anti", maintain_order="left")
+    first = whatif_queue.first_week(may, free, no_limit).filter(has_sessions)
+    queues = whatif.Queues(
+        cells,
+        moves,
+        whatif_places.without_booked(places, known.booked, known.networks, run.index_date),
+        returning,
+        first.group_by(*_CELL, "lane").agg(people_count=pl.len().cast(pl.Int64)).sort(*_CELL, "lane"),
+        known.networks,
+    )
+    return queues, places
+
+
 _NETWORKS = """SELECT practice_code, max(pcn_code) FROM (
     SELECT practice_code, pcn_code FROM run.core.person UNION ALL SELECT practice_code, pcn_code FROM run.core.practice)
 WHERE practice_code IS NOT NULL AND pcn_code IS NOT NULL GROUP BY ALL ORDER BY ALL"""
-
-
-def _sessions(capacity: pl.DataFrame, run: _Run) -> pl.DataFrame:
-    """Give sessions and places by list and week, for the weeks that are planned."""
-    rows = []
-    last = capacity["clinic_date"].max()
-    for week in range(whatif.WEEKS):
-        start = run.index_date + timedelta(weeks=week)
-        if not isinstance(last, date) or start > last:
-            break
-        rows += [(each.clinic_id, each.practice_code, week, 1, each.places)
-                 for each in pools.sessions(capacity, index_date=start, most_minutes=run.most_minutes)]  # fmt: skip
-    schema = {"clinic_id": pl.String, "practice_code": pl.String} | dict.fromkeys(
-        ("week", "session_count", "places"), pl.Int64
-    )
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _first_sessions(
-    capacity: pl.DataFrame,
-    run: _Run,
-    places: pl.DataFrame,
-    moved: Sequence[tuple[str, str, int | None, int | None, int]],
-    networks: Mapping[str, str],
-) -> dict[tuple[str, str], list[pools.Session]]:
-    """Give the sessions of the coming week by list; where the capacity is another, one with all its places."""
-    other = {(clinic, audience) for clinic, audience, _, _, start in moved if start == 0}
-    coming = pools.sessions(capacity, index_date=run.index_date, most_minutes=run.most_minutes)
-    found = [each for each in coming if (each.clinic_id, each.practice_code) not in other]
-    for clinic, audience, count in places.filter(pl.col("week") == 0).select(*_CELL, "places").iter_rows():
-        if (clinic, audience) in other:
-            found.append(pools.Session(clinic, audience, run.index_date, count))
-    return pools.sessions_by_list(found, networks)
-
-
-def _without_sessions(book: RuleBook) -> frozenset[str]:
-    return frozenset(
-        each.id for pathway in book.pathways.values() for each in pathway.clinics if not each.needs_capacity
-    )
 
 
 def _remember(store: Store, run: _Run) -> None:
@@ -468,27 +447,6 @@ WHERE d.decision = 'clinic' AND p.practice_code IS NOT NULL AND d.clinic_id IS N
     AND NOT coalesce(m.is_off, false)
 ORDER BY ALL
 """
-
-
-def _capacity(
-    changes: Changes, cells: pl.DataFrame, sessions: pl.DataFrame, networks: Mapping[str, str]
-) -> tuple[tuple[str, str, int | None, int | None, int], ...]:
-    """Give the changes of capacity, an audience each; where none is named, those of each practice that has the list.
-
-    The places of a practice are its network's where that has sessions of the clinic and the practice none of its own.
-    """
-    served = set(sessions.select(_CELL).iter_rows())
-    found: dict[tuple[str, str, int], tuple[str, str, int | None, int | None, int]] = {}
-    for each in changes.capacity:
-        mine = cells.filter(pl.col("clinic_id") == each.clinic)["practice_code"].unique().sort().to_list()
-        for practice in each.practices or mine:
-            network = networks.get(practice, practice)
-            is_shared = (each.clinic, network) in served and (each.clinic, practice) not in served
-            audience = network if is_shared else practice
-            found[each.clinic, audience, each.from_week] = (
-                each.clinic, audience, each.sessions_per_week, each.slots_per_week, each.from_week
-            )  # fmt: skip
-    return tuple(found.values())
 
 
 def _check_names(changes: Changes, run: _Run, store: Store) -> None:

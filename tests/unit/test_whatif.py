@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stratify import whatif, whatif_queue
+from stratify import whatif, whatif_places
 
 CELL = {"clinic_id": pl.String, "practice_code": pl.String, "lane": pl.Int64, "present": pl.Int64,
         "entered": pl.Int64, "starts": pl.Int64}  # fmt: skip
@@ -209,5 +209,5 @@ def test_a_booking_holds_a_place_of_the_practice_before_one_that_it_shares():
     """Three bookings at A on day 8, week 1: its one place there and then two of the network's three."""
     places = pl.DataFrame([("c", "A", 1, 1), ("c", "N", 1, 3), ("c", "N", 2, 3)], schema=PLACE, orient="row")
     booked = pl.DataFrame({"clinic_id": "c", "practice_code": "A", "until": [date(2026, 6, 23)] * 3})
-    left = whatif_queue.without_booked(places, booked, BOTH, date(2026, 6, 15))
+    left = whatif_places.without_booked(places, booked, BOTH, date(2026, 6, 15))
     assert left["places"].to_list() == [0, 1, 3]
