@@ -1,7 +1,9 @@
-"""What a question of ``stratify whatif`` costs on a run of many people: ``python -m benchmarks.what_if --people 9999``.
+"""What a question of ``stratify whatif`` costs: ``python -m benchmarks.what_if --people 1000000``.
 
-The run is made in the store from the shipped pathways and as many invented people with events at random (every code
-that the pathways read from a GP record), and only then asked; what is told is the time of the question.
+The tables of a finished run are made in the store, without reading an extract: invented people with entries at random
+for every codelist that the pathways read (in 0.4 to 16 of 100 adults, more with age, and most of them in few people),
+and others that nobody reads; the values, decisions and places are those of the real reckoning. Then each question is
+asked, the first with the look back that is kept for the others; what is told is its time.
 """
 
 from __future__ import annotations
@@ -13,22 +15,28 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from stratify import contracts, ingest, publish
+from stratify import contracts, follow_up, ingest, memory, publish, routing, weeks
 from stratify.hits import SOURCE_TABLES
-from stratify.reckoning import decide_everybody, score_everybody, work_values
-from stratify.rulebook import load_rule_book
+from stratify.reckoning import decide_everybody, work_values
+from stratify.rulebook import RuleBook, load_rule_book
 from stratify.store import Store, open_store
 from stratify.whatif_changes import read_changes
 from stratify.whatif_run import try_out
 
 INDEX = date(2026, 11, 2)
-PRACTICES = 120
-QUESTIONS = {
+PEOPLE_A_PRACTICE, PRACTICES_A_NETWORK = 8_300, 5
+OTHER_ENTRIES, PLACES = 5, 4
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "another capacity, the first question of the run": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
     "another capacity": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
-    "another threshold": {"thresholds": ("{score: efi, tier: severe, above: 0.30}",)},
+    "another threshold, of frailty": {"thresholds": ("{score: efi, tier: severe, above: 0.30}",)},
+    "another threshold, of COPD": {
+        "thresholds": ("{score: copd_priority_group, tier: HR, variable: copd_exacerbations_count, at_least: 3}",)
+    },
 }
 
 
@@ -37,69 +45,120 @@ def make(out: Path, people: int) -> None:
     book = load_rule_book().for_pathways
     settings = {"index_date": INDEX.isoformat(), "memory_limit": "6GB"}
     (out / "restricted").mkdir(parents=True)
-    (out / "restricted" / "plan.json").write_text(
-        json.dumps({"settings": settings, "run_id": "bench", "is_test": True})
-    )
-    read = {name for each in book.variables.values() for name in each.codelists}
-    codes = sorted(
-        {code for name in read for code in book.codelists[name].codes if book.codelists[name].system == "snomed_ct"}
-    )
+    plan = {"settings": settings, "run_id": "bench", "is_test": True}
+    (out / "restricted" / "plan.json").write_text(json.dumps(plan))
     with open_store(out / "restricted" / "run.duckdb", temp_directory=out / "scratch", memory_limit="6GB") as store:
-        for name in (*SOURCE_TABLES, "person", "death", "registration", "clinic_capacity"):
+        store.execute("SET enable_progress_bar = false")
+        for name in (*SOURCE_TABLES, "person", "death", "registration", "practice"):
             store.define(contracts.load(f"core.{name}"))
-        store.execute("SELECT setseed(0.5)")
-        store.execute(_PERSONS, [people, PRACTICES])
-        with store.loaned(pl.DataFrame({"snomed_code": codes}).with_row_index("n")) as table:
-            store.execute(f"CREATE TEMP TABLE code AS SELECT * FROM {table}")
-        store.execute(_EVENTS, [len(codes)])
-        store.execute(_CAPACITY, [PRACTICES])
+        practices = -(-people // PEOPLE_A_PRACTICE)
+        store.execute(_PERSONS, [people, practices, PRACTICES_A_NETWORK])
+        _add_entries(store, book)
+        store.define(contracts.load("core.clinic_capacity"))
+        with store.loaned(_capacity(book, practices)) as table:
+            store.execute(f"INSERT INTO core.clinic_capacity BY NAME SELECT * FROM {table}")
         ingest.match_codes(store, list(book.codelists.values()))
         work_values(store, book, index_date=INDEX)
-        score_everybody(store, book, index_date=INDEX)
-        decide_everybody(store, book)
-        store.define(contracts.load("derived.placement"))
+        decide_everybody(store, book, index_date=INDEX)
+        _place(store, book)
         for name, sql in _SIZES.items():
             print(f"  {name}: {store.scalar(sql):,}", flush=True)
-        _forget(store)
 
 
-def _forget(store: Store) -> None:
-    for name in ("scored_row", "variable_code"):
-        store.execute(f"DROP TABLE IF EXISTS work.{name}")
+def _add_entries(store: Store, book: RuleBook) -> None:
+    read = sorted({name for each in book.variables.values() for name in each.codelists})
+    lists = [book.codelists[name] for name in read if book.codelists[name].system == "snomed_ct"]
+    rows = [
+        (place, each.id, 0.004 * 40 ** (place * 7919 % len(lists) / len(lists)), sorted(each.codes))
+        for place, each in enumerate(lists)
+    ]
+    frame = pl.DataFrame(rows, schema=("place", "codelist", "share", "codes"), orient="row")
+    with store.loaned(frame) as table:
+        store.execute(_ENTRIES.replace("$lists", table))
+    store.execute(_OTHERS, [OTHER_ENTRIES])
 
+
+_CHANCE = "((hash({}) % 1000003 + 0.5) / 1000003)"
+"""A number from 0 to 1 that hangs on nothing but what it is of: the same on any number of threads."""
 
 _PERSONS = f"""
 INSERT INTO core.person BY NAME
-SELECT md5(i::VARCHAR) AS patient_key, age AS age_years, DATE '{INDEX}' - (age * 365 + 100)::INTEGER AS date_of_birth,
-    CASE WHEN random() < 0.5 THEN 'F' ELSE 'M' END AS sex, 'A' AS ethnic_category, 1 + (random() * 9.99)::INTEGER % 10
-    AS imd_decile, 'Y' || lpad((i % $2)::VARCHAR, 5, '0') AS practice_code, DATE '2010-01-01' AS registered_date,
+SELECT md5(i::VARCHAR) AS patient_key, age AS age_years,
+    DATE '{INDEX}' - (age * 365.25 + 100)::INTEGER AS date_of_birth, CASE WHEN i % 2 = 0 THEN 'F' ELSE 'M' END AS sex,
+    ['A', 'A', 'A', 'A', 'A', 'A', 'C', 'H', 'J', 'N'][(1 + hash(i, 'e') % 10)::INTEGER] AS ethnic_category,
+    (1 + hash(i, 'd') % 10)::INTEGER AS imd_decile, 'Y' || lpad((i % $2)::VARCHAR, 5, '0') AS practice_code,
+    'U' || lpad((i % $2 // $3)::VARCHAR, 5, '0') AS pcn_code, DATE '2010-01-01' AS registered_date,
     'registered' AS person_status, true AS is_hospital_linked, false AS is_spine_sensitive, true AS may_be_counted,
     'bench' AS source_file_id, i + 2 AS source_row
-FROM (SELECT i, (random() * 95)::INTEGER AS age FROM range($1) AS r(i))
+FROM (SELECT i, (100 * {_CHANCE.format("i, 'a'")} ** 1.5)::INTEGER AS age FROM range($1) AS r(i))
 """
-_EVENTS = f"""
-INSERT INTO core.gp_event BY NAME
+_ENTRY = f"""
 SELECT patient_key, practice_code AS org_code, row_number() OVER ()::VARCHAR AS source_event_id, snomed_code,
-    DATE '{INDEX}' - (random() * 3650)::INTEGER AS effective_date, 'bench' AS source_file_id,
+    DATE '{INDEX}' - (hash(patient_key, snomed_code, n) % 2000)::INTEGER AS effective_date, 'bench' AS source_file_id,
     row_number() OVER () AS source_row
-FROM (
-    SELECT patient_key, practice_code, (random() * ($1 - 1))::INTEGER AS n
-    FROM (SELECT patient_key, practice_code, unnest(range((-ln(1 - random()) * 12)::INTEGER)) FROM core.person))
-JOIN code USING (n)
 """
-_CAPACITY = f"""
-INSERT INTO core.clinic_capacity BY NAME
-SELECT clinic_id, 'Y' || lpad(p::VARCHAR, 5, '0') AS practice_code, DATE '{INDEX}' + 2 AS clinic_date, 'gp' AS role,
-    6 AS slots, 20 AS minutes_per_slot, 'bench' AS source_file_id, 2 AS source_row
-FROM range($1) AS r(p), (SELECT unnest(['copd_clinic', 'frailty_clinic', 'palliative_review', 'care_home_round'])
-    AS clinic_id)
+_ENTRIES = f"""
+INSERT INTO core.gp_event BY NAME {_ENTRY} FROM (
+    SELECT patient_key, practice_code, codes[(1 + hash(patient_key, place, 'c') % len(codes))::INTEGER] AS snomed_code,
+        unnest(range((1 + hash(patient_key, place, 'n') % 3)::INTEGER)) AS n
+    FROM core.person, $lists AS lists
+    WHERE age_years >= 18 AND {_CHANCE.format("patient_key, place")}
+        < share * (age_years / 55.0) ** 2 * -ln({_CHANCE.format("patient_key")}))
+"""
+_OTHERS = f"""
+INSERT INTO core.gp_event BY NAME {_ENTRY} FROM (
+    SELECT patient_key, practice_code, (900000000 + hash(patient_key, n) % 9000)::VARCHAR AS snomed_code, n
+    FROM core.person, range($1) AS r(n))
 """
 _SIZES = {
     "people": "SELECT count(*) FROM core.person",
-    "events": "SELECT count(*) FROM core.gp_event",
+    "practices": "SELECT count(DISTINCT practice_code) FROM core.person",
+    "entries": "SELECT count(*) FROM core.gp_event",
     "values": "SELECT count(*) FROM derived.variable_value",
-    "on a clinic's list": "SELECT count(*) FROM derived.pathway_decision WHERE decision = 'clinic'",
+    "decisions": "SELECT count(*) FROM derived.pathway_decision",
+    "on a clinic's list": "SELECT count(*) FROM derived.placement WHERE decision = 'clinic'",
 }
+
+
+def _capacity(book: RuleBook, practices: int) -> pl.DataFrame:
+    """Give each practice a session a week of each clinic; the one for COPD its network."""
+    clinics = sorted({each.id for pathway in book.pathways.values() for each in pathway.clinics if each.needs_capacity})
+    rows = []
+    for clinic in clinics:
+        shared = clinic == "copd_clinic"
+        audiences = {f"U{n // PRACTICES_A_NETWORK:05}" if shared else f"Y{n:05}" for n in range(practices)}
+        for audience in sorted(audiences):
+            rows.append(
+                (
+                    clinic,
+                    audience,
+                    date(2026, 11, 4),
+                    "gp",
+                    PLACES * PRACTICES_A_NETWORK if shared else PLACES,
+                    20,
+                    "bench",
+                    2,
+                )
+            )
+    names = ("clinic_id", "practice_code", "clinic_date", "role", "slots", "minutes_per_slot", "source_file_id",
+             "source_row")  # fmt: skip
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _place(store: Store, book: RuleBook) -> None:
+    """Give out the places of a first week, as a run does."""
+    decisions = store.frame("SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible'")
+    decisions = decisions.filter(pl.col("pathway").is_in(sorted(book.published)))
+    persons = store.frame(f"SELECT {', '.join(routing.PERSON_COLUMNS)} FROM core.person")
+    ranked = ", ".join(f"'{step.variable}'" for each in book.pathways.values() for step in each.rank_by)
+    values = store.frame(f"SELECT * FROM derived.variable_value WHERE variable IN ({ranked})")
+    capacity = store.frame("SELECT * FROM core.clinic_capacity")
+    placed = routing.place(decisions, persons, values, capacity, book, index_date=INDEX)
+    week = weeks.Week(INDEX, book, {})
+    follow_up.after_placing(week, placed, decisions)
+    shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
+    store.create("derived.placement", shown)
+    store.create("audit.transition", week.transitions("bench"))
 
 
 def main() -> None:
@@ -108,7 +167,9 @@ def main() -> None:
     arguments.add_argument("--people", type=int, default=100_000)
     people = arguments.parse_args().people
     with tempfile.TemporaryDirectory() as name:
+        began = time.monotonic()
         make(Path(name), people)
+        print(f"  made in {time.monotonic() - began:.0f} s", flush=True)
         for words, asked in QUESTIONS.items():
             wall, cpu = time.monotonic(), time.process_time()
             found = try_out(read_changes(None, **asked), Path(name))

@@ -1,14 +1,14 @@
 """A finished run in little: invented core tables worked out by a rule book, laid out as a run leaves them.
 
 For tests of what reads a finished run. No ingest, no publishing; the reckoning and the routing are the real ones, and
-the week is the first.
+the week is the first unless standings are given.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def make(
     *,
     index_date: date,
     more: Mapping[str, Sequence[Mapping[str, Any]]],
+    standings: memory.Standings | None = None,
 ) -> pl.DataFrame:
     """Make the run folder, and give ``derived.placement``.
 
@@ -42,6 +43,7 @@ def make(
         tables: The core tables that variables read.
         index_date: The day the run describes.
         more: Rows of ``core.death``, ``core.registration`` and ``core.clinic_capacity``; none where absent.
+        standings: Where people stand after earlier weeks; without it the week is the first.
     """
     restricted = out / "restricted"
     restricted.mkdir(parents=True)
@@ -67,9 +69,23 @@ def make(
             store.frame("SELECT * FROM core.clinic_capacity"),
             book,
             index_date=index_date,
+            standing=standings,
         )
-        week = weeks.Week(index_date, book, {})
+        week = weeks.Week(index_date, book, dict(standings or {}))
         follow_up.after_placing(week, placed, decisions)
         shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
         store.create("derived.placement", shown)
+        steps = [_step_before(key, each, index_date) for key, each in sorted((standings or {}).items())]
+        earlier = pl.DataFrame(steps, schema=memory.empty("audit.transition").schema, orient="row")
+        store.create("audit.transition", pl.concat([earlier, week.transitions("invented")]))
     return shown
+
+
+def _step_before(key: memory.Key, standing: memory.Standing, index_date: date) -> dict[str, Any]:
+    """Give the step of an earlier week that led to a standing."""
+    names = ("practice_code", "clinic_id", "tier", "tier_rank")
+    return {name: getattr(standing, name) for name in names} | {
+        "week": index_date - timedelta(weeks=1), "run_id": "earlier", "patient_key": key[0], "pathway": key[1],
+        "position": 1, "from_state": "new", "to_state": standing.state, "effective_date": standing.since,
+        "cause": "answer", "cause_text": standing.why, "by": "GP_RECORD", "until_date": standing.until,
+    }  # fmt: skip

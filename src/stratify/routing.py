@@ -181,7 +181,7 @@ def _candidates(
     usable = values.filter(pl.col("variable").is_in(sorted(ranking)) & (pl.col("state") == "known"))
     for key, variable, value in usable.select("patient_key", "variable", "value").iter_rows():
         figures[key, variable] = value
-    nought = {step for step in ranking if step in book.variables and _is_nought_without_records(step, book)}
+    nought = {step for step in ranking if step in book.variables and is_nought_without_records(step, book)}
     columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason", "rule_id")
     found = []
     for key, pathway_id, decision, clinic, tier_rank, reason, rule in decisions.select(columns).iter_rows():
@@ -211,7 +211,8 @@ def _as_remembered(each: _Candidate) -> _Candidate:
     return each
 
 
-def _is_nought_without_records(name: str, book: RuleBook) -> bool:
+def is_nought_without_records(name: str, book: RuleBook) -> bool:
+    """Tell whether a variable that nothing is recorded of counts as nought in the order."""
     return not book.variables[name].is_value and book.variables[name].take != "weight"
 
 

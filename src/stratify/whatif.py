@@ -15,8 +15,8 @@ to whom is worked out in ``whatif_run``.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ _PRIOR_PEOPLE = 5.0
 _MOST_WORK = 2_000_000
 
 Numbers = npt.NDArray[np.float64]
+_RETURNING = {"clinic_id": pl.String, "practice_code": pl.String, "lane": pl.Int64, "week": pl.Int64,
+              "people_count": pl.Int64, "chance": pl.Float64}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,55 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What becomes of every list.
+class Queues:
+    """Who stands in every list, who comes and goes, and the places there are.
 
     Attributes:
+        cells: One row per lane of a list: ``clinic_id``, ``practice_code``, ``lane`` (0 has the first places),
+            ``present`` (on it today), ``entered`` (of them, on no list of the clinic at the look back), ``starts``
+            (week from which it is served).
+        moves: What became of those on a list at the look back: ``clinic_id``, ``lane``, ``to_lane`` (empty for none),
+            ``people_count``.
+        places: ``clinic_id``, ``practice_code`` (a practice, or a network whose practices share them), ``week``,
+            ``places``; a list and week that is absent has none.
+        returning: Who is off the list for now and comes back: ``clinic_id``, ``practice_code``, ``lane``, ``week``,
+            ``people_count``, ``chance`` that they do.
+        first: Who has the places of the first week, where it is known person by person: ``clinic_id``,
+            ``practice_code``, ``lane``, ``people_count``. None: the first lanes.
+        network_of: The network of each practice.
+    """
+
+    cells: pl.DataFrame
+    moves: pl.DataFrame
+    places: pl.DataFrame
+    returning: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_RETURNING))
+    first: pl.DataFrame | None = None
+    network_of: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, clinic: str) -> Queues:
+        """Give those of one clinic."""
+        here = pl.col("clinic_id") == clinic
+        first = None if self.first is None else self.first.filter(here)
+        cells, moves, places = (each.filter(here) for each in (self.cells, self.moves, self.places))
+        return Queues(cells, moves, places, self.returning.filter(here), first, self.network_of)
+
+    def equals(self, other: Queues) -> bool:
+        """Tell whether others are the same in every figure."""
+        if (self.first is None) != (other.first is None) or self.network_of != other.network_of:
+            return False
+        pairs = [(self.cells, other.cells), (self.moves, other.moves), (self.places, other.places),
+                 (self.returning, other.returning)]  # fmt: skip
+        if self.first is not None and other.first is not None:
+            pairs.append((self.first, other.first))
+        return all(one.equals(two) for one, two in pairs)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What becomes of every list of a clinic.
+
+    Attributes:
+        queues: What it was worked out from.
         lists: One row per list: ``clinic_id``, ``practice_code``.
         length: On each list at the start of each week, 0 the index date and 26 the last: draw, list, week.
         places: Places given in each week: draw, list, week.
@@ -70,74 +117,110 @@ class Forecast:
             case: one row per list and lane, a number per week.
     """
 
+    queues: Queues
     lists: pl.DataFrame
     length: npt.NDArray[np.int32]
     places: npt.NDArray[np.int32]
     reached: pl.DataFrame
 
 
-def simulate(cells: pl.DataFrame, moves: pl.DataFrame, places: pl.DataFrame, rules: Rules) -> Forecast:
+Forecasts = Mapping[str, Forecast]
+"""By clinic."""
+
+
+def replicates_for(cells: pl.DataFrame) -> int:
+    """Give how many draws stand behind an interval: fewer for many long lists, which chance moves less."""
+    if cells.is_empty():
+        return REPLICATES
+    work = cells.group_by("clinic_id").agg(each=pl.col("practice_code").n_unique() * (pl.col("lane").max() + 1) ** 2)
+    return min(REPLICATES, max(_MOST_WORK // int(work["each"].max()), 100))  # type: ignore[arg-type]
+
+
+def simulate(queues: Queues, rules: Rules, known: Forecasts | None = None) -> dict[str, Forecast]:
     """Carry every list forward by 26 weeks.
 
     Args:
-        cells: One row per lane of a list: ``clinic_id``, ``practice_code``, ``lane`` (0 has the first places),
-            ``present`` (on it today), ``entered`` (of them, on no list of the clinic at the look back), ``starts``
-            (week from which it is served).
-        moves: What became of those on a list at the look back: ``clinic_id``, ``lane``, ``to_lane`` (empty for none),
-            ``people_count``.
-        places: ``clinic_id``, ``practice_code``, ``week``, ``places``; a list and week that is absent has none.
+        queues: Every list.
         rules: What is taken alike.
+        known: Forecasts by the same rules: a clinic whose lists are the same is not worked out again.
     """
-    if cells.height:  # fewer draws for many long lists, which chance moves less
-        work = cells.group_by("clinic_id").agg(
-            each=pl.col("practice_code").n_unique() * (pl.col("lane").max() + 1) ** 2
-        )
-        most = max(_MOST_WORK // int(work["each"].max()), 100)  # type: ignore[arg-type]
-        rules = replace(rules, replicates=min(rules.replicates, most))
-    parts = []
-    for mine in cells.sort("clinic_id").partition_by("clinic_id", maintain_order=True):
-        here = pl.col("clinic_id") == mine["clinic_id"][0]
-        parts.append(_simulate_clinic(mine, moves.filter(here), places.filter(here), rules))
-    if not parts:
-        none = np.zeros((rules.replicates, 0, WEEKS + 1), dtype=np.int32)
-        lanes = cells.select(*_CELL, "lane", reached=pl.lit([0.0]))
-        return Forecast(cells.select(_CELL), none, none[:, :, :WEEKS], lanes)
-    return Forecast(
-        pl.concat([each.lists for each in parts]),
-        np.concatenate([each.length for each in parts], axis=1),
-        np.concatenate([each.places for each in parts], axis=1),
-        pl.concat([each.reached for each in parts]),
-    )
+    found = {}
+    for clinic in queues.cells["clinic_id"].unique().sort():
+        mine = queues.of(clinic)
+        before = (known or {}).get(clinic)
+        found[clinic] = before if before and before.queues.equals(mine) else _simulate_clinic(mine, rules)
+    return found
 
 
-def _simulate_clinic(cells: pl.DataFrame, moves: pl.DataFrame, places: pl.DataFrame, rules: Rules) -> Forecast:
+@dataclass(frozen=True)
+class _Room:
+    """The places of each week: of each list alone, and of pools that some lists share (-1: none)."""
+
+    own: Numbers
+    pools: Numbers
+    pool_of: npt.NDArray[np.int64]
+
+
+def _room(queues: Queues, lists: pl.DataFrame) -> _Room:
+    practices = lists["practice_code"].to_list()
+    networks = sorted({queues.network_of[each] for each in practices if each in queues.network_of} - set(practices))
+    rows = {name: place for place, name in enumerate(practices)}
+    pools = {name: place for place, name in enumerate(networks)}
+    own, shared = np.zeros((len(practices), WEEKS)), np.zeros((len(networks), WEEKS))
+    for audience, week, places in queues.places.select("practice_code", "week", "places").iter_rows():
+        if week < WEEKS and audience in rows:
+            own[rows[audience], week] += places
+        elif week < WEEKS and audience in pools:
+            shared[pools[audience], week] += places
+    pool_of = np.array([pools.get(queues.network_of.get(each, ""), -1) for each in practices], dtype=np.int64)
+    return _Room(own, shared, pool_of)
+
+
+def _simulate_clinic(queues: Queues, rules: Rules) -> Forecast:
     """Carry the lists of one clinic forward; its draws depend on no other clinic, so that what is alike stays alike."""
+    cells, moves = queues.cells, queues.moves
     lists = cells.select(_CELL).unique().sort(_CELL).with_row_index("list")
     ordered = cells.join(lists, on=_CELL).sort("list", "lane")
     at = (ordered["list"].to_numpy(), ordered["lane"].to_numpy())
-    lanes = max([*ordered["lane"], *moves["lane"], *moves["to_lane"].drop_nulls()]) + 1
+    back = queues.returning.join(lists, on=_CELL).filter(pl.col("week").is_between(1, WEEKS))
+    lanes = max([*ordered["lane"], *moves["lane"], *moves["to_lane"].drop_nulls(), *back["lane"]]) + 1
 
     def dense(values: pl.Series, rest: float = 0) -> Numbers:
         made = np.full((lists.height, lanes), rest, dtype=np.float64)
         made[at] = values.to_numpy()
         return made
 
-    room = np.zeros((lists.height, WEEKS))
-    given = places.join(lists, on=_CELL).filter(pl.col("week") < WEEKS)
-    room[given["list"].to_numpy(), given["week"].to_numpy()] = given["places"].to_numpy()
     seen = np.zeros((lanes, lanes + 1))
     for lane, to, count in moves.select("lane", "to_lane", "people_count").iter_rows():
         seen[lane, lanes if to is None else to] += count
     present, starts = dense(ordered["present"]), dense(ordered["starts"], WEEKS + 1)
-    entered = dense(ordered["entered"])
+    # Whoever comes into a lane with nobody in it is served as the others of the list are.
+    starts = np.minimum(starts, np.where(present > 0, WEEKS + 1, starts.min(axis=1, keepdims=True)))
+    first = None
+    if queues.first is not None:
+        first = np.zeros((lists.height, lanes), dtype=np.int64)
+        mine = queues.first.join(lists, on=_CELL)
+        first[mine["list"].to_numpy(), mine["lane"].to_numpy()] = mine["people_count"].to_numpy()
     rng = np.random.default_rng([SEED, zlib.crc32(str(cells["clinic_id"][0]).encode())])
-    steps, coming = _flows(present, entered, seen, rules, rng)
-    length, used = _carry(present, coming[1:], steps[1:], room, starts, rules, rng)
-    reached = _middle(present, coming[0], steps[0], room, starts, rules)
+    steps, coming = _flows(present, dense(ordered["entered"]), seen, rules, rng)
+    plan = _Plan(present, _room(queues, lists), starts, first, back)
+    length, used = _carry(plan, coming[1:], steps[1:], rules, rng)
+    reached = _middle(plan, coming[0], steps[0], rules)
     weeks = ordered.select(*_CELL, "lane").with_columns(
         pl.Series("reached", [reached[:, each, lane].tolist() for each, lane in zip(*at, strict=True)])
     )
-    return Forecast(lists.select(_CELL), length, used, weeks)
+    return Forecast(queues, lists.select(_CELL), length, used, weeks)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is known of the lists of a clinic before anything is drawn: by list, lane and week."""
+
+    present: Numbers
+    room: _Room
+    starts: Numbers
+    first: npt.NDArray[np.int64] | None
+    back: pl.DataFrame
 
 
 def _flows(
@@ -187,64 +270,90 @@ def _weekly(chances: Numbers) -> Numbers:
 
 
 def _carry(
-    present: Numbers,
-    coming: Numbers,
-    steps: Numbers,
-    room: Numbers,
-    starts: Numbers,
-    rules: Rules,
-    rng: np.random.Generator,
+    plan: _Plan, coming: Numbers, steps: Numbers, rules: Rules, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Draw the coming weeks, many times."""
-    draws = coming.shape[0]
-    waiting = np.broadcast_to(present, coming.shape).astype(np.int64)
-    length = np.zeros((draws, present.shape[0], WEEKS + 1), dtype=np.int32)
-    used = np.zeros((draws, present.shape[0], WEEKS), dtype=np.int32)
-    due: dict[int, Any] = {}
+    draws, lists, lanes = coming.shape
+    waiting = np.broadcast_to(plan.present, coming.shape).astype(np.int64)
+    length = np.zeros((draws, lists, WEEKS + 1), dtype=np.int32)
+    used = np.zeros((draws, lists, WEEKS), dtype=np.int32)
+    due: dict[int, Any] = {}  # who is there from the next week on
+    for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
+        still = chance * (1 - steps[:, lane, -1]).clip(0, 1) ** week
+        due.setdefault(week - 1, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
     attend = 1 - rules.did_not_attend_percent / 100
     for week in range(WEEKS + 1):
-        is_on = starts <= week
+        is_on = plan.starts <= week
         length[:, :, week] = np.where(is_on, waiting, 0).sum(axis=2)
         if week == WEEKS:
             break
-        served = _served(np.where(is_on, waiting, 0), room[:, week])
+        if week == 0 and plan.first is not None:
+            served = np.broadcast_to(plan.first, waiting.shape)
+        else:
+            served = _served(np.where(is_on, waiting, 0), plan.room, week, rng)
         used[:, :, week] = served.sum(axis=2)
         closed = rng.binomial(served, attend) if attend < 1 else served
         if week + rules.review_after_weeks < WEEKS:
-            due[week + rules.review_after_weeks] = closed
+            again = week + rules.review_after_weeks
+            due[again] = due.get(again, 0) + closed
         left = waiting - closed
         waiting = rng.poisson(coming) + due.pop(week, 0)
-        for lane in range(present.shape[1]):
-            moved = rng.multinomial(left[:, :, lane], steps[:, None, lane, :])
-            waiting += moved[:, :, :-1]
+        for lane in range(lanes):
+            order = [lane, *(each for each in range(lanes) if each != lane), lanes]
+            moved = rng.multinomial(left[:, :, lane], steps[:, None, lane, order])  # those who stay first: soon drawn
+            waiting[:, :, order[:-1]] += moved[:, :, :-1]
     return length, used
 
 
-def _served(waiting: Any, room: Numbers) -> Any:  # noqa: ANN401  whole or not
-    """Give each lane what those before it leave of the places."""
+def _served(waiting: Any, room: _Room, week: int, rng: np.random.Generator | None) -> Any:  # noqa: ANN401  whole or not
+    """Give each lane what those before it leave of the places: a list's own first, then those it shares.
+
+    Of shared places, those of one lane have parts as large as they are many; whole ones where they are drawn.
+    """
     before = np.cumsum(waiting, axis=-1) - waiting
-    return np.clip(room[..., None] - before, 0, waiting).astype(waiting.dtype)
+    own = np.clip(room.own[:, week, None] - before, 0, waiting).astype(waiting.dtype)
+    for pool in np.flatnonzero(room.pools[:, week]):
+        mine = np.flatnonzero(room.pool_of == pool)
+        wanted = waiting[..., mine, :] - own[..., mine, :]
+        free = np.full(wanted.shape[:-2], room.pools[pool, week])
+        for lane in range(wanted.shape[-1]):
+            asked = wanted[..., lane]
+            total = asked.sum(axis=-1)
+            given = np.minimum(total, free)
+            upto = np.cumsum(asked, axis=-1) * given[..., None] / np.maximum(total, 1e-12)[..., None]
+            if rng is not None:
+                upto = np.floor(upto + 1e-9 + rng.random(given.shape)[..., None] * (1 - 1e-6))
+            parts = np.diff(upto, axis=-1, prepend=0)
+            own[..., mine, lane] += np.minimum(parts, asked).astype(waiting.dtype)
+            free = free - given
+    return own
 
 
-def _middle(present: Numbers, coming: Numbers, steps: Numbers, room: Numbers, starts: Numbers, rules: Rules) -> Numbers:
+def _middle(plan: _Plan, coming: Numbers, steps: Numbers, rules: Rules) -> Numbers:
     """Follow those who are on a list today through the middle case; newcomers stand behind them in their lane."""
-    waiting, today = present.copy(), present.copy()
-    reached = np.zeros((WEEKS, *present.shape))
+    waiting, today = plan.present.copy(), plan.present.copy()
+    reached = np.zeros((WEEKS, *plan.present.shape))
     attend = 1 - rules.did_not_attend_percent / 100
     stays = 1 - steps[:, -1]
+    due = np.zeros((WEEKS + 1, *plan.present.shape))
+    for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
+        due[week - 1, each, lane] += count * chance * stays[lane] ** week
     for week in range(WEEKS):
-        served = _served(np.where(starts <= week, waiting, 0.0), room[:, week]) * attend
-        waiting = (waiting - served) @ steps[:, :-1] + coming
+        if week == 0 and plan.first is not None:
+            served = plan.first * attend
+        else:
+            served = _served(np.where(plan.starts <= week, waiting, 0.0), plan.room, week, None) * attend
+        waiting = (waiting - served) @ steps[:, :-1] + coming + due[week]
         today = np.maximum(today - served, 0) * stays
-        reached[week] = present - today
+        reached[week] = plan.present - today
     return reached
 
 
-def summary(forecast: Forecast, by: Sequence[str] = ("clinic_id",)) -> pl.DataFrame:
+def summary(forecasts: Forecasts, by: Sequence[str] = ("clinic_id",)) -> pl.DataFrame:
     """Give list lengths and places a week, with their interval, added up over lists.
 
     Args:
-        forecast: What was drawn.
+        forecasts: What was drawn.
         by: ``clinic_id``, or with it ``practice_code``.
 
     Returns:
@@ -252,8 +361,15 @@ def summary(forecast: Forecast, by: Sequence[str] = ("clinic_id",)) -> pl.DataFr
         of that week (none in the last), and ``places_so_far``.
     """
     rows = []
-    groups = forecast.lists.with_row_index("list").group_by(list(by), maintain_order=True).agg(pl.col("list"))
-    for each in groups.to_dicts():
+    groups = [
+        (forecast, each)
+        for forecast in forecasts.values()
+        for each in forecast.lists.with_row_index("list")
+        .group_by(list(by), maintain_order=True)
+        .agg(pl.col("list"))
+        .to_dicts()
+    ]
+    for forecast, each in groups:
         length = forecast.length[:, each["list"], :].sum(axis=1)
         places = forecast.places[:, each["list"], :].sum(axis=1).mean(axis=0)
         low, high = np.percentile(length, [(100 - INTERVAL_PERCENT) / 2, (100 + INTERVAL_PERCENT) / 2], axis=0)
@@ -276,20 +392,23 @@ def summary(forecast: Forecast, by: Sequence[str] = ("clinic_id",)) -> pl.DataFr
 _FIGURES = ("length", "length_low", "length_high", "places", "places_so_far")
 
 
-def week_of_place(people: pl.DataFrame, forecast: Forecast) -> pl.DataFrame:
+def week_of_place(people: pl.DataFrame, forecasts: Forecasts) -> pl.DataFrame:
     """Say in which week each of those on a list today would have a place, in the middle case.
 
     Args:
         people: One row per person and list: ``patient_key``, ``clinic_id``, ``practice_code``, ``lane``,
             ``priority_rank``.
-        forecast: What was drawn for the lists they are on.
+        forecasts: What was drawn for the lists they are on.
 
     Returns:
         The rows with ``week``: 0 is the coming week; empty where none of the 26 is enough.
     """
     lane = pl.int_range(1, pl.len() + 1).over(*_CELL, "lane")
     numbered = people.sort(*_CELL, "lane", "priority_rank", "patient_key").with_columns(number=lane)
-    ranked = numbered.join(forecast.reached, on=[*_CELL, "lane"], how="left", maintain_order="left")
+    if numbered.is_empty():
+        return numbered.with_columns(week=pl.lit(None, pl.Int64))
+    weeks = pl.concat([each.reached for each in forecasts.values()])
+    ranked = numbered.join(weeks, on=[*_CELL, "lane"], how="left", maintain_order="left")
     reached = np.array(ranked["reached"].to_list(), dtype=np.float64).reshape(ranked.height, WEEKS)
     # Half a person counts: of ten who are expected to have left 4.5 the fifth is as likely to as not.
     enough = reached >= ranked["number"].to_numpy()[:, None] - 0.5

@@ -1,7 +1,8 @@
 """A change tried on a finished run: from its people to counts, and from those to what the change would do.
 
-The part per person is done once, in the store: who is on each clinic's list under both sets of definitions, and who was
-some weeks ago, worked out from the same records as they stood then. All else is on counts. Writes nothing into the run.
+Who is on a list today is what the run placed. Only the pathways that the change touches are decided again, only for
+those who may be on them, now and as of the look back (``whatif_past``). All else is on counts. Writes nothing into the
+run.
 
 What others get to see of it is under disclosure control, like everything counted.
 """
@@ -10,30 +11,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import contracts, hits, pools, routing, whatif
+from stratify import contracts, engine, ingest, whatif, whatif_past, whatif_places, whatif_queue
+from stratify.approvals import COMPARATORS
 from stratify.errors import RunError, SettingsError
 from stratify.publish import WhatIf, protected_lists
-from stratify.reckoning import decide_everybody, scored_table, work_values
-from stratify.rule_changes import count_moves, reckon
+from stratify.reckoning import decide_everybody, scored_rows, scored_table, work_values
+from stratify.rule_changes import count_moves
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import without_values
+from stratify.scores import truth
 from stratify.store import Store, open_store
 from stratify.whatif_changes import Changes, changed_book, read_loads
 
-MOST_LOOKED_BACK = 200_000
-"""People whom the look back works out; of more, a share chosen by their pseudonym."""
-
 SIDES = ("today", "changed")
 _CELL = ["clinic_id", "practice_code"]
+_TIMES = {"now": "run", "then": "past"}
+"""The attached database that has the people and values of each day."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ class _Run:
     index_date: date
     is_test: bool
     limits: dict[str, Any]
+    most_minutes: Mapping[str, int]
     books: Mapping[str, RuleBook]
 
-    @property
-    def then(self) -> date:
-        return self.index_date - timedelta(weeks=whatif.LOOK_BACK_WEEKS)
+    def day(self, time: str) -> date:
+        return self.index_date if time == "now" else whatif_past.day_then(self.index_date)
 
 
 @without_values
@@ -67,15 +70,16 @@ def try_out(changes: Changes, out: Path, *, clinical: Path | None = None) -> Wha
         SettingsError: a change names a clinic, pathway or practice that is not there.
     """
     run = _opened(changes, out, clinical)
-    with TemporaryDirectory(prefix=".whatif-", dir=run.restricted) as name:
-        scratch = Path(name)
-        with open_store(scratch / "then.duckdb", temp_directory=scratch, **run.limits) as store:
-            share = _look_back(store, run)
-        with open_store(scratch / "now.duckdb", temp_directory=scratch, **run.limits) as store:
-            store.attach(run.restricted / "run.duckdb", "run", read_only=True)
-            store.attach(scratch / "then.duckdb", "past", read_only=True)
-            _decide_now(store, run)
-            return _compare(store, run, changes, share, clinical)
+    past = whatif_past.look_back(run.restricted, run.books["today"], run.index_date, run.limits)
+    with (
+        TemporaryDirectory(prefix=".whatif-", dir=past.parent) as name,
+        open_store(Path(name) / "now.duckdb", temp_directory=Path(name), **run.limits) as store,
+    ):
+        store.attach(run.restricted / "run.duckdb", "run", read_only=True)
+        store.attach(past, "past", read_only=True)
+        _check_names(changes, run, store)
+        _decide_again(store, run)
+        return _compare(store, run, changes, clinical)
 
 
 def _opened(changes: Changes, out: Path, clinical: Path | None) -> _Run:
@@ -104,6 +108,7 @@ def _opened(changes: Changes, out: Path, clinical: Path | None) -> _Run:
         date.fromisoformat(settings["index_date"]),
         bool(plan.get("is_test", False)),
         {name: settings.get(name) for name in ("memory_limit", "threads")},
+        settings.get("most_minutes_a_week") or {},
         {"today": book.for_pathways, "changed": changed_book(book, changes).for_pathways},
     )
 
@@ -123,148 +128,150 @@ def _moving(run: _Run) -> tuple[str, ...]:
     )
 
 
-def _reads_alike(run: _Run) -> bool:
-    """Tell whether both rule books read the records alike, so that values once worked out hold for both."""
+def _read_otherwise(run: _Run) -> tuple[str, ...]:
+    """Give the variables of the changed rule book that the run did not work out, or from other codes."""
     today, changed = (run.books[side] for side in SIDES)
-    same = today.codelists == changed.codelists and today.measurements == changed.measurements
-    return same and all(today.variables.get(name, each) == each for name, each in changed.variables.items())
+
+    def content(book: RuleBook, name: str) -> object:
+        lists = {each: book.codelists.get(each) for each in sorted(book.codelists_of(name))}
+        return book.variables[name], lists
+
+    is_alike = today.measurements == changed.measurements
+    return tuple(
+        name
+        for name in sorted(changed.variables)
+        if name not in today.variables or not is_alike or content(today, name) != content(changed, name)
+    )
 
 
-# ------------------------------------------------------------------------------------------ who is, and was, on a list
+# ----------------------------------------------------------------------------------- what the change decides otherwise
 
 
-def _look_back(store: Store, run: _Run) -> float:
-    """Work out who would have been where some weeks ago, for a share of the people; give the share."""
-    store.attach(run.restricted / "run.duckdb", "run", read_only=True)
-    count = int(store.scalar("SELECT count(*) FROM run.core.person"))
-    parts = max(1, min(256, 256 * MOST_LOOKED_BACK // max(count, 1)))
+def _decide_again(store: Store, run: _Run) -> None:
+    """Make ``work.changed_now`` and ``work.changed_then``: what changed pathways decide; and ``work.today_then``."""
     store.execute("CREATE SCHEMA IF NOT EXISTS work")
+    moving, fresh = _moving(run), _read_otherwise(run)
+    if moving and fresh:
+        for time in _TIMES:
+            _read_again(store, run, time, fresh)
+    for time in _TIMES:
+        store.define(contracts.load("derived.pathway_decision"), f"work.changed_{time}")
+        for name in moving:
+            _decide_pathway(store, run, time, name, fresh)
+    store.execute("CREATE VIEW work.today_then AS SELECT * FROM past.work.decision")
+    if store.scalar(f"SELECT count(*) FROM duckdb_tables() WHERE database_name = 'run' AND {_IS_COMPARATORS}"):
+        # Where a pathway is off, it is off with the change too, and was off then as far as newcomers go.
+        store.execute(f"CREATE TABLE work.off AS {_OFF}")
+        off = "FROM {}.core.person AS p JOIN work.off AS o ON o.practice_code IS NOT DISTINCT FROM p.practice_code)"
+        for time, source in _TIMES.items():
+            gone = f"(patient_key, pathway) IN (SELECT patient_key, pathway {off.format(source)}"
+            store.execute(f"DELETE FROM work.changed_{time} WHERE {gone}")
+        store.execute(f"CREATE OR REPLACE VIEW work.today_then AS SELECT * FROM past.work.decision WHERE NOT {gone}")
+
+
+_IS_COMPARATORS = "schema_name || '.' || table_name = '" + COMPARATORS + "'"
+_OFF = f"SELECT DISTINCT pathway, practice_code FROM run.{COMPARATORS} JOIN run.core.person USING (patient_key)"
+
+
+def _read_again(store: Store, run: _Run, time: str, fresh: Sequence[str]) -> None:
+    """Work variables out from the records of everybody who is asked: the run has no values of them."""
+    asked = "run.core.person" if time == "now" else "past.work.asked_person"
+    whatif_past.with_records(store, asked)
+    book = run.books["changed"]
+    own = book.cut_down_to(*(name for name in fresh if book.variables[name].take != "given"))
+    if time == "now":
+        ingest.match_codes(store, list(book.codelists.values()))
+    work_values(store, own, index_date=run.day(time))
+    store.execute(f"CREATE TABLE work.values_{time} AS SELECT * FROM derived.variable_value")
+    store.execute("DROP TABLE derived.variable_value")
+
+
+def _decide_pathway(store: Store, run: _Run, time: str, name: str, fresh: Sequence[str]) -> None:
+    """Decide a pathway for whoever may be on it; the wide rows, which cost most, are those of nobody else."""
+    source, day, book = _TIMES[time], run.day(time), run.books["changed"].cut_down_to(name)
+    cohort = book.pathways[name].cohort
+    values = f"SELECT * FROM {source}.derived.variable_value"
+    if set(fresh) & set(book.variables):
+        others = f"{values} WHERE variable NOT IN ({_quoted(fresh)})"
+        values = f"{others} UNION ALL BY NAME SELECT * FROM work.values_{time}"
+    store.execute(f"CREATE OR REPLACE VIEW core.person AS SELECT * FROM {source}.core.person")
+    store.execute(f"CREATE OR REPLACE VIEW work.value AS {values}")
+    first = book.cut_down_to(*book.variables_of(cohort), *cohort.variables, *cohort.scores)
+    rows = scored_rows(store, first, index_date=day, values="work.value")
+    is_on = nw.when(~truth(cohort, first)).then(nw.lit(False)).otherwise(nw.lit(True))
+    engine.settle(store, "work.candidate", rows.filter(is_on).select("patient_key"))
     store.execute(
-        "CREATE TABLE work.asked_person AS SELECT patient_key FROM run.core.person "
-        "WHERE $1 = 256 OR ('0x' || substr(md5(patient_key), 1, 2))::INTEGER < $1",
-        [parts],
+        f"CREATE OR REPLACE VIEW core.person AS SELECT * FROM {source}.core.person SEMI JOIN work.candidate "
+        "USING (patient_key)"
     )
-    store.execute(_PERSON_THEN.replace("$then", f"DATE '{run.then.isoformat()}'"))
-    for name in hits.SOURCE_TABLES:
-        store.execute(f"CREATE VIEW core.{name} AS SELECT * FROM run.core.{name} SEMI JOIN work.asked_person "
-                      "USING (patient_key)")  # fmt: skip
-    store.execute("CREATE VIEW derived.code_match AS SELECT * FROM run.derived.code_match")
-    if _reads_alike(run):
-        _values_then(store, run, _together(run))
-    for side, names in (("today", tuple(run.books["today"].pathways)), ("changed", _moving(run))):
-        if not _reads_alike(run):
-            _values_then(store, run, run.books[side])
-        _decide(store, run.books[side], names, run.then)
-        store.execute(f"CREATE TABLE work.{side} AS SELECT * FROM derived.pathway_decision")
-    _keep_the_rest(store, "work.today", "work.changed", run)
-    return parts / 256
-
-
-_PERSON_THEN = """
-CREATE TABLE core.person AS
-SELECT p.* REPLACE (
-    CASE WHEN p.date_of_birth IS NULL THEN p.age_years
-        ELSE greatest(date_sub('year', p.date_of_birth, $then), 0) END AS age_years,
-    CASE WHEN is_here THEN p.practice_code ELSE r.practice_code END AS practice_code,
-    CASE WHEN is_here THEN p.registered_date ELSE r.start_date END AS registered_date,
-    CASE WHEN p.person_status = 'died' AND (died IS NULL OR died < $then) THEN 'died'
-        WHEN is_here OR p.person_status NOT IN ('died', 'left', 'registered', 'practice_unknown') THEN p.person_status
-        WHEN r.practice_code IS NOT NULL THEN 'registered' ELSE 'left' END AS person_status)
-FROM (
-    SELECT *, person_status IN ('registered', 'practice_unknown') AND coalesce(registered_date <= $then, true)
-        AS is_here FROM run.core.person SEMI JOIN work.asked_person USING (patient_key)) AS p
-LEFT JOIN (SELECT patient_key, min(date_of_death) AS died FROM run.core.death GROUP BY ALL) AS d USING (patient_key)
-LEFT JOIN (
-    SELECT patient_key, practice_code, start_date FROM run.core.registration
-    WHERE coalesce(registration_type, 'REGULAR') = 'REGULAR' AND coalesce(start_date <= $then, true)
-        AND coalesce(end_date > $then, true)
-    QUALIFY row_number() OVER (PARTITION BY patient_key ORDER BY start_date DESC NULLS LAST, practice_code) = 1
-) AS r USING (patient_key)
-"""
-
-
-def _values_then(store: Store, run: _Run, book: RuleBook) -> None:
-    work_values(store, book, index_date=run.then)
-    given = sorted(name for name, each in book.variables.items() if each.take == "given")
-    if given:  # a function of the site's own is asked for one day only: what it said then is taken to be what it says
-        store.execute(
-            "INSERT INTO derived.variable_value BY NAME SELECT * FROM run.derived.variable_value "
-            "SEMI JOIN work.asked_person USING (patient_key) WHERE variable IN (SELECT unnest($1))",
-            [given],
-        )
-
-
-def _together(run: _Run) -> RuleBook:
-    """Give a book with the variables of both: the changed one's, which may read fewer or more of the same."""
-    today, changed = (run.books[side] for side in SIDES)
-    return RuleBook(
-        changed.codelists, changed.measurements, today.variables | changed.variables, {}, {}, {}, changed.digest
+    store.execute(
+        "CREATE OR REPLACE TABLE derived.variable_value AS SELECT v.* FROM work.value AS v SEMI JOIN work.candidate "
+        f"USING (patient_key) WHERE variable IN ({_quoted(book.variables)})"
     )
+    decide_everybody(store, book, index_date=day)
+    store.execute(f"INSERT INTO work.changed_{time} BY NAME SELECT * FROM derived.pathway_decision")
+    for table in ("derived.variable_value", scored_table(name)):
+        store.execute(f"DROP TABLE {table}")
 
 
-def _decide(store: Store, book: RuleBook, names: Sequence[str], day: date) -> None:
-    """Decide for some pathways on ``derived.variable_value`` and ``core.person`` of a store."""
-    own = book.cut_down_to(*names)
-    if not own.pathways:
-        store.define(contracts.load("derived.pathway_decision"))
-        return
-    decide_everybody(store, own, index_date=day)
-    for name in own.pathways:
-        store.execute(f"DROP TABLE {scored_table(name)}")
-
-
-def _keep_the_rest(store: Store, today: str, changed: str, run: _Run) -> None:
-    """Take over, into the decisions of the changed rule book, those of pathways that decide as they did."""
-    kept = sorted(set(run.books["changed"].pathways) - set(_moving(run)))
-    store.execute(f"INSERT INTO {changed} BY NAME SELECT * FROM {today} WHERE pathway IN (SELECT unnest($1))", [kept])
-
-
-def _decide_now(store: Store, run: _Run) -> None:
-    store.execute("CREATE SCHEMA IF NOT EXISTS work")
-    store.execute("CREATE VIEW work.today AS SELECT * FROM run.derived.pathway_decision")
-    if _reads_alike(run):
-        store.execute("CREATE VIEW core.person AS SELECT * FROM run.core.person")
-        store.execute("CREATE VIEW derived.variable_value AS SELECT * FROM run.derived.variable_value")
-        _decide(store, run.books["changed"], _moving(run), run.index_date)
-        store.execute("CREATE TABLE work.changed AS SELECT * FROM derived.pathway_decision")
-        _keep_the_rest(store, "work.today", "work.changed", run)
-    else:
-        reckon(store, run.restricted / "run.duckdb", run.books["changed"], run.index_date)
-        store.execute("CREATE TABLE work.changed AS SELECT * FROM derived.pathway_decision")
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "''"
 
 
 # -------------------------------------------------------------------------------------------------- lists and forecasts
 
 
-def _compare(store: Store, run: _Run, changes: Changes, share: float, clinical: Path | None) -> WhatIf:
+@dataclass(frozen=True)
+class _Known:
+    """What is known of capacity and bookings, alike on both sides."""
+
+    capacity: pl.DataFrame
+    sessions: pl.DataFrame
+    booked: pl.DataFrame
+    asked: pl.DataFrame
+    networks: Mapping[str, str]
+
+
+def _compare(store: Store, run: _Run, changes: Changes, clinical: Path | None) -> WhatIf:
+    _remember(store, run)
     capacity = store.frame("SELECT * FROM run.core.clinic_capacity")
-    _stop_if_places_are_shared(store)
-    sessions = _sessions(capacity, run.index_date)
+    known = _Known(
+        capacity,
+        whatif_places.planned_sessions(capacity, run.index_date, run.most_minutes),
+        store.frame("SELECT clinic_id, practice_code, until FROM work.booked ORDER BY ALL"),
+        store.frame("SELECT patient_key FROM past.work.asked_person"),
+        dict(store.rows(_NETWORKS)),
+    )
     rules = whatif.Rules(
-        share=share,
+        share=float(store.scalar("SELECT share FROM past.work.share")),
         did_not_attend_percent=changes.assume.did_not_attend_percent,
         review_after_weeks=changes.assume.review_after_weeks,
     )
-    _check_names(changes, run, store)
     people: dict[str, pl.DataFrame] = {}
     lists: list[pl.DataFrame] = []
     weeks: list[pl.DataFrame] = []
+    forecasts: dict[str, whatif.Forecast] = {}
+    lanes = _in_lanes(store, run, "today", changes)
     for side in SIDES:
-        book = run.books[side]
-        if side == "today" or _moving(run) or not _reads_alike(run):
-            lanes = _in_lanes(store, book, side, run.index_date)
-        on_list = lanes.filter("is_now")
-        cells, moves = _count_lanes(store, lanes, changes if side == "changed" else Changes())
-        tried = _capacity(changes, cells) if side == "changed" else ()
-        places = whatif.places_by_week(sessions, tried)
-        forecast = whatif.simulate(cells, moves, places, rules)
-        people[side] = whatif.week_of_place(on_list, forecast)
+        if side == "changed" and _moving(run):
+            lanes = _in_lanes(store, run, side, changes)
+        no_limit = frozenset(
+            each.id
+            for pathway in run.books[side].pathways.values()
+            for each in pathway.clinics
+            if not each.needs_capacity
+        )
+        queues, places = _queues(run, lanes, changes if side == "changed" else Changes(), known, no_limit)
+        if side == "today":
+            rules = replace(rules, replicates=whatif.replicates_for(queues.cells))
+        forecasts = whatif.simulate(queues, rules, forecasts)
+        on_lists = lanes.filter("is_now", pl.col("back_in") == 0, ~pl.col("clinic_id").is_in(no_limit))
+        people[side] = whatif.week_of_place(on_lists, forecasts)
         weekly = places.group_by("clinic_id").agg(capacity=pl.col("places").sum() / whatif.WEEKS)
         named = pl.lit(side).alias("side")
-        weeks.append(whatif.summary(forecast).join(weekly, on="clinic_id", how="left").select(named, pl.all()))
-        lists.append(whatif.summary(forecast, _CELL).select(named, pl.all()))
-    _note_outcomes(store, people, _moving(run))
-    by_list = protected_lists(pl.concat(lists))
+        weeks.append(whatif.summary(forecasts).join(weekly, on="clinic_id", how="left").select(named, pl.all()))
+        lists.append(whatif.summary(forecasts, _CELL).select(named, pl.all()))
+    _note_outcomes(store, run, people)
     return WhatIf(
         title=changes.title,
         tried=changes.in_words,
@@ -275,178 +282,178 @@ def _compare(store: Store, run: _Run, changes: Changes, share: float, clinical: 
         changes_digest=hashlib.sha256(changes.model_dump_json().encode()).hexdigest()[:16],
         labels=_labels(run.books),
         weeks=pl.concat(weeks),
-        lists=by_list,
+        lists=protected_lists(pl.concat(lists)),
         waits=_waits(people),
         moved=count_moves(store),
         minutes=_minutes(capacity),
         loads=tuple(each.model_dump() for each in (changes.loads or read_loads(clinical))),
-        share_looked_back=share,
+        share_looked_back=rules.share,
         look_back_weeks=whatif.LOOK_BACK_WEEKS,
         assumed=changes.assume.model_dump(),
     )
 
 
-def _stop_if_places_are_shared(store: Store) -> None:
-    """Refuse a run whose practices share places: a list of one practice would look as if it had none."""
-    shared = store.rows(
-        "SELECT DISTINCT clinic_id FROM run.core.clinic_capacity WHERE practice_code IN "
-        "(SELECT pcn_code FROM run.core.practice) ORDER BY ALL"
+def _queues(
+    run: _Run, lanes: pl.DataFrame, tried: Changes, known: _Known, no_limit: frozenset[str]
+) -> tuple[whatif.Queues, pl.DataFrame]:
+    """Give every list of a side with the places it has, and all places there are, booked or not."""
+    has_sessions = ~pl.col("clinic_id").is_in(no_limit)
+    cells, moves, returning = whatif_queue.count_lanes(lanes.filter(has_sessions), known.asked, tried)
+    moved = whatif_places.changed_capacity(tried, cells, known.sessions, known.networks)
+    places = whatif.places_by_week(known.sessions, moved)
+    free = whatif_places.first_sessions(known.capacity, places, moved, known.networks, run.index_date, run.most_minutes)
+    whatif_places.take_booked(known.booked, free)
+    may = lanes.filter("is_now", pl.col("back_in") == 0, "may_have_place")
+    later = cells.filter(pl.col("starts") > 0)
+    may = may.join(later, on=[*_CELL, "lane"], how="anti", maintain_order="left")
+    first = whatif_queue.first_week(may, free, no_limit).filter(has_sessions)
+    queues = whatif.Queues(
+        cells,
+        moves,
+        whatif_places.without_booked(places, known.booked, known.networks, run.index_date),
+        returning,
+        first.group_by(*_CELL, "lane").agg(people_count=pl.len().cast(pl.Int64)).sort(*_CELL, "lane"),
+        known.networks,
     )
-    if shared:
-        raise RunError(
-            "clinic capacity",
-            expected="sessions of practices",
-            found=f"places that practices of a network share: {', '.join(clinic for (clinic,) in shared)}",
-            action="Forecasts of shared places are not worked out yet: try it on a run with sessions by practice.",
-        )
+    return queues, places
 
 
-def _sessions(capacity: pl.DataFrame, index_date: date) -> pl.DataFrame:
-    """Give sessions and places by list and week, for the weeks that are planned."""
-    rows = []
-    last = capacity["clinic_date"].max()
-    for week in range(whatif.WEEKS):
-        start = index_date + timedelta(weeks=week)
-        if not isinstance(last, date) or start > last:
-            break
-        rows += [(each.clinic_id, each.practice_code, week, 1, each.places)
-                 for each in pools.sessions(capacity, index_date=start)]  # fmt: skip
-    schema = {"clinic_id": pl.String, "practice_code": pl.String} | dict.fromkeys(
-        ("week", "session_count", "places"), pl.Int64
+_NETWORKS = """SELECT practice_code, max(pcn_code) FROM (
+    SELECT practice_code, pcn_code FROM run.core.person UNION ALL SELECT practice_code, pcn_code FROM run.core.practice)
+WHERE practice_code IS NOT NULL AND pcn_code IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+
+
+def _remember(store: Store, run: _Run) -> None:
+    """Make ``work.memory`` and ``work.booked``: what the run remembers of people, as far as places go.
+
+    ``work.memory`` has a row per person and pathway of the run: ``waiting_since``; ``is_off`` for whoever is on no list
+    for now, with ``back_in`` weeks where there is a day; ``may_have_place`` in the coming week.
+    """
+    day = f"DATE '{run.index_date.isoformat()}'"
+    store.execute(_LATEST_STEPS)
+    store.execute(
+        "CREATE TABLE work.booked AS SELECT clinic_id, practice_code, until FROM work.latest_step "
+        "WHERE state = 'booked' AND clinic_id IS NOT NULL AND practice_code IS NOT NULL"
     )
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    settles = " ".join(
+        f"WHEN '{name}' THEN {pathway.follow_up.booking_settles_after_days}"
+        for name, pathway in sorted(run.books["today"].pathways.items())
+    )
+    store.execute(
+        _MEMORY.replace("$day", day).replace("$settles", f"CASE pathway {settles or 'WHEN NULL THEN 0'} ELSE 0 END")
+    )
 
 
-def _in_lanes(store: Store, book: RuleBook, side: str, day: date) -> pl.DataFrame:
-    """Give who is on each clinic's list, and who was at the look back, each in a lane of the order routing has.
+_LATEST_STEPS = """
+CREATE TABLE work.latest_step AS
+SELECT patient_key, pathway, last.to_state AS state, last.clinic_id, last.practice_code, began.until_date AS until
+FROM (
+    SELECT patient_key, pathway, arg_max(step, step.place) AS last,
+        arg_max(step, step.place) FILTER (step.from_state <> step.to_state OR step.cause IN ('answer', 'missed_twice'))
+            AS began
+    FROM (
+        SELECT patient_key, pathway, {'place': {'week': week, 'position': position}, 'from_state': from_state,
+            'to_state': to_state, 'cause': cause, 'clinic_id': clinic_id, 'practice_code': practice_code,
+            'until_date': until_date} AS step
+        FROM run.audit.transition WHERE cause <> 'answer_noted')
+    GROUP BY ALL)
+"""
+"""Where each person stands, as ``memory.standings`` adds it up, as far as a forecast asks."""
 
-    Routing is asked once for both, as if they were of one practice and no place were free.
+_MEMORY = """
+CREATE TABLE work.memory AS
+SELECT p.patient_key, p.pathway, p.waiting_since, p.is_off, p.placement <> 'list_held' AND NOT (
+        p.placement = 'held' AND p.decision = 'clinic' AND NOT EXISTS (
+            SELECT 1 FROM run.derived.placement AS o WHERE o.patient_key = p.patient_key AND (
+                o.placement = 'listed' OR (o.placement = 'waiting' AND o.clinic_id = p.clinic_id)))
+    ) AS may_have_place,
+    CASE WHEN NOT is_off THEN 0 WHEN p.state = 'review' THEN NULL
+        WHEN p.state = 'booked' THEN (s.until + $settles - $day + 6) // 7 ELSE (s.until - $day + 6) // 7 END AS back_in,
+    p.state IS NOT DISTINCT FROM 'booked' AS is_booked, p.state, p.placement, p.decision,
+    p.placement = 'list_held' OR (p.placement = 'held' AND NOT EXISTS (
+        SELECT 1 FROM run.derived.placement AS o
+        WHERE o.patient_key = p.patient_key AND o.placement IN ('listed', 'waiting', 'offered'))) AS is_set_aside
+FROM (
+    SELECT *, coalesce(state = 'review' OR (placement = 'not_listed' AND decision <> 'excluded'
+        AND (decision = 'clinic' OR state NOT IN ('activated', 'offered'))), false) AS is_off
+    FROM run.derived.placement) AS p
+LEFT JOIN work.latest_step AS s USING (patient_key, pathway)
+"""
+
+
+def _in_lanes(store: Store, run: _Run, side: str, changes: Changes) -> pl.DataFrame:
+    """Give who is on each clinic's list, or comes back to it, and who was at the look back, in order and in lanes.
 
     Returns:
-        ``patient_key``, ``is_now``, ``pathway``, ``clinic_id``, ``practice_code``, ``priority_rank``, and ``lane``, the
-        same place in the order at every practice.
+        Rows of ``whatif_queue.in_lanes``, with ``back_in``, ``chance`` and ``may_have_place``.
     """
-    order = pl.concat([_standing(store, side, is_now=is_now) for is_now in (True, False)])
-    order = order.filter(pl.col("pathway").is_in(sorted(book.published)))
-    ranking = sorted({step.variable for each in book.pathways.values() for step in each.rank_by})
-    names = ", ".join(f"'{name}'" for name in ranking) or "''"
-    table = "derived.variable_value" if side == "changed" else "run.derived.variable_value"
-    values = pl.concat(
+    book = run.books[side]
+    missed = changes.assume.did_not_attend_percent / 100
+    names = _quoted(book.published)
+    decided = {time: _decided(run, side, time) for time in _TIMES}
+    people = pl.concat(
         store.frame(
-            f"SELECT * REPLACE (patient_key || '{mark}' AS patient_key) FROM {source} AS v WHERE variable IN ({names}) "
-            f"AND patient_key IN (SELECT patient_key FROM {decided} WHERE decision = 'clinic')"
+            sql.replace("$decided", decided[time]).replace("$names", names)
+            .replace("$day", f"DATE '{run.day(time).isoformat()}'")
         )
-        for mark, source, decided in (
-            (_MARKS[True], table, f"work.{side}"),
-            (_MARKS[False], "past.derived.variable_value", f"past.work.{side}"),
-        )
-    )
-    placed = routing.place(
-        order.select(contracts.load("derived.pathway_decision").column_names),
-        order.select(
-            "patient_key",
-            "imd_decile",
-            "age_years",
-            practice_code=pl.lit("every"),
-            pcn_code=pl.lit(None, pl.String),
-            preferred_language=pl.lit(None, pl.String),
-        ).unique("patient_key"),
-        values,
-        store.frame("SELECT * FROM run.core.clinic_capacity LIMIT 0"),
-        book,
-        index_date=day,
-    )
-    tier = ("clinic_id", "pathway_order", "tier_rank")
-    ranks = {name: each.precedence for name, each in book.pathways.items()}
-    found = (
-        placed.filter(pl.col("placement") == "waiting")
-        .select("patient_key", "pathway", "clinic_id", "priority_rank")
-        .join(order.select("patient_key", "pathway", "is_now", "home", pl.col("tier_rank").fill_null(99)),
-              on=["patient_key", "pathway"])
-        .with_columns(pathway_order=pl.col("pathway").replace_strict(ranks, return_dtype=pl.Int64))
+        for time, sql in (("now", _PEOPLE_NOW), ("then", _PEOPLE_THEN))
     )  # fmt: skip
-    parts = (pl.len() // _PEOPLE_IN_LANE).clip(1, _MOST_LANES).over(tier)
-    part = ((pl.col("priority_rank").rank("ordinal").over(tier) - 1) * parts // pl.len().over(tier)).alias("part")
-    return (
-        found.with_columns(part)
-        .with_columns(place=pl.struct("pathway_order", "tier_rank", "part"))
-        .with_columns(lane=pl.col("place").rank("dense").over("clinic_id").cast(pl.Int64) - 1)
-        .select(
-            pl.col("patient_key").str.head(-len(_MARKS[True])),
-            "is_now",
-            "pathway",
-            "clinic_id",
-            "priority_rank",
-            "lane",
-            practice_code="home",
-        )
-    )
+    fresh = _read_otherwise(run) if side == "changed" and _moving(run) else ()
+    ranking = _quoted(whatif_queue.ranking_of(book))
+    parts = []
+    for time, source in _TIMES.items():
+        tables = [f"(SELECT * FROM {source}.derived.variable_value WHERE variable NOT IN ({_quoted(fresh)}))"]
+        tables += [f"work.values_{time}"] if fresh else []
+        parts += [
+            f"SELECT patient_key, {str(time == 'now').lower()} AS is_now, variable, value FROM {table} "
+            f"WHERE variable IN ({ranking}) AND state = 'known' AND patient_key IN "
+            f"(SELECT patient_key FROM ({decided[time]}) WHERE decision = 'clinic')"
+            for table in tables
+        ]
+    values = store.frame(" UNION ALL ".join(parts))
+    lanes = whatif_queue.in_lanes(whatif_queue.in_order(people, values, book))
+    return lanes.with_columns(chance=pl.when("is_booked").then(missed).otherwise(1.0))
 
 
-_MARKS = {True: ":n", False: ":t"}
-_PEOPLE_IN_LANE, _MOST_LANES = 40, 4
+def _decided(run: _Run, side: str, time: str) -> str:
+    """Give the query for what is decided at a time, on a side."""
+    found = f"SELECT * FROM {'run.derived.pathway_decision' if time == 'now' else 'work.today_then'}"
+    if side == "changed":
+        gone = [*_moving(run), *(set(run.books["today"].pathways) - set(run.books["changed"].pathways))]
+        found = f"SELECT * FROM ({found}) WHERE pathway NOT IN ({_quoted(gone)}) "
+        found += f"UNION ALL BY NAME SELECT * FROM work.changed_{time}"
+    return found
 
 
-def _standing(store: Store, side: str, *, is_now: bool) -> pl.DataFrame:
-    """Give the decisions for a clinic of now or of the look back, with what routing asks of the person."""
-    decisions, person = (f"work.{side}", "run.core.person") if is_now else (f"past.work.{side}", "past.core.person")
-    mark = _MARKS[is_now]
-    return store.frame(
-        f"SELECT d.* REPLACE (d.patient_key || '{mark}' AS patient_key), practice_code AS home, imd_decile, age_years, "
-        f"{str(is_now).lower()} AS is_now FROM {decisions} AS d JOIN {person} AS p ON p.patient_key = d.patient_key "
-        f"ANTI JOIN ({_CLOSED}) AS c ON c.patient_key = d.patient_key AND c.pathway = d.pathway "
-        "WHERE decision = 'clinic' AND practice_code IS NOT NULL ORDER BY d.patient_key, d.pathway"
-    )
-
-
-_CLOSED = """SELECT patient_key, pathway FROM run.derived.placement
-    WHERE decision = 'clinic' AND (placement = 'not_listed' OR state = 'review') AND practice_code IS NOT NULL"""
-"""Those whom memory keeps off the clinics' lists (invited, booked, seen, said no, or a clinician looks first)."""
-
-
-def _count_lanes(store: Store, lanes: pl.DataFrame, changes: Changes) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Count each lane of each list: who is on it, who came since the look back, and what became of those of then.
-
-    Somebody who had a place since the look back is not there to be seen as moving, and is left out of both.
-    """
-    asked = store.frame("SELECT patient_key FROM past.work.asked_person")
-    now = lanes.filter("is_now")
-    then = lanes.filter(~pl.col("is_now")).select("patient_key", *_CELL, was_in="lane")
-    both = (
-        now.join(asked, on="patient_key", how="semi")
-        .select("patient_key", *_CELL, "lane")
-        .join(then, on=["patient_key", *_CELL], how="full", coalesce=True)
-    )
-    came = both.filter(pl.col("was_in").is_null()).group_by(*_CELL, "lane").agg(entered=pl.len().cast(pl.Int64))
-    of_then = both.filter(pl.col("was_in").is_not_null()).group_by("clinic_id", "was_in", "lane")
-    moves = of_then.agg(people_count=pl.len()).rename({"lane": "to_lane", "was_in": "lane"})
-    cells = (
-        now.group_by(*_CELL, "lane")
-        .agg(present=pl.len().cast(pl.Int64), pathway=pl.col("pathway").first())
-        .join(came, on=[*_CELL, "lane"], how="left")
-        .with_columns(pl.col("entered").fill_null(0), starts=pl.lit(0))
-    )
-    for each in changes.switch_on:
-        here = pl.col("pathway") == each.pathway
-        here = here & pl.col("practice_code").is_in(list(each.practices)) if each.practices else here
-        cells = cells.with_columns(starts=pl.when(here).then(each.week).otherwise("starts"))
-    return cells.sort(*_CELL, "lane"), moves.sort(pl.all())
-
-
-def _capacity(changes: Changes, cells: pl.DataFrame) -> tuple[tuple[str, str, int | None, int | None, int], ...]:
-    """Give the changes of capacity, a list each; where no practice is named, each that has the list."""
-    found = []
-    for each in changes.capacity:
-        mine = cells.filter(pl.col("clinic_id") == each.clinic)["practice_code"].unique().sort().to_list()
-        for practice in each.practices or mine:
-            found.append((each.clinic, practice, each.sessions_per_week, each.slots_per_week, each.from_week))
-    return tuple(found)
+_PEOPLE_NOW = """
+SELECT d.patient_key, true AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, p.imd_decile, p.age_years,
+    ($day - coalesce(m.waiting_since, $day))::BIGINT AS waited_days, coalesce(m.back_in, 0)::BIGINT AS back_in,
+    coalesce(m.may_have_place, true) AS may_have_place, coalesce(m.is_booked, false) AS is_booked
+FROM ($decided) AS d
+JOIN run.core.person AS p USING (patient_key)
+LEFT JOIN work.memory AS m USING (patient_key, pathway)
+WHERE d.decision = 'clinic' AND p.practice_code IS NOT NULL AND d.clinic_id IS NOT NULL AND pathway IN ($names)
+    AND (NOT coalesce(m.is_off, false) OR m.back_in >= 1)
+ORDER BY ALL
+"""
+_PEOPLE_THEN = """
+SELECT d.patient_key, false AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, p.imd_decile, p.age_years,
+    greatest($day - coalesce(m.waiting_since, $day), 0)::BIGINT AS waited_days, 0::BIGINT AS back_in,
+    true AS may_have_place, false AS is_booked
+FROM ($decided) AS d
+JOIN past.core.person AS p USING (patient_key)
+LEFT JOIN work.memory AS m USING (patient_key, pathway)
+WHERE d.decision = 'clinic' AND p.practice_code IS NOT NULL AND d.clinic_id IS NOT NULL AND pathway IN ($names)
+    AND NOT coalesce(m.is_off, false)
+ORDER BY ALL
+"""
 
 
 def _check_names(changes: Changes, run: _Run, store: Store) -> None:
     pathways = run.books["changed"].pathways
     clinics = {each.id for pathway in pathways.values() for each in pathway.clinics}
-    practices = {name for (name,) in store.rows("SELECT DISTINCT practice_code FROM run.core.person")}
+    practices = {name for row in store.rows(_NETWORKS) for name in row}
+    practices |= {name for (name,) in store.rows("SELECT DISTINCT practice_code FROM run.core.person")}
     named = [("clinic", each.clinic, clinics) for each in changes.capacity]
     named += [("pathway", each.pathway, set(pathways)) for each in changes.switch_on]
     asked = [each.practices for each in changes.capacity] + [each.practices for each in changes.switch_on]
@@ -455,37 +462,72 @@ def _check_names(changes: Changes, run: _Run, store: Store) -> None:
     if wrong:
         raise SettingsError(
             "the changes to try",
-            expected="clinics and pathways of the definitions, practices of the run",
+            expected="clinics and pathways of the definitions, practices and networks of the run",
             found=f"others: {', '.join(wrong)}",
             action="Correct the names.",
         )
 
 
-def _note_outcomes(store: Store, people: Mapping[str, pl.DataFrame], moving: Sequence[str]) -> None:
-    """Say of each person what comes of them at each clinic, and on each pathway that may decide otherwise."""
+def _note_outcomes(store: Store, run: _Run, people: Mapping[str, pl.DataFrame]) -> None:
+    """Say of each person what comes of them at each clinic, on each worklist, and on each pathway that is touched."""
     week = pl.when(pl.col("week").is_null()).then(pl.lit(WAITS)).otherwise(pl.lit(REACHED))
     sides = [people[side].select("clinic_id", "patient_key", week.alias(side)) for side in SIDES]
     both = sides[0].join(sides[1], on=["clinic_id", "patient_key"], how="full", coalesce=True)
     with store.loaned(both.with_columns(pl.col(side).fill_null(OFF) for side in SIDES)) as rows:
         store.execute(
-            "CREATE TABLE work.outcome AS SELECT 'clinic ' || clinic_id AS definition, patient_key, today AS before, "
-            f"changed AS after FROM {rows} SEMI JOIN (SELECT * FROM run.core.person WHERE may_be_counted) "
-            "USING (patient_key)"
+            "CREATE TABLE work.everybody AS SELECT 'clinic ' || clinic_id AS definition, patient_key, today AS before, "
+            f"changed AS after FROM {rows}"
         )
+    moving = _moving(run)
+    if moving:
+        store.execute(
+            "INSERT INTO work.everybody SELECT 'pathway ' || pathway, patient_key, "
+            "coalesce(o.decision || coalesce(': ' || o.clinic_id, ''), 'not on the pathway'), "
+            "coalesce(n.decision || coalesce(': ' || n.clinic_id, ''), 'not on the pathway') "
+            f"FROM (SELECT * FROM run.derived.pathway_decision WHERE pathway IN ({_quoted(moving)})) AS o "
+            "FULL JOIN work.changed_now AS n USING (patient_key, pathway)"
+        )
+    one, other = (_worklists(run, side) for side in SIDES)
     store.execute(
-        "INSERT INTO work.outcome SELECT 'pathway ' || pathway, patient_key, "
-        "coalesce(o.decision || coalesce(': ' || o.clinic_id, ''), 'not on the pathway'), "
-        "coalesce(n.decision || coalesce(': ' || n.clinic_id, ''), 'not on the pathway') "
-        "FROM work.today AS o FULL JOIN work.changed AS n USING (patient_key, pathway) "
-        "SEMI JOIN (SELECT * FROM run.core.person WHERE may_be_counted) USING (patient_key) "
-        "WHERE pathway IN (SELECT unnest($1))",
-        [list(moving)],
+        "INSERT INTO work.everybody SELECT 'worklist ' || worklist, patient_key, "
+        f"CASE WHEN o.is_on THEN '{ON_IT}' ELSE '{OFF}' END, CASE WHEN n.is_on THEN '{ON_IT}' ELSE '{OFF}' END "
+        f"FROM ({one}) AS o FULL JOIN ({other}) AS n USING (patient_key, worklist)"
     )
-    store.execute("DROP VIEW IF EXISTS core.person")
-    store.execute("CREATE VIEW core.person AS SELECT * FROM run.core.person")
+    store.execute(
+        "CREATE TABLE work.outcome AS SELECT * FROM work.everybody "
+        "SEMI JOIN (SELECT * FROM run.core.person WHERE may_be_counted) USING (patient_key)"
+    )
+    store.execute("CREATE OR REPLACE VIEW core.person AS SELECT * FROM run.core.person")
+
+
+def _worklists(run: _Run, side: str) -> str:
+    """Give the query for who is on which worklist, or has an offer: one action a person, a clinic's list before all."""
+    return (
+        _WORKLISTS.replace("$decided", _decided(run, side, "now"))
+        .replace("$names", _quoted(run.books[side].published))
+        .replace("$no_practice", "SELECT patient_key FROM run.core.person WHERE practice_code IS NULL")
+    )
+
+
+_WORKLISTS = """
+SELECT patient_key, ['clinic', 'assessment', 'clinician_review', 'call', 'self_management'][first] AS worklist,
+    true AS is_on
+FROM (
+    SELECT patient_key, min(list_position(['clinic', 'assessment', 'clinician_review', 'call', 'self_management'],
+        CASE WHEN m.state = 'review' THEN 'clinician_review'
+            WHEN m.state = 'stepped_up' AND d.decision = 'self_management' THEN 'call' ELSE d.decision END)) AS first
+    FROM ($decided) AS d LEFT JOIN work.memory AS m USING (patient_key, pathway)
+    WHERE d.decision NOT IN ('excluded', 'not_eligible') AND pathway IN ($names)
+        AND patient_key NOT IN ($no_practice) AND NOT coalesce(m.is_set_aside, false)
+        AND NOT coalesce(m.placement = 'not_listed' AND m.decision = d.decision AND m.state <> 'review', false)
+        AND NOT coalesce(m.is_off AND m.state <> 'review', false)
+    GROUP BY patient_key)
+WHERE first > 1
+"""
 
 
 OFF = "not on the list"
+ON_IT = "on the list"
 REACHED = f"has a place within {whatif.WEEKS} weeks"
 WAITS = f"still waits after {whatif.WEEKS} weeks"
 

@@ -22,7 +22,8 @@ from invented import codelist, event, pathway, score, variable
 from stratify import publish, whatif_run
 from stratify.disclosure import LARGEST_HIDDEN
 from stratify.errors import RunError, SettingsError
-from stratify.publish.what_if import figures, statements
+from stratify.publish.what_if import by_sector, figures, worklists
+from stratify.publish.what_if_words import statements
 from stratify.whatif_changes import Changes, read_changes
 from whole_runs import files, refusal, stratify
 
@@ -194,12 +195,28 @@ def test_a_name_that_is_not_there_and_a_folder_without_a_run_are_refused(run, tm
     assert "a finished run" in refusal(stratify("whatif", tmp_path), 8)
 
 
-def test_places_that_a_network_shares_are_refused_and_never_forecast_as_none(tmp_path):
-    persons = [{"patient_key": f"{CANARY}-{number}", "practice_code": "Y99001", "age_years": 70} for number in range(3)]
-    records = [event(each["patient_key"], "C", LONG_AGO) for each in persons]
-    shared = {"clinic_id": "clinic", "practice_code": "U99001", "clinic_date": INDEX, "role": "nurse", "slots": 6}
-    practice = {"practice_code": "Y99001", "pcn_code": "U99001", "valid_from": LONG_AGO}
-    more = {"clinic_capacity": [shared], "practice": [practice]}
-    invented_run.make(tmp_path, BOOK, persons, invented.core_tables(records), index_date=INDEX, more=more)
-    with pytest.raises(RunError, match="practices of a network share: clinic"):
-        whatif_run.try_out(Changes(), tmp_path)
+def test_who_joins_the_offers_is_counted_beside_the_clinics(tried):
+    """30 with no flare-up have the offer today; the 40 with two who leave the clinic's list have it with the change."""
+    (offers,) = worklists(tried)
+    assert offers == {"worklist": "self_management", "label": "Offers of self-management", "today": 30, "changed": 70,
+                      "join": 40, "leave": 0}  # fmt: skip
+    assert "Offers of self-management: 40 join." in statements(tried)
+
+
+def test_one_sentence_says_what_is_gained_and_what_is_paid_also_by_other_services(run):
+    """1 GP contact a place, 2 ambulance calls a week on the list: fewer places, so fewer of one and more of the other.
+
+    60 % do not attend, so that both lists stay long enough to be told.
+    """
+    gp = {"clinic": "clinic", "sector": "gp", "contacts_per_place": 1, "source": "assumed"}
+    ambulance = {"clinic": "clinic", "sector": "ambulance", "contacts_per_week_on_list": 2, "source": "assumed"}
+    fewer = {"capacity": [{"clinic": "clinic", "slots_per_week": 1}], "assume": {"did_not_attend_percent": 60}}
+    asked = Changes.model_validate(fewer | {"loads": [gp, ambulance]})
+    found = whatif_run.try_out(asked, run)
+    sectors = {each["sector"]: each["changed"] - each["today"] for each in by_sector(found)}
+    assert set(sectors) == {"GP", "ambulance"} and sectors["GP"] < 0 < sectors["ambulance"]
+    sentence = statements(found)[-1]
+    assert sentence.startswith("The trade-off: ") and sentence.count("; in return, ") == 1
+    gained, paid = sentence.split("; in return, ")
+    assert f"{-sectors['GP']:,} fewer GP contacts" in gained and "minutes a week fewer of clinic staff" in gained
+    assert f"{sectors['ambulance']:,} more ambulance contacts" in paid and "who are displaced at Lung clinic" in paid

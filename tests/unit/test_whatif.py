@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import polars as pl
 import pytest
 
-from stratify import whatif
+from stratify import whatif, whatif_places
 
 CELL = {"clinic_id": pl.String, "practice_code": pl.String, "lane": pl.Int64, "present": pl.Int64,
         "entered": pl.Int64, "starts": pl.Int64}  # fmt: skip
@@ -23,7 +25,7 @@ def _run(cells, places_a_week, *, moves=(), **rules):
         pl.DataFrame([("clinic", *each) for each in moves], schema=MOVE, orient="row"),
         pl.DataFrame(places, schema=PLACE, orient="row"),
     )
-    return whatif.simulate(*frames, whatif.Rules(**rules))
+    return whatif.simulate(whatif.Queues(*frames), whatif.Rules(**rules))
 
 
 def _lengths(forecast, by=("clinic_id",)):
@@ -42,7 +44,7 @@ def test_without_newcomers_a_list_falls_by_its_places():
 
 def test_no_week_gives_more_places_than_there_are():
     forecast = _run({"A": [(0, 40, 30, 0), (1, 20, 10, 0)]}, 4, moves=[(0, 0, 30), (0, 1, 5), (1, None, 3), (1, 1, 9)])
-    assert forecast.places.max() <= 4
+    assert forecast["clinic"].places.max() <= 4
 
 
 def test_one_practice_gives_no_place_to_another():
@@ -122,7 +124,7 @@ def test_what_becomes_of_one_clinic_does_not_depend_on_another():
     cells = pl.DataFrame([("another", "A", 0, 9, 5, 0), ("clinic", "A", 0, 30, 12, 0)], schema=CELL, orient="row")
     moves = pl.DataFrame([("another", 0, None, 3), ("clinic", 0, 0, 20)], schema=MOVE, orient="row")
     places = pl.DataFrame([("clinic", "A", week, 1) for week in range(26)], schema=PLACE, orient="row")
-    both = whatif.summary(whatif.simulate(cells, moves, places, whatif.Rules()))
+    both = whatif.summary(whatif.simulate(whatif.Queues(cells, moves, places), whatif.Rules()))
     assert both.filter(pl.col("clinic_id") == "clinic")["length"].to_list() == alone
 
 
@@ -143,3 +145,69 @@ def test_another_number_of_sessions_has_sessions_as_large_as_today():
     found = whatif.places_by_week(sessions, [("c", "A", 3, None, 4), ("c", "B", None, 5, 0)])
     assert found.filter(pl.col("practice_code") == "A")["places"].to_list() == [12] * 4 + [18] * 22
     assert found.filter(pl.col("practice_code") == "B")["places"].to_list() == [5] * 26
+
+
+BOTH = {"A": "N", "B": "N"}
+
+
+def _shared(cells, places, **more):
+    """Forecast practices of a network, with so many places a week at each audience."""
+    rows = [("clinic", practice, *each) for practice, lanes in cells.items() for each in lanes]
+    weekly = [("clinic", audience, week, count) for audience, count in places.items() for week in range(26)]
+    stay = [("clinic", lane, lane, 10_000_000) for lane in (0, 1)]
+    frames = (pl.DataFrame(rows, schema=CELL, orient="row"), pl.DataFrame(stay, schema=MOVE, orient="row"),
+              pl.DataFrame(weekly, schema=PLACE, orient="row"))  # fmt: skip
+    return whatif.simulate(whatif.Queues(*frames, network_of=BOTH, **more), whatif.Rules())
+
+
+def test_shared_places_go_to_the_first_lane_of_all_practices_before_the_second_of_any():
+    """A has 2 in the first lane, B 3 in the second; 2 shared places: week 0 is A's, then B has 3, 1 and none."""
+    lengths = whatif.summary(
+        _shared({"A": [(0, 2, 0, 0)], "B": [(1, 3, 0, 0)]}, {"N": 2}), ["clinic_id", "practice_code"]
+    )
+    assert lengths.filter(pl.col("practice_code") == "A")["length"][:3].round().to_list() == [2, 0, 0]
+    assert lengths.filter(pl.col("practice_code") == "B")["length"][:4].round().to_list() == [3, 3, 1, 0]
+
+
+def test_a_practice_uses_its_own_places_first_and_no_week_gives_more_than_there_are():
+    """A, with 9 people, has 1 place of its own, and shares 2 with B, with 6: 3 a week together, A 1 at least."""
+    found = _shared({"A": [(0, 9, 0, 0)], "B": [(0, 6, 0, 0)]}, {"A": 1, "N": 2})["clinic"].places
+    assert set(found[:, :, :4].sum(axis=1).ravel()) == {3} and found[:, 0, :4].min() == 1
+    assert found[:, 1, 0].mean() == pytest.approx(2 * 6 / 14, abs=0.1)  # of those who want the shared ones, 6 of 14
+
+
+def test_who_comes_back_is_on_the_list_from_that_week_on():
+    """Nobody today, 1 place a week; 4 are back in week 3: 0, 0, 0, 4, 3, 2, 1, 0. Of 8 who may be back half are."""
+    back = pl.DataFrame([("clinic", "A", 0, 3, 4, 1.0)], schema=whatif.Queues(*[pl.DataFrame()] * 3).returning.schema,
+                        orient="row")  # fmt: skip
+    lengths = _lengths(_shared({"A": [(0, 0, 0, 0)]}, {"A": 1}, returning=back))
+    assert [round(each) for each in lengths[:9]] == [0, 0, 0, 4, 3, 2, 1, 0, 0]
+    half = back.with_columns(people_count=pl.lit(8, pl.Int64), chance=pl.lit(0.5))
+    lengths = _lengths(_shared({"A": [(0, 0, 0, 0)]}, {"A": 0}, returning=half))
+    assert lengths[2] == 0 and lengths[3] == pytest.approx(4, abs=0.3)
+
+
+def test_the_first_weeks_places_are_of_those_who_are_known_to_have_them():
+    """2 in each lane and 2 places: one of each lane is known to have one (somebody has a place elsewhere already)."""
+    first = pl.DataFrame({"clinic_id": "clinic", "practice_code": "A", "lane": [0, 1], "people_count": [1, 1]})
+    forecast = _shared({"A": [(0, 2, 0, 0), (1, 2, 0, 0)]}, {"A": 2}, first=first)
+    reached = forecast["clinic"].reached.sort("lane")["reached"].to_list()
+    assert [round(lane[0]) for lane in reached] == [1, 1] and _lengths(forecast)[:3] == pytest.approx(
+        [4, 2, 0], abs=0.1
+    )
+
+
+def test_a_clinic_whose_figures_are_the_same_is_not_worked_out_again():
+    before = _shared({"A": [(0, 9, 4, 0)]}, {"A": 1})
+    queues = before["clinic"].queues
+    again = whatif.simulate(queues, whatif.Rules(), before)
+    other = whatif.simulate(whatif.Queues(queues.cells, queues.moves, queues.places.head(3)), whatif.Rules(), before)
+    assert again["clinic"] is before["clinic"] and other["clinic"] is not before["clinic"]
+
+
+def test_a_booking_holds_a_place_of_the_practice_before_one_that_it_shares():
+    """Three bookings at A on day 8, week 1: its one place there and then two of the network's three."""
+    places = pl.DataFrame([("c", "A", 1, 1), ("c", "N", 1, 3), ("c", "N", 2, 3)], schema=PLACE, orient="row")
+    booked = pl.DataFrame({"clinic_id": "c", "practice_code": "A", "until": [date(2026, 6, 23)] * 3})
+    left = whatif_places.without_booked(places, booked, BOTH, date(2026, 6, 15))
+    assert left["places"].to_list() == [0, 1, 3]

@@ -20,7 +20,9 @@ from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
-from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, write_what_if
+from stratify.publish.what_if import WhatIf, protected_lists
+from stratify.publish.what_if_page import write_what_if
+from stratify.publish.what_if_words import what_if_in_words
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [

@@ -1,21 +1,20 @@
-"""What a change would do, as others may see it: tables, plain words, a plot and a page; today beside the change.
+"""What a change would do, as others may see it: the counts and the tables, today beside the change.
 
 Every count is under disclosure control before any of these is made, and whatever is worked out (minutes, contacts) is
-worked out from what is shown. Does not belong: the forecast, and who is on a list.
+worked out from what is shown. Does not belong: the words and the page (``what_if_words``, ``what_if_page``), the
+forecast, and who is on a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from stratify import pages
 from stratify.disclosure import LARGEST_HIDDEN, ROUND_TO, Sum, protect, rounded
 
 SIDES = ("today", "changed")
@@ -24,8 +23,14 @@ LAST_WEEK = 26
 SHOWN_WEEKS = (0, 13, 26)
 _KEY = ("side", "week", "clinic_id", "practice_code")
 _SECTORS = {"gp": "GP", "community": "community", "outpatient": "outpatient", "ambulance": "ambulance"}
-_FEW = "few"
-_NOT_TOLD = "not told"
+OFF_IT = "not on the list"
+WORKLISTS = {
+    "assessment": "Assessment visits",
+    "clinician_review": "A clinician looks at the record",
+    "call": "Calls about an offer that was not taken up",
+    "self_management": "Offers of self-management",
+}
+"""What is asked of people, or offered to them, that has no sessions."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,10 @@ def figures(found: WhatIf) -> pl.DataFrame:
         for each in staff_minutes(found)
     ]
     rows += [
+        ("people on the worklist", each["worklist"], EVERY_PRACTICE, 0, None, each["today"], each["changed"])
+        for each in worklists(found)
+    ]
+    rows += [
         (f"contacts in {LAST_WEEK} weeks", each["clinic_id"], EVERY_PRACTICE, None, each["sector"],
          each["today"], each["changed"])
         for each in sector_contacts(found)
@@ -245,305 +254,17 @@ def by_sector(found: WhatIf) -> list[dict[str, Any]]:
     return rows
 
 
-def write_what_if(found: WhatIf, folder: Path) -> list[Path]:
-    """Write the tables (CSV and Parquet), the plot and the page; the same bytes for the same change and run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
-    for name, table in (("what_if", figures(found)), ("what_if_people", found.moved)):
-        path = folder / f"{name}.csv"
-        path.write_text(table.write_csv(), encoding="utf-8", newline="")
-        table.write_parquet(path.with_suffix(".parquet"))
-        made += [path, path.with_suffix(".parquet")]
-    for name, text in (("what_if.svg", plot(found)), ("what_if.html", page(found))):
-        (folder / name).write_text(text, encoding="utf-8", newline="")
-        made.append(folder / name)
-    return made
-
-
-# -------------------------------------------------------------------------------------------------------- plain words
-
-
-def statements(found: WhatIf) -> list[str]:
-    """Say in plain words what the change gives and what it costs, clinic by clinic, from what is told."""
-    lines = []
-    for clinic in found.clinics:
-        mine = [*_of_length(found, clinic), *_of_waits(found, clinic)]
-        mine += [*_of_people(found, clinic), *_of_staff(found, clinic)]
-        if mine:
-            lines.append(f"{found.labels.get(clinic, clinic)}: {' '.join(mine)}")
-    lines += _of_sectors(found)
-    return lines or ["Nothing that may be told changes on any list."]
-
-
-def _of_length(found: WhatIf, clinic: str) -> list[str]:
-    week = next((each for each in (LAST_WEEK, 13, 4) if _differ(found, clinic, each)), LAST_WEEK)
-    today, changed = (found.at(side, clinic, week) for side in SIDES)
-    if today["length"] is None or changed["length"] is None:
-        return []
-    said = []
-    if today["length"] != changed["length"]:
-        said.append(
-            f"after {week} weeks about {_people(changed['length'])} on the list "
-            f"({changed['length_low']:,} to {changed['length_high']:,}) instead of about {today['length']:,} "
-            f"({today['length_low']:,} to {today['length_high']:,})."
-        )
-        early = [found.at(side, clinic, 4)["length"] for side in SIDES]
-        late = changed["length"] - today["length"]
-        if None not in early and late * (early[1] - early[0]) < 0:
-            said.append(
-                f"In week 4 it is the other way about, {early[1]:,} instead of {early[0]:,}: "
-                "the start asks for patience."
-            )
-    today, changed = (found.at(side, clinic, LAST_WEEK) for side in SIDES)
-    if today["places_so_far"] != changed["places_so_far"] and None not in (
-        today["places_so_far"],
-        changed["places_so_far"],
-    ):
-        said.append(
-            f"About {_people(changed['places_so_far'])} have had a place within {LAST_WEEK} weeks instead of "
-            f"{today['places_so_far']:,}."
-        )
-    return said
-
-
-def _differ(found: WhatIf, clinic: str, week: int) -> bool:
-    one, other = (found.at(side, clinic, week)["length"] for side in SIDES)
-    return one is not None and other is not None and one != other
-
-
-def _of_waits(found: WhatIf, clinic: str) -> list[str]:
-    waits = {row["side"]: _half(row) for row in found.waits.filter(pl.col("clinic_id") == clinic).to_dicts()}
-    today, changed = (waits.get(side, _NOT_TOLD) for side in SIDES)
-    if today == changed or _NOT_TOLD in (today, changed):
-        return []
-    return [f"Half of those on its list have a place after {changed} weeks instead of {today} (0: the coming one)."]
-
-
-def _of_people(found: WhatIf, clinic: str) -> list[str]:
-    joins = _moves(found, clinic, lambda before, after: before == "not on the list" != after)
-    leaves = _moves(found, clinic, lambda before, after: after == "not on the list" != before)
-    displaced = _moves(
-        found, clinic, lambda before, after: before.startswith("has a place") and after.startswith("still waits")
-    )
-    sooner = _moves(
-        found, clinic, lambda before, after: before.startswith("still waits") and after.startswith("has a place")
-    )
-    said = []
-    for count, words in (
-        (joins, "join the list"),
-        (leaves, "leave it without a place"),
-        (displaced, f"are displaced: today they would have a place within {LAST_WEEK} weeks"),
-        (sooner, f"get a place within {LAST_WEEK} weeks who would not today"),
-    ):
-        if count:
-            said.append(f"{count.capitalize()} {words}.")
-    equity = _equity(found, clinic)
-    return [*said, *equity]
-
-
-def _moves(found: WhatIf, clinic: str, is_one: Any) -> str:  # noqa: ANN401  a function of before and after
-    """Say how many people go a way: nothing for nobody, ``few`` where one part of it is not told."""
-    rows = [
-        row
-        for row in found.moved.filter(
-            pl.col("definition") == f"clinic {clinic}", pl.col("breakdown") == "everybody"
-        ).to_dicts()
-        if is_one(row["before"], row["after"])
-    ]
-    if not rows:
-        return ""
-    told = [row["people_count"] for row in rows if row["people_count"] is not None]
-    if not told:
-        return f"{_FEW} people"
-    return f"about {_people(sum(told))}" + (f" and {_FEW} more" if len(told) < len(rows) else "")
-
-
-def _equity(found: WhatIf, clinic: str) -> list[str]:
-    """Compare the share of the most deprived fifth among those who join with that among those on the list today."""
-    rows = found.moved.filter(pl.col("definition") == f"clinic {clinic}", pl.col("breakdown") == "deprivation")
-    groups = {
-        "join": rows.filter((pl.col("before") == "not on the list") & (pl.col("after") != "not on the list")),
-        "are on it today": rows.filter(pl.col("before") != "not on the list"),
-    }
-    shares = []
-    for frame in groups.values():
-        if frame.is_empty() or frame["people_count"].null_count():
-            return []
-        whole = int(frame["people_count"].sum())
-        first = int(frame.filter(pl.col("group") == "quintile 1")["people_count"].sum())
-        if not whole:
-            return []
-        shares.append(round(100 * first / whole))
-    return [f"The most deprived fifth are {shares[0]} % of those who join and {shares[1]} % of those on it today."]
-
-
-def _of_staff(found: WhatIf, clinic: str) -> list[str]:
-    mine = [each for each in staff_minutes(found) if each["clinic_id"] == clinic]
-    if not mine or any(each[side] is None for each in mine for side in SIDES):
-        return []
-    change = sum(each["changed"] - each["today"] for each in mine)
-    if not change:
-        return []
-    more = "more" if change > 0 else "fewer"
-    return [f"It asks {abs(change):,} minutes {more} a week of its staff ({len(mine)} roles together)."]
-
-
-def _of_sectors(found: WhatIf) -> list[str]:
-    parts = []
-    for each in by_sector(found):
-        change = each["changed"] - each["today"]
-        if change:
-            parts.append(f"{each['sector']} {'+' if change > 0 else '−'}{abs(change):,}")
-    return [f"Contacts in {LAST_WEEK} weeks by the declared weights: {', '.join(parts)}."] if parts else []
-
-
-def _people(count: int) -> str:
-    return f"{count:,} people"
-
-
-def what_if_in_words(found: WhatIf) -> str:
-    """Say it on a screenful: what is tried, a table of lists and waits, and what it gives and costs."""
-    lines = [f"What if: {found.title}{' (TEST: invented people)' if found.is_test else ''}"]
-    lines += [f"  {each}" for each in found.tried]
-    lines += ["", f"{'':42}{'people on the list':>34}{'places in 26 weeks':>20}{'half wait (weeks)':>19}"]
-    lines.append(f"{'clinic':34}{'':8}{'today':>8}{'week 13':>8}{'week 26':>8}{'  90 %':>10}")
-    for row in overview(found):
-        lines.append(
-            f"{row['label'][:33]:34}{row['side']:8}"
-            + "".join(f"{_cell(row[f'week_{week}']):>8}" for week in SHOWN_WEEKS)
-            + f"{row['interval']:>10}{_cell(row['places']):>20}{row['half_wait']:>19}"
-        )
-    lines += ["", *statements(found), ""]
-    lines.append(
-        f"Counts are rounded to 5; few: 1 to {LARGEST_HIDDEN}, or hidden so that none of those can be worked out."
-    )
-    return "\n".join(lines)
-
-
-def overview(found: WhatIf) -> list[dict[str, Any]]:
-    """Give a row per clinic and side: list lengths, interval, places and the wait of the middle one."""
-    waits = {(row["side"], row["clinic_id"]): row for row in found.waits.to_dicts()}
+def worklists(found: WhatIf) -> list[dict[str, Any]]:
+    """Give how many are on each worklist, or have an offer, today and with the change, and who joins and leaves it."""
     rows = []
-    for clinic in found.clinics:
-        for side in SIDES:
-            last = found.at(side, clinic, LAST_WEEK)
-            wait = waits.get((side, clinic))
-            rows.append(
-                {"clinic_id": clinic, "label": found.labels.get(clinic, clinic), "side": side}
-                | {f"week_{week}": found.at(side, clinic, week)["length"] for week in SHOWN_WEEKS}
-                | {
-                    "interval": _FEW if last["length"] is None else f"{last['length_low']:,}–{last['length_high']:,}",
-                    "places": last["places_so_far"],
-                    "half_wait": _half(wait),
-                }
-            )
+    for name, label in WORKLISTS.items():
+        mine = found.moved.filter(
+            pl.col("definition") == f"worklist {name}", pl.col("breakdown") == "everybody"
+        ).to_dicts()
+        parts = {(row["before"] != OFF_IT, row["after"] != OFF_IT): row["people_count"] for row in mine}
+        stay, leave, join = (parts.get(key, 0) for key in ((True, True), (True, False), (False, True)))
+        row = {"worklist": name, "label": label, "join": join, "leave": leave}
+        row["today"], row["changed"] = (None if stay is None or part is None else stay + part for part in (leave, join))
+        if mine:
+            rows.append(row)
     return rows
-
-
-def _half(wait: Mapping[str, Any] | None) -> str:
-    if wait is None or wait["people"] <= LARGEST_HIDDEN:
-        return _NOT_TOLD
-    return f"over {LAST_WEEK}" if wait["median_week"] >= LAST_WEEK else f"{wait['median_week']:.0f}"
-
-
-def _cell(number: int | None) -> str:
-    return _FEW if number is None else f"{number:,}"
-
-
-# ------------------------------------------------------------------------------------------------------- plot and page
-
-
-def plot(found: WhatIf) -> str:
-    """Draw the lists of each clinic over 26 weeks, today and changed, each with its 90 % interval."""
-    panels = []
-    for number, clinic in enumerate(found.clinics):
-        panels.append(_panel(found, clinic, left=64 + (number % 2) * 470, top=104 + number // 2 * 270))
-    rows = (len(panels) + 1) // 2
-    text = pages.draw(__package__, "what_if.svg.j2", panels=panels, width=960, height=104 + max(rows, 1) * 270)
-    return text
-
-
-_PANEL_WIDTH, _PANEL_HEIGHT = 380, 180
-
-
-def _panel(found: WhatIf, clinic: str, *, left: int, top: int) -> dict[str, Any]:
-    series = {side: [found.at(side, clinic, week) for week in range(LAST_WEEK + 1)] for side in SIDES}
-    highest = max([each["length_high"] or 0 for weeks in series.values() for each in weeks] + [10])
-    step = next(each for power in range(8) for each in (10**power, 2 * 10**power, 5 * 10**power) if each * 5 >= highest)
-    most = step * -(-highest // step)
-
-    def across(week: int) -> float:
-        return round(left + _PANEL_WIDTH * week / LAST_WEEK, 1)
-
-    def upwards(value: float) -> float:
-        return float(round(top + _PANEL_HEIGHT * (1 - value / most), 1))
-
-    lines = []
-    for side, weeks in series.items():
-        known = [(week, each) for week, each in enumerate(weeks) if each["length"] is not None]
-        band = [(across(week), upwards(each["length_high"])) for week, each in known]
-        band += [(across(week), upwards(each["length_low"])) for week, each in reversed(known)]
-        lines.append(
-            {"side": side, "points": [(across(week), upwards(each["length"])) for week, each in known], "band": band}
-        )
-    return {
-        "title": found.labels.get(clinic, clinic), "left": left, "right": left + _PANEL_WIDTH, "top": top,
-        "bottom": top + _PANEL_HEIGHT, "lines": lines,
-        "ticks": [(upwards(value), f"{value:,}") for value in range(0, most + 1, step)],
-        "weeks": [(across(week), week) for week in (0, 4, 8, 13, 17, 21, 26)],
-    }  # fmt: skip
-
-
-def page(found: WhatIf) -> str:
-    """Write the page: one file that asks nothing of the network."""
-    return pages.render(
-        __package__,
-        "what_if.html.j2",
-        title=f"What if: {found.title}",
-        subtitle=f"Forecast of the 26 weeks from {found.index_date.isoformat()} · run {found.run_id}",
-        is_test=found.is_test,
-        found=found,
-        statements=statements(found),
-        overview=overview(found),
-        minutes=staff_minutes(found),
-        sectors=by_sector(found),
-        practices=_practices(found),
-        people=_people_tables(found),
-        plot=plot(found),
-        last_week=LAST_WEEK,
-        largest_hidden=LARGEST_HIDDEN,
-    )
-
-
-def _practices(found: WhatIf) -> list[dict[str, Any]]:
-    parts = found.lists.filter(pl.col("practice_code") != EVERY_PRACTICE)
-    at = {(row["clinic_id"], row["practice_code"], row["week"], row["side"]): row["length"] for row in parts.to_dicts()}
-    keys: Sequence[tuple[str, str]] = sorted({(clinic, practice) for clinic, practice, _, _ in at})
-    return [
-        {"label": found.labels.get(clinic, clinic), "practice": practice}
-        | {f"{side}_{week}": at.get((clinic, practice, week, side), 0) for side in SIDES for week in SHOWN_WEEKS}
-        for clinic, practice in keys
-    ]
-
-
-def _people_tables(found: WhatIf) -> list[dict[str, Any]]:
-    """Give, for each clinic and pathway whose people are concerned, who goes which way by group."""
-    tables = []
-    moves = found.moved.filter(pl.col("before") != pl.col("after"))
-    for definition in moves["definition"].unique().sort().to_list():
-        mine = moves.filter(pl.col("definition") == definition)
-        kind, name = definition.split(" ")
-        ways = mine.select("before", "after").unique().sort(pl.all()).rows()
-        rows = []
-        for breakdown, group in (
-            mine.select("breakdown", "group")
-            .unique()
-            .sort(pl.col("breakdown") != "everybody", "breakdown", "group")
-            .iter_rows()
-        ):
-            here = mine.filter(pl.col("breakdown") == breakdown, pl.col("group") == group)
-            counts = {(row["before"], row["after"]): row["people_count"] for row in here.to_dicts()}
-            rows.append((breakdown.replace("_", " "), group, [counts.get(way, 0) for way in ways]))
-        label = found.labels.get(name, name) if kind == "clinic" else f"Decisions of the pathway {name}"
-        tables.append({"label": label, "ways": ways, "rows": rows})
-    return tables
