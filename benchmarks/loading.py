@@ -62,15 +62,16 @@ def all_of_loading(extracts: Path, out: Path, memory_limit: str | None) -> Stage
     files = inspect(extracts, out)
     laps.end("file gate and hashes")
     with _store(out, memory_limit) as store:
-        _land(store, files)
+        source, measurements = SOURCES["synthetic_county"], book.resolved_measurements(score_inferred_units=False)
+        _land(store, files, ingest.Onward(privacy.STAND_IN_POLICY, source, measurements))
         laps.end("rows")
         ingest.build_core(
             store,
             index_date=INDEX_DATE,
             key=privacy.THROWAWAY_KEY,
-            measurements=book.resolved_measurements(score_inferred_units=False),
+            measurements=measurements,
             privacy_policy=privacy.STAND_IN_POLICY,
-            source=SOURCES["synthetic_county"],
+            source=source,
         )
         laps.end("core tables")
     return laps.seconds
@@ -82,7 +83,7 @@ def inspect(extracts: Path, out: Path) -> list:
     return list(gather_files(extracts, SOURCES["synthetic_county"], out / "prepared", known_by=INDEX_DATE))
 
 
-def _land(store, files: list) -> None:
+def _land(store, files: list, onward=None) -> None:
     from stratify import ingest, privacy
     from stratify.privacy import EntryPolicy
 
@@ -93,6 +94,7 @@ def _land(store, files: list) -> None:
         index_date=INDEX_DATE,
         key=privacy.THROWAWAY_KEY,
         door=ingest.open_door(EntryPolicy()),
+        onward=onward,
     )
 
 
