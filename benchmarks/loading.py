@@ -40,13 +40,18 @@ def _limited(memory_limit: str | None) -> dict[str, str]:
 
 
 def rows_only(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
-    """Our reading of files that the gate has passed: every row rule, quarantine, duplicates, keys and accounts."""
-    from stratify.ingest import InputFile
+    """Our reading of files that the gate has passed: every row rule, quarantine, duplicates, keys and accounts.
+
+    Rows of the GP record go to core as they are read; only their units are left to what loading does beside.
+    """
+    from stratify import ingest, privacy
+    from stratify.ingest import SOURCES, InputFile
 
     listed = json.loads((extracts.parent / FILES).read_text(encoding="utf-8"))
     laps = Laps()
     with _store(out, memory_limit) as store:
-        _land(store, [InputFile.model_validate(each) for each in listed])
+        onward = ingest.Onward(privacy.STAND_IN_POLICY, SOURCES["synthetic_county"], measurements=())
+        _land(store, [InputFile.model_validate(each) for each in listed], onward)
         laps.end("rows")
     return laps.seconds
 
@@ -83,7 +88,7 @@ def inspect(extracts: Path, out: Path) -> list:
     return list(gather_files(extracts, SOURCES["synthetic_county"], out / "prepared", known_by=INDEX_DATE))
 
 
-def _land(store, files: list, onward=None) -> None:
+def _land(store, files: list, onward) -> None:
     from stratify import ingest, privacy
     from stratify.privacy import EntryPolicy
 

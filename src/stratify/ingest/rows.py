@@ -1,8 +1,9 @@
-"""From files to landing tables: rows as text, every rule evaluated once, every row accounted for.
+"""From files to landing tables: every rule evaluated once, every row accounted for.
 
-Belongs here: reading CSV and Parquet, line numbers, structural rejects, duplicates, the accounts of files and of
-rejected rows. Does not belong: the file gate (``files``), typed tables (``core``). Rows received are rows loaded plus
-rows rejected, for every file, or the run stops. No rejected line is ever stored.
+Belongs here: the order in which files and tables are read, duplicates, the accounts of files and of rejected rows. Does
+not belong: the file gate (``files``), judging a row (``judging``), rows that need not land (``onward``), typed tables
+(``core``). Rows received are rows loaded plus rows rejected, for every file, or the run stops. No rejected line
+outlasts the run.
 """
 
 from __future__ import annotations
