@@ -40,13 +40,18 @@ def _limited(memory_limit: str | None) -> dict[str, str]:
 
 
 def rows_only(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
-    """Our reading of files that the gate has passed: every row rule, quarantine, duplicates, keys and accounts."""
-    from stratify.ingest import InputFile
+    """Our reading of files that the gate has passed: every row rule, quarantine, duplicates, keys and accounts.
+
+    Rows of the GP record go to core as they are read; only their units are left to what loading does beside.
+    """
+    from stratify import ingest, privacy
+    from stratify.ingest import SOURCES, InputFile
 
     listed = json.loads((extracts.parent / FILES).read_text(encoding="utf-8"))
     laps = Laps()
     with _store(out, memory_limit) as store:
-        _land(store, [InputFile.model_validate(each) for each in listed])
+        onward = ingest.Onward(privacy.STAND_IN_POLICY, SOURCES["synthetic_county"], measurements=())
+        _land(store, [InputFile.model_validate(each) for each in listed], onward)
         laps.end("rows")
     return laps.seconds
 
@@ -62,15 +67,16 @@ def all_of_loading(extracts: Path, out: Path, memory_limit: str | None) -> Stage
     files = inspect(extracts, out)
     laps.end("file gate and hashes")
     with _store(out, memory_limit) as store:
-        _land(store, files)
+        source, measurements = SOURCES["synthetic_county"], book.resolved_measurements(score_inferred_units=False)
+        _land(store, files, ingest.Onward(privacy.STAND_IN_POLICY, source, measurements))
         laps.end("rows")
         ingest.build_core(
             store,
             index_date=INDEX_DATE,
             key=privacy.THROWAWAY_KEY,
-            measurements=book.resolved_measurements(score_inferred_units=False),
+            measurements=measurements,
             privacy_policy=privacy.STAND_IN_POLICY,
-            source=SOURCES["synthetic_county"],
+            source=source,
         )
         laps.end("core tables")
     return laps.seconds
@@ -82,7 +88,7 @@ def inspect(extracts: Path, out: Path) -> list:
     return list(gather_files(extracts, SOURCES["synthetic_county"], out / "prepared", known_by=INDEX_DATE))
 
 
-def _land(store, files: list) -> None:
+def _land(store, files: list, onward) -> None:
     from stratify import ingest, privacy
     from stratify.privacy import EntryPolicy
 
@@ -93,6 +99,7 @@ def _land(store, files: list) -> None:
         index_date=INDEX_DATE,
         key=privacy.THROWAWAY_KEY,
         door=ingest.open_door(EntryPolicy()),
+        onward=onward,
     )
 
 

@@ -72,6 +72,8 @@ def land(plan: Plan, *, key: bytes) -> Receipt:
     Where the rows of a feed are refused that the run can do without, it starts again without them.
     """
     refused: dict[tuple[str, str], list[ExtractError]] = {}
+    book = load_rule_book(plan.settings.clinical)
+    measurements = book.resolved_measurements(score_inferred_units=plan.settings.score_inferred_units)
     while True:
         known = len(refused)
         for name in ("run", "landing", "identity"):
@@ -85,6 +87,7 @@ def land(plan: Plan, *, key: bytes) -> Receipt:
                 key=key,
                 door=ingest.open_door(plan.settings.entry),
                 refused=refused,
+                onward=ingest.Onward(plan.settings.privacy, plan.source_as_received, measurements),
             )
         if len(refused) == known:
             return Receipt(stage="land", counts=_row_counts(accounts))

@@ -61,13 +61,19 @@ class Store:
         By way of a Parquet file in the run's own temporary folder, like :meth:`loaned`: reading a relation straight
         into Polars leaves DuckDB 2.0 complaining of leaked objects when the process ends.
         """
-        with self._scratch_file() as path:
+        with self.scratch_file() as path:
             relation.write_parquet(str(path))
             return pl.read_parquet(path, memory_map=False)
 
-    def define(self, contract: TableContract, name: str | None = None) -> None:
-        """Create a table, empty, with the columns and types of its contract; an older one is replaced."""
-        columns = ", ".join(f'"{column.name}" {column.type}' for column in contract.columns)
+    def define(self, contract: TableContract, name: str | None = None, *, unshared: str | None = None) -> None:
+        """Create a table, empty, with the columns and types of its contract; an older one is replaced.
+
+        Of a column of ids that no two rows share (``unshared``) no dictionary is tried, which is dear and of no use.
+        """
+        columns = ", ".join(
+            f'"{column.name}" {column.type}' + (" USING COMPRESSION zstd" if column.name == unshared else "")
+            for column in contract.columns
+        )
         self.execute(f"CREATE OR REPLACE TABLE {name or contract.name} ({columns})")
 
     def create(self, name: str, frame: pl.DataFrame) -> None:
@@ -96,14 +102,15 @@ class Store:
 
         It goes through a Parquet file in the run's own temporary folder, which spares the 165 MB of pyarrow.
         """
-        with self._scratch_file() as path:
+        with self.scratch_file() as path:
             frame.write_parquet(path, compression="uncompressed")
             yield f"read_parquet('{quoted(path)}')"
 
     @contextmanager
-    def _scratch_file(self) -> Iterator[Path]:
+    def scratch_file(self) -> Iterator[Path]:
+        """Give the path of a file in the run's own temporary folder, which ends with this."""
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._scratch / f"{uuid.uuid4().hex}.parquet"
+        path = self._scratch / uuid.uuid4().hex
         try:
             yield path
         finally:

@@ -318,7 +318,11 @@ def test_a_damaged_file_is_refused_in_one_message_or_its_account_balances(whole,
 
 def _land(store, folder):
     files = ingest.inspect_files(folder, extract_set.COUNTY)
-    return ingest.land(store, files, source=extract_set.COUNTY, index_date=extract_set.INDEX_DATE, key=extract_set.KEY)
+    source = extract_set.COUNTY
+    onward = ingest.Onward(extract_set.DIRECT_CARE, source, [extract_set.measurement()])
+    return ingest.land(
+        store, files, source=source, index_date=extract_set.INDEX_DATE, key=extract_set.KEY, onward=onward
+    )
 
 
 def _core(store):

@@ -203,19 +203,22 @@ def opened(folder: Path):
 
 
 @contextmanager
-def landed(tmp_path: Path, *, source=COUNTY, key=KEY, door=OPEN_DOOR, **tables):
+def landed(tmp_path: Path, *, source=COUNTY, key=KEY, door=OPEN_DOOR, onward=None, **tables):
     """The store after ``land``, with the accounts as ``store.accounts``."""
     folder = write_set(tmp_path / "extracts", **tables)
     with opened(tmp_path) as store:
         files = ingest.inspect_files(folder, source)
-        store.accounts = ingest.land(store, files, source=source, index_date=INDEX_DATE, key=key, door=door)
+        store.accounts = ingest.land(
+            store, files, source=source, index_date=INDEX_DATE, key=key, door=door, onward=onward
+        )
         yield store
 
 
 @contextmanager
 def built(tmp_path: Path, *, source=COUNTY, key=KEY, policy=DIRECT_CARE, measurements=(), door=OPEN_DOOR, **tables):
-    """The store after ``build_core``, with its counts as ``store.counts``."""
-    with landed(tmp_path, source=source, key=key, door=door, **tables) as store:
+    """The store after ``build_core``, with its counts as ``store.counts``; sure rows go to core as they are read."""
+    onward = ingest.Onward(policy, source, list(measurements))
+    with landed(tmp_path, source=source, key=key, door=door, onward=onward, **tables) as store:
         store.counts = ingest.build_core(
             store,
             index_date=INDEX_DATE,

@@ -17,6 +17,7 @@ from stratify.ingest.door import Door, open_door
 from stratify.ingest.extract_sets import gather_files
 from stratify.ingest.feeds import LostFeed, Refused
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile, inspect_files
+from stratify.ingest.onward import Onward
 from stratify.ingest.rows import FileAccount, land
 from stratify.ingest.sources import SOURCES, Source
 from stratify.ingest.spelling import count_respelled
@@ -28,6 +29,7 @@ __all__ = [
     "FileAccount",
     "InputFile",
     "LostFeed",
+    "Onward",
     "Refused",
     "Source",
     "build_core",

@@ -146,14 +146,20 @@ def define(store: Store, table: str) -> None:
     columns += [f"{_MISFIT} MAP(VARCHAR, VARCHAR)"] if is_typed else []
     store.execute(f"CREATE OR REPLACE TABLE {stored(table)} ({', '.join(columns)})")
     if is_typed:
-        texts = [
-            f'"{column.name}"'
-            if column.type == "VARCHAR"
-            else f'coalesce(CAST("{column.name}" AS VARCHAR), {_MISFIT}[\'{column.name}\']) AS "{column.name}"'
-            for column in contract.columns
-        ]
-        texts += [*(name for name, _ in TRACE_COLUMNS), "faults"]
-        store.execute(f"CREATE OR REPLACE VIEW landing.{table} AS SELECT {', '.join(texts)} FROM {stored(table)}")
+        define_view(store, table)
+
+
+def define_view(store: Store, table: str, *, beside: str = "") -> None:
+    """Make ``landing.<table>``, the text of a typed landing table, and of rows ``beside`` it (SQL with its columns)."""
+    texts = [
+        f'"{column.name}"'
+        if column.type == "VARCHAR"
+        else f'coalesce(CAST("{column.name}" AS VARCHAR), {_MISFIT}[\'{column.name}\']) AS "{column.name}"'
+        for column in contracts.load(f"landing.{table}").columns
+    ]
+    texts += [*(name for name, _ in TRACE_COLUMNS), "faults"]
+    rows = f"SELECT {', '.join(texts)} FROM {stored(table)}" + (f" UNION ALL {beside}" if beside else "")
+    store.execute(f"CREATE OR REPLACE VIEW landing.{table} AS {rows}")
 
 
 def own_check(table: str, suffix: str) -> Check | None:

@@ -22,7 +22,7 @@ from stratify.privacy import PrivacyPolicy
 from stratify.store import Store
 
 _REFERENCE = ("practice", "clinic_capacity")
-_GP = ("patient", "registration", "gp_event", "gp_medication")
+_GP = ("patient", "registration")
 _HOSPITAL = (
     "apc_episode",
     "op_attendance",
@@ -76,13 +76,14 @@ def build_core(
     for table in _REFERENCE:
         _copy(store, table, where="true")
     for table in (*_GP, *_HOSPITAL):
-        is_dated = table in lifespan.DATE_COLUMNS
-        _copy(store, table, where=lifespan.IS_KEPT if is_dated else _KEPT)
-        if not is_dated:
-            counts |= _left_out(store, table)
+        _copy(store, table, where=_KEPT)
+        counts |= _left_out(store, table)
     for table in lifespan.DATE_COLUMNS:
+        _forget_landed(store, table)
+        if table != "gp_observation":
+            _add_landed(store, table, where=lifespan.is_carried(table))
         counts |= lifespan.counts(store, table)
-    measuring.build_observations(store, measurements, kept=lifespan.IS_KEPT)
+    measuring.build_observations(store, measurements)
     _build_spells(store)
     is_hospital_supplied = "apc_episode" not in source.not_supplied
     counts |= people.build_person(store, index_date=index_date, is_hospital_supplied=is_hospital_supplied)
@@ -95,30 +96,45 @@ def build_core(
 
 def _copy(store: Store, table: str, *, where: str) -> None:
     """Fill a core table with the accepted rows of its landing table, typed, faulty values left out."""
-    core, landing = contracts.load(f"core.{table}"), contracts.load(f"landing.{table}")
-    known = set(landing.column_names)
+    store.define(contracts.load(f"core.{table}"))
+    _add_landed(store, table, where=f"{is_accepted(table)} AND {where}")
+
+
+def _add_landed(store: Store, table: str, *, where: str) -> None:
+    if store.scalar(f"SELECT count(*) FROM {stored(table)}"):
+        with store.joins_as_written():  # rows stay in the order they were stored in: that of their files
+            store.execute(f"INSERT INTO core.{table} {copied(table)} WHERE {where}")
+
+
+def _forget_landed(store: Store, table: str) -> None:
+    """Take out of core what an earlier call added from landing, so that a second one adds nothing twice."""
+    landed = f"SELECT 1 FROM {stored(table)} AS l WHERE l.source_file_id = c.source_file_id"
+    if store.scalar(f"SELECT count(*) FROM core.{table}"):
+        store.execute(f"DELETE FROM core.{table} AS c WHERE EXISTS ({landed} AND l.source_row = c.source_row)")
+
+
+def copied(table: str, rows: str | None = None, *, is_sure: str = "") -> str:
+    """Write the query that gives rows of a landing table as core holds them, whether or not it may hold them.
+
+    Args:
+        table: The landing table, without its layer.
+        rows: What to write after FROM: rows as they would land, where they are not the landing table's.
+        is_sure: SQL to give as ``is_sure``.
+    """
+    core = contracts.load(f"core.{table}")
     own = {
         "patient_key": "patient_key",
         "source_file_id": "source_file_id",
         "source_row": "source_row",
         "is_hospital_linked": has_number(),
     }
-    came_from = stored(table)
+    came_from = rows or stored(table)
     if table in lifespan.DATE_COLUMNS:
         own |= lifespan.dated_fields(table)
-        came_from = lifespan.with_lifespan(table)
-        where += f" AND NOT {lifespan.is_after_death(table)}"
-        if "effective_precision" not in known:  # an issue without a date tells nothing
-            where += f" AND NOT {lifespan.is_before_birth(table)}"
+        came_from = lifespan.with_lifespan(table, rows)
     fields = [f'{own.get(name) or value(table, name)} AS "{name}"' for name in core.column_names]
-    store.define(core)
-    if not store.scalar(f"SELECT count(*) FROM {stored(table)}"):
-        return
-    with store.joins_as_written():  # rows stay in the order they were stored in: that of their files
-        store.execute(
-            f"INSERT INTO {core.name} SELECT {', '.join(fields)} FROM {came_from} "
-            f"WHERE {is_accepted(table)} AND {where}"
-        )
+    fields += [f"{is_sure} AS is_sure"] if is_sure else []
+    return f"SELECT {', '.join(fields)} FROM {came_from}"
 
 
 def _left_out(store: Store, table: str) -> dict[str, int]:

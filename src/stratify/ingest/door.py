@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -195,15 +196,23 @@ def take_out(store: Store, table: str, source_file_id: str, door: Door) -> int:
     terms = _restricted_terms(table, door, is_stored=True)
     # Asked one by one, since most files have none: a condition alone is cheap, and all of them together are not.
     found = [term for term in terms if store.scalar(f"SELECT count(*) {mine} AND {term}")]
-    if not found:
-        return 0
-    return int(store.scalar(f"DELETE {mine} AND ({' OR '.join(f'coalesce({term}, false)' for term in found)})"))
+    return int(store.scalar(f"DELETE {mine} AND {_any_of(found)}")) if found else 0
+
+
+def may_land(table: str, door: Door) -> str:
+    """Write the SQL that is true for a row, typed as it would land, that may."""
+    terms = _restricted_terms(table, door, is_stored=True)
+    return f"NOT {_any_of(terms)}" if terms else "true"
 
 
 def _is_restricted(table: str, door: Door) -> str | None:
     """Write the SQL that is true for a row that may not land, or None where no row of the table can be one."""
     terms = _restricted_terms(table, door)
-    return f"({' OR '.join(f'coalesce({term}, false)' for term in terms)})" if terms else None
+    return _any_of(terms) if terms else None
+
+
+def _any_of(terms: Sequence[str]) -> str:
+    return f"({' OR '.join(f'coalesce({term}, false)' for term in terms)})"
 
 
 def _restricted_terms(table: str, door: Door, *, is_stored: bool = False) -> list[str]:

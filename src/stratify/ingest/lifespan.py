@@ -18,7 +18,7 @@ from stratify.store import Store
 DATE_COLUMNS = {"gp_event": "effective_date", "gp_observation": "effective_date", "gp_medication": "issue_date"}
 """The tables whose rows are set against a life, and the date of each."""
 
-IS_KEPT = "(is_in_extract AND NOT is_withheld)"
+IS_KEPT = "(coalesce(is_in_extract, false) AND NOT is_withheld)"
 """SQL that is true for a row of :func:`with_lifespan` of somebody the run may look at."""
 
 _FILED_DAYS = 30
@@ -41,9 +41,12 @@ def define(store: Store) -> None:
     )
 
 
-def with_lifespan(table: str) -> str:
-    """Write what to put after FROM: the landing table, with the life and standing of whose row it is."""
-    return f"{stored(table)} LEFT JOIN landing.lifespan USING (patient_key)"
+def with_lifespan(table: str, rows: str | None = None) -> str:
+    """Write what to put after FROM: the landing table, with the life and standing of whose row it is.
+
+    ``rows`` are rows as they would land, where they are not the landing table's.
+    """
+    return f"{rows or stored(table)} LEFT JOIN landing.lifespan USING (patient_key)"
 
 
 def is_before_birth(table: str) -> str:
@@ -58,6 +61,21 @@ def is_before_birth(table: str) -> str:
 def is_after_death(table: str) -> str:
     """Write the SQL that is true for a row whose whole date lies more than 30 days after the person died."""
     return f"coalesce(({_first_day(table)}) > died + {_FILED_DAYS}, false)"
+
+
+def is_carried(table: str) -> str:
+    """Write the SQL that is true for a row of :func:`with_lifespan` that core holds."""
+    carried = f"{is_accepted(table)} AND {IS_KEPT} AND NOT {is_after_death(table)}"
+    # Of an entry with a date before birth the rest still tells something; an issue without a date tells nothing.
+    return carried if _has_precision(table) else f"{carried} AND NOT {is_before_birth(table)}"
+
+
+def is_as_landed(table: str) -> str:
+    """Write the SQL that is true for a row of :func:`with_lifespan` whose date core holds as it landed."""
+    same = f"NOT {is_before_birth(table)}"
+    if _has_precision(table):
+        same += f" AND {DATE_COLUMNS[table]} IS NOT NULL AND coalesce(effective_precision = 'YMD', false)"
+    return same
 
 
 def dated_fields(table: str) -> dict[str, str]:

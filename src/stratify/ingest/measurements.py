@@ -8,7 +8,9 @@ mistake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import polars as pl
@@ -78,63 +80,92 @@ class MeasurementCodes(Protocol):
     def must_exceed(self) -> str | None: ...
 
 
-def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *, kept: str) -> None:
-    """Fill ``core.gp_observation``: accepted values, then grades that stand in ``core.gp_event`` as a code alone.
+@dataclass(frozen=True)
+class Conversion:
+    """Codes and units lent to the database: what to write after FROM for each, and the SQL of a size without a unit."""
 
-    Args:
-        store: The run's store; ``core.gp_event`` is filled, ``landing.lifespan`` defined.
-        measurements: Which codes carry which quantity, in which units.
-        kept: SQL that is true for rows of people the run may look at.
+    code: str
+    unit: str
+    size: str
+    size_number: str
+
+
+@contextmanager
+def converting(store: Store, measurements: Sequence[MeasurementCodes]) -> Iterator[Conversion]:
+    """Lend the database, for a while, what it needs to bring values into one unit.
 
     Raises:
         RuleError: one code in two measurements, or one word for two units of a measurement.
     """
+    units = _units(measurements)
+    sizes = _sizes(measurements, units)
+    with (
+        store.loaned(_code_frame(measurements, units)) as code,
+        store.loaned(_unit_frame(units)) as unit,
+        store.loaned(_size_frame(sizes)) as size,
+    ):
+        yield Conversion(code, unit, size, _size_of(sizes))
+
+
+def converted(conversion: Conversion, rows: str | None = None, *, where: str = "true", is_sure: str = "") -> str:
+    """Write the query that gives values of the GP record as core holds them.
+
+    Args:
+        conversion: What :func:`converting` lent.
+        rows: What to write after FROM: rows as they would land, where they are not the landing table's.
+        where: Which rows.
+        is_sure: SQL to give as ``is_sure``.
+    """
     contract = contracts.load("core.gp_observation")
     landing = contracts.load("landing.gp_observation")
-    store.define(contract)
     dated = lifespan.dated_fields("gp_observation")
     typed = [
         f'{dated.get(name) or value("gp_observation", name)} AS "{name}"'
         for name in contract.column_names
         if name in landing.column_names
     ]
-    columns = ", ".join(contract.column_names)
-    units = _units(measurements)
-    sizes = _sizes(measurements, units)
-    with (
-        store.joins_as_written(),
-        store.loaned(_code_frame(measurements, units)) as code,
-        store.loaned(_unit_frame(units)) as unit,
-        store.loaned(_size_frame(sizes)) as size,
-    ):
-        store.execute(
-            f"""INSERT INTO core.gp_observation SELECT {columns} FROM (
-                SELECT * REPLACE (CASE WHEN value_status = 'ok' THEN value_canonical END AS value_canonical,
-                    CASE WHEN measurement IS NULL OR value_status IN ('unit_conflict', 'unit_missing') THEN NULL
-                         WHEN grade IS NULL AND word IS NOT NULL THEN 'stated'
-                         WHEN grade IS NULL AND is_inferred THEN 'inferred' ELSE 'implied_by_code' END AS unit_basis)
-                FROM (SELECT *, NULL AS unit_basis, {_STATUS} AS value_status
-                FROM (SELECT *, coalesce(grade, round(given * times + plus + shift, {_DECIMALS})) AS value_canonical
-                FROM (SELECT t.*, u.times AS written_times,
-                    coalesce(u.times, z.times, code_times, 1) AS times, coalesce(u.plus, z.plus, code_plus, 0) AS plus,
-                    CASE WHEN word IS NULL THEN z.low ELSE u.low END AS low,
-                    CASE WHEN word IS NULL THEN z.high ELSE u.high END AS high,
-                    word IS NULL AND code_times IS NULL AND NOT coalesce(z.is_certain, true) AS is_inferred
-                FROM (SELECT *, CASE WHEN word IS NULL THEN {_size_of(sizes)} END AS size_number
-                FROM (SELECT t.*, c.* EXCLUDE (code, not_done),
-                    CASE WHEN NOT coalesce(list_contains(not_done, CAST(value_num AS DOUBLE)), false)
-                         THEN CAST(value_num AS DOUBLE) END AS given
-                FROM (SELECT patient_key, source_file_id, source_row, {", ".join(typed)},
-                        {lifespan.is_before_birth("gp_observation")} AS is_before_birth,
-                        {_is_unclear()} AS is_unclear,
-                        nullif(regexp_replace(lower(trim(unit_raw)), '\\s+', ' ', 'g'), '') AS word
-                      FROM {lifespan.with_lifespan("gp_observation")} WHERE {is_accepted("gp_observation")} AND {kept}
-                      AND NOT {lifespan.is_after_death("gp_observation")}) AS t
-                LEFT JOIN {code} AS c ON c.code = t.snomed_code)) AS t
-                LEFT JOIN {unit} AS u ON u.of_measurement = t.measurement AND u.written = t.word
-                LEFT JOIN {size} AS z ON z.number = t.size_number)))
-            )"""
-        )
+    return f"""SELECT {", ".join(contract.column_names)}{", is_sure" if is_sure else ""} FROM (
+        SELECT * REPLACE (CASE WHEN value_status = 'ok' THEN value_canonical END AS value_canonical,
+            CASE WHEN measurement IS NULL OR value_status IN ('unit_conflict', 'unit_missing') THEN NULL
+                 WHEN grade IS NULL AND word IS NOT NULL THEN 'stated'
+                 WHEN grade IS NULL AND is_inferred THEN 'inferred' ELSE 'implied_by_code' END AS unit_basis)
+        FROM (SELECT *, NULL AS unit_basis, {_STATUS} AS value_status
+        FROM (SELECT *, coalesce(grade, round(given * times + plus + shift, {_DECIMALS})) AS value_canonical
+        FROM (SELECT t.*, u.times AS written_times,
+            coalesce(u.times, z.times, code_times, 1) AS times, coalesce(u.plus, z.plus, code_plus, 0) AS plus,
+            CASE WHEN word IS NULL THEN z.low ELSE u.low END AS low,
+            CASE WHEN word IS NULL THEN z.high ELSE u.high END AS high,
+            word IS NULL AND code_times IS NULL AND NOT coalesce(z.is_certain, true) AS is_inferred
+        FROM (SELECT *, CASE WHEN word IS NULL THEN {conversion.size_number} END AS size_number
+        FROM (SELECT t.*, c.* EXCLUDE (code, not_done),
+            CASE WHEN NOT coalesce(list_contains(not_done, CAST(value_num AS DOUBLE)), false)
+                 THEN CAST(value_num AS DOUBLE) END AS given
+        FROM (SELECT patient_key, source_file_id, source_row, {", ".join(typed)},
+                {lifespan.is_before_birth("gp_observation")} AS is_before_birth,
+                {_is_unclear()} AS is_unclear,
+                nullif(regexp_replace(lower(trim(unit_raw)), '\\s+', ' ', 'g'), '') AS word
+                {f", {is_sure} AS is_sure" if is_sure else ""}
+              FROM {lifespan.with_lifespan("gp_observation", rows)} WHERE {where}) AS t
+        LEFT JOIN {conversion.code} AS c ON c.code = t.snomed_code)) AS t
+        LEFT JOIN {conversion.unit} AS u ON u.of_measurement = t.measurement AND u.written = t.word
+        LEFT JOIN {conversion.size} AS z ON z.number = t.size_number)))
+    )"""
+
+
+def build_observations(store: Store, measurements: Sequence[MeasurementCodes]) -> None:
+    """Fill ``core.gp_observation``: accepted values, then grades that stand in ``core.gp_event`` as a code alone.
+
+    Args:
+        store: The run's store; ``core.gp_event`` is filled, ``landing.lifespan`` defined.
+        measurements: Which codes carry which quantity, in which units.
+
+    Raises:
+        RuleError: one code in two measurements, or one word for two units of a measurement.
+    """
+    contract = contracts.load("core.gp_observation")
+    with store.joins_as_written(), converting(store, measurements) as conversion:
+        accepted = converted(conversion, where=lifespan.is_carried("gp_observation"))
+        store.execute(f"INSERT INTO core.gp_observation {accepted}")
         shared = ", ".join(name for name in contract.column_names if name in _event_columns())
         others = {
             "measurement": "c.measurement",
@@ -143,13 +174,15 @@ def build_observations(store: Store, measurements: Sequence[MeasurementCodes], *
             "unit_basis": "'implied_by_code'",
             "value_status": "'ok'",
         }
+        same = "o.org_code = e.org_code AND o.source_event_id = e.source_event_id"
+        is_accepted_there = is_accepted("gp_observation").replace("faults", "o.faults")
         # An event already among the values under the same id stays one entry.
         store.execute(
             f"INSERT INTO core.gp_observation ({shared}, {', '.join(others)}) "
             f"SELECT {shared}, {', '.join(others.values())} FROM core.gp_event AS e "
-            f"JOIN {code} AS c ON c.code = e.snomed_code AND c.grade IS NOT NULL WHERE NOT EXISTS (SELECT 1 FROM "
-            f"{stored('gp_observation')} AS o WHERE o.org_code = e.org_code AND o.source_event_id = e.source_event_id "
-            f"AND {is_accepted('gp_observation').replace('faults', 'o.faults')}) ORDER BY source_file_id, source_row"
+            f"JOIN {conversion.code} AS c ON c.code = e.snomed_code AND c.grade IS NOT NULL WHERE NOT EXISTS (SELECT 1 "
+            f"FROM {stored('gp_observation')} AS o WHERE {same} AND {is_accepted_there}) "
+            f"AND NOT EXISTS (SELECT 1 FROM core.gp_observation AS o WHERE {same}) ORDER BY source_file_id, source_row"
         )
     _set_pairs_aside(store, measurements)
 

@@ -1,8 +1,9 @@
-"""From files to landing tables: rows as text, every rule evaluated once, every row accounted for.
+"""From files to landing tables: every rule evaluated once, every row accounted for.
 
-Belongs here: reading CSV and Parquet, line numbers, structural rejects, duplicates, the accounts of files and of
-rejected rows. Does not belong: the file gate (``files``), typed tables (``core``). Rows received are rows loaded plus
-rows rejected, for every file, or the run stops. No rejected line is ever stored.
+Belongs here: the order in which files and tables are read, duplicates, the accounts of files and of rejected rows. Does
+not belong: the file gate (``files``), judging a row (``judging``), rows that need not land (``onward``), typed tables
+(``core``). Rows received are rows loaded plus rows rejected, for every file, or the run stops. No rejected line
+outlasts the run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from stratify import contracts, privacy
 from stratify.errors import ExtractError, PrivacyError, RunError, combine
 from stratify.ingest import door as doors
 from stratify.ingest import identity
+from stratify.ingest import onward as ahead
 from stratify.ingest.checks import (
     DUPLICATE,
     REPEAT,
@@ -24,23 +26,21 @@ from stratify.ingest.checks import (
     SUPERSEDED,
     TYPED_TABLES,
     Check,
-    as_typed,
     checks_of,
     define,
     faults,
     is_accepted,
-    late,
-    misfits,
     number,
     own_check,
     reasons_no_fault,
     stored,
-    typed_name,
 )
 from stratify.ingest.door import Door
 from stratify.ingest.feeds import INDISPENSABLE
 from stratify.ingest.files import OPTIONAL_TABLES, InputFile
+from stratify.ingest.judging import checked_code_columns, judged, mark_late
 from stratify.ingest.misdated import refuse_misdated
+from stratify.ingest.onward import Onward
 from stratify.ingest.slices import Shortfall, shortfalls
 from stratify.ingest.sources import Source
 from stratify.ingest.staging import (
@@ -64,18 +64,18 @@ LOAD_ORDER = (
     "clinic_capacity",
     "patient",
     "registration",
+    "death",
+    "patient_flag",
+    "opt_out",
     "gp_event",
     "gp_observation",
     "gp_medication",
     "apc_episode",
     "op_attendance",
     "ed_attendance",
-    "death",
-    "patient_flag",
-    "opt_out",
     *(table for table in OPTIONAL_TABLES if table != "nhs_number_trace"),
 )
-"""What numbers were superseded before any row with one; patients before the rows that belong to them."""
+"""What numbers were superseded before any row with one; who may be looked at before the rows that belong to them."""
 
 _FEWEST_FOR_A_COLUMN = 20
 """Rows below which a column may be empty by chance."""
@@ -114,6 +114,7 @@ def land(
     key: bytes,
     door: Door = _PLAIN_DOOR,
     refused: dict[tuple[str, str], list[ExtractError]] | None = None,
+    onward: Onward | None = None,
 ) -> list[FileAccount]:
     """Read files into ``landing.*`` and set aside what breaks the contracts.
 
@@ -126,6 +127,8 @@ def land(
         door: Rows that never land, and ranges of numbers that are linked.
         refused: Where given, and only feeds that a run can do without are at fault, their faults are put here by set
             and table, and not raised: nothing that was read is of use, and ``gather_files`` has to be told.
+        onward: What :func:`build_core` will be given. Where it is given here already, rows of the GP record that are
+            beyond doubt go to core as they are read; the core tables are the same either way.
 
     Returns:
         One account per file, in order of table and name; also in ``audit.source_file``. Rules that failed are in
@@ -133,7 +136,8 @@ def land(
 
     Raises:
         ExtractError: a file's lines and records do not agree; it is refused whole.
-        PrivacyError: real numbers in a synthetic source, or a throwaway key for a real one.
+        PrivacyError: real numbers in a synthetic source, a throwaway key for a real one, or a policy that does not
+            allow the run.
         RunError: rows received are not rows loaded plus rows rejected.
     """
     if not source.is_synthetic and key == privacy.THROWAWAY_KEY:
@@ -147,27 +151,22 @@ def land(
     store.define(contracts.load("audit.rejected_row"))
     identity.define(store)
     doors.define(store, door)
+    ahead.define(store)
     faulty: list[tuple[InputFile, ExtractError]] = []
     accounts: list[FileAccount] = []
     short = shortfalls(store, files, reader=reader)
     files = [each for each in files if not each.is_earlier or _still_holds(each, short)]
     _note_shortfalls(store, files, short)
+    going: Onward | None = None
     for table in LOAD_ORDER:
-        define(store, table)
-        pieces: list[Piece] = []
+        if onward is not None and table == ahead.TABLES[0] and not faulty:
+            _record_accounts(store, accounts)
+            ahead.know_people(store, onward, index_date=index_date)
+            going = onward
         mine = sorted((each for each in files if each.table == table), key=lambda each: (*_time(each), each.file_name))
-        for file in mine:
-            if file.passed_over:
-                pieces.append(
-                    Piece(file_id(file, None), file, file.shown_name, file.row_count, 0, file.period_to or index_date)
-                )
-                continue
-            try:
-                pieces.extend(
-                    _land_file(store, file, source=source, index_date=index_date, key=key, door=door, short=short)
-                )
-            except ExtractError as fault:
-                faulty.append((file, fault))
+        reading = _Reading(store, source, index_date, key, door, short, going)
+        pieces, found = reading.read_table(table, mine)
+        faulty.extend(found)
         named = {piece.file_name: piece.file for piece in pieces}
         if any(piece.received_count for piece in pieces):
             times = {time: place for place, time in enumerate(sorted({_time(each) for each in mine}))}
@@ -229,111 +228,117 @@ def _windows(pieces: Sequence[Piece]) -> Iterator[Window]:
             yield Window(piece.source_file_id, piece.file_name, first, last)
 
 
-# One file
+# The files of a table
 
 
-def _land_file(
-    store: Store,
-    file: InputFile,
-    *,
-    source: Source,
-    index_date: date,
-    key: bytes,
-    door: Door,
-    short: Sequence[Shortfall],
-) -> list[Piece]:
-    cutoff = file.period_to or index_date
-    if not file.row_count:  # declared empty: nothing to stage
-        return [Piece(file_id(file, None), file, file.shown_name, 0, 0, cutoff)]
-    marks = faults(
-        file.table,
-        data_cutoff=cutoff,
-        not_from={each.practice_code for each in short if each.is_red and each.rank == file.rank},
-        only_from=_last_good(file, short) if file.is_earlier else None,
-    )
-    if is_read_straight(file):
-        whole_id = file_id(file, None)
-        if "nhs_number" in contracts.load(f"landing.{file.table}").column_names:
+@dataclass(frozen=True)
+class _Reading:
+    """What the files of a table are read with."""
+
+    store: Store
+    source: Source
+    index_date: date
+    key: bytes
+    door: Door
+    short: Sequence[Shortfall]
+    onward: Onward | None
+
+    def read_table(
+        self, table: str, files: Sequence[InputFile]
+    ) -> tuple[list[Piece], list[tuple[InputFile, ExtractError]]]:
+        """Read the files of a table; gives the accounts to be, and the files that are refused with why."""
+        sent: dict[str, Piece] = {}
+        refused: list[tuple[InputFile, ExtractError]] = []
+        for file in files:
+            if self.onward is not None and ahead.goes_onward(file):
+                marks, cutoff = self._marks(file), self._cutoff(file)
+                try:
+                    sent[file_id(file, None)] = ahead.send(
+                        self.store, self.onward, file, marks=marks, door=self.door, cutoff=cutoff
+                    )
+                except ExtractError as fault:
+                    refused.append((file, fault))
+        if sent:
+            ahead.take_back_shared(self.store, table)
+        at_once = {file.shown_name for file, _ in refused}
+        while True:
+            define(self.store, table)
+            if sent:
+                ahead.show_beside(self.store, table, sent)
+            pieces: list[Piece] = []
+            found: list[tuple[InputFile, ExtractError]] = []
+            for file in (each for each in files if each.shown_name not in at_once):
+                try:
+                    pieces.extend(self._land(file, sent.get(file_id(file, None))))
+                except ExtractError as fault:
+                    found.append((file, fault))
+            # Which of several rows with one key holds is decided where all of them have landed.
+            if not sent or not ahead.take_back_landed(self.store, table):
+                return pieces, refused + found
+
+    def _cutoff(self, file: InputFile) -> date:
+        return file.period_to or self.index_date
+
+    def _marks(self, file: InputFile) -> str:
+        return faults(
+            file.table,
+            data_cutoff=self._cutoff(file),
+            not_from={each.practice_code for each in self.short if each.is_red and each.rank == file.rank},
+            only_from=_last_good(file, self.short) if file.is_earlier else None,
+        )
+
+    def _land(self, file: InputFile, sent: Piece | None) -> list[Piece]:
+        """Have the rows of a file land, or what is left of them where others were sent to core."""
+        cutoff, whole_id = self._cutoff(file), file_id(file, None)
+        if file.passed_over or not file.row_count:  # nothing to stage
+            return [Piece(whole_id, file, file.shown_name, file.row_count, 0, cutoff)]
+        store, table, marks = self.store, file.table, self._marks(file)
+        if is_read_straight(file):
+            try:
+                if sent is None:
+                    piece = self._land_straight(file, marks)
+                    rows = stored(table)
+                else:
+                    piece = sent
+                    ahead.land_rest(store, file, marks)
+                    rows = f"core.{table}"
+                _refuse_empty_columns(store, file, f"{rows} WHERE source_file_id = '{whole_id}'")
+            except ExtractError:
+                store.execute(f"DELETE FROM {stored(table)} WHERE source_file_id = '{whole_id}'")
+                raise
+            pieces = [replace(piece, restricted_count=doors.take_out(store, table, whole_id, self.door))]
+        else:
+            pieces, staged = stage(store, file, cutoff)
+            _refuse_empty_columns(store, file, STAGED)
+            numbered, left_out = doors.leave_out(store, table, staged, self.door)
+            learned = numbered if left_out else STAGED
+            pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
+            if "nhs_number" in contracts.load(f"landing.{table}").column_names:
+                self._learn_numbers(file, learned)
+            if table not in TYPED_TABLES:
+                identity.learn_codes(store, learned, checked_code_columns(table))
+            ordered = f"{judged(table, numbered, marks)} ORDER BY source_file_id, source_row"
+            store.execute(f"INSERT INTO {stored(table)} {ordered}")
+            store.execute(f"DROP TABLE {STAGED}")
+        mark_late(store, table, [piece.source_file_id for piece in pieces], cutoff)
+        return pieces
+
+    def _land_straight(self, file: InputFile, marks: str) -> Piece:
+        store, table = self.store, file.table
+        if "nhs_number" in contracts.load(f"landing.{table}").column_names:
             # Its numbers first, so that nothing but them is held while the rows are read.
-            rows = doors.without_restricted(file.table, straight(file), door)
+            rows = doors.without_restricted(table, straight(file), self.door)
             read(store, file, f"CREATE OR REPLACE TEMP TABLE number_seen AS SELECT DISTINCT nhs_number FROM {rows}")
-            identity.learn_numbers(
-                store, "number_seen", source=source, key=key, file_name=file.file_name, ranges=door.ranges
-            )
+            self._learn_numbers(file, "number_seen")
             store.execute("DROP TABLE number_seen")
         with store.joins_as_written():
-            count = read(store, file, _insert(file.table, straight(file), marks))
-        try:
-            piece = settle(store, file, count, cutoff)
-            _refuse_empty_columns(store, file, f"{stored(file.table)} WHERE source_file_id = '{whole_id}'")
-        except ExtractError:
-            store.execute(f"DELETE FROM {stored(file.table)} WHERE source_file_id = '{whole_id}'")
-            raise
-        pieces = [replace(piece, restricted_count=doors.take_out(store, file.table, whole_id, door))]
-    else:
-        pieces, staged = stage(store, file, cutoff)
-        _refuse_empty_columns(store, file, STAGED)
-        numbered, left_out = doors.leave_out(store, file.table, staged, door)
-        learned = numbered if left_out else STAGED
-        pieces = [replace(piece, restricted_count=left_out.get(piece.source_file_id, 0)) for piece in pieces]
-        if "nhs_number" in contracts.load(f"landing.{file.table}").column_names:
-            identity.learn_numbers(store, learned, source=source, key=key, file_name=file.file_name, ranges=door.ranges)
-        if file.table not in TYPED_TABLES:
-            identity.learn_codes(store, learned, _checked_code_columns(file.table))
-        store.execute(_insert(file.table, numbered, marks) + " ORDER BY source_file_id, source_row")
-        store.execute(f"DROP TABLE {STAGED}")
-    _mark_late(store, file.table, [piece.source_file_id for piece in pieces], cutoff)
-    return pieces
+            count = read(store, file, f"INSERT INTO {stored(table)} {judged(table, straight(file), marks)}")
+        return settle(store, file, stored(table), count, self._cutoff(file))
 
-
-def _insert(table: str, rows: str, marks: str) -> str:
-    """Write the statement that judges rows of text and stores them, with the person each belongs to."""
-    names = contracts.load(f"landing.{table}").column_names
-    joins, row_key, number_key, link_key = "", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::VARCHAR"
-    if "nhs_number" in names:
-        joins += " LEFT JOIN landing.known_number ON number_text = nhs_number"
-        row_key = number_key = "known_key"
-    if "source_patient_id" in names and table != "patient":
-        joins += " LEFT JOIN landing.patient_link ON link_org = org_code AND link_patient = source_patient_id"
-        link_key = "linked_key"
-        row_key = "coalesce(known_key, linked_key)" if number_key == "known_key" else "linked_key"
-    is_typed = table in TYPED_TABLES
-    values = [f'{typed_name(name)} AS "{name}"' if is_typed else f'"{name}"' for name in names]
-    values += [f"{row_key} AS patient_key", "source_file_id", "source_row", marks]
-    values += [misfits(table)] if is_typed else []
-    return (
-        f"INSERT INTO {stored(table)} SELECT {', '.join(values)} FROM (SELECT rows.*, {number_key} AS known_key, "
-        f"{link_key} AS linked_key FROM ({as_typed(table, rows, 'source_file_id, source_row')}) AS rows{joins})"
-    )
-
-
-def _mark_late(store: Store, table: str, file_ids: Sequence[str], cutoff: date) -> None:
-    """Make the checks of codes: once for each distinct one, and the few rows with a bad one are marked."""
-    contract = contracts.load(f"landing.{table}")
-    mine = f"source_file_id IN ({', '.join(repr(each) for each in file_ids)})"
-    for column in sorted({check.column for check in late(table) if check.column}):
-        store.execute(
-            f'CREATE OR REPLACE TEMP TABLE distinct_value AS SELECT DISTINCT "{column}" FROM {stored(table)} '
-            f'WHERE {mine} AND "{column}" IS NOT NULL'
+    def _learn_numbers(self, file: InputFile, rows: str) -> None:
+        identity.learn_numbers(
+            self.store, rows, source=self.source, key=self.key, file_name=file.file_name, ranges=self.door.ranges
         )
-        if column in _checked_code_columns(table):
-            identity.learn_codes(store, "distinct_value", [column])
-        bits = " + ".join(
-            f"(CASE WHEN {contracts.predicate(contract, check.rule, raw=False, data_cutoff=cutoff)} "
-            f"THEN {number(check.weight)} ELSE 0 END)"
-            for check in late(table)
-            if check.column == column and check.rule is not None
-        )
-        store.execute(
-            f'CREATE OR REPLACE TEMP TABLE bad_value AS SELECT "{column}" AS bad, {bits} AS bits '
-            f"FROM distinct_value WHERE {bits} <> 0"
-        )
-        if store.scalar("SELECT count(*) FROM bad_value"):
-            store.execute(
-                f'UPDATE {stored(table)} SET faults = faults | bits FROM bad_value WHERE "{column}" = bad AND {mine}'
-            )
-        store.execute("DROP TABLE bad_value")
-        store.execute("DROP TABLE distinct_value")
 
 
 def _refuse_empty_columns(store: Store, file: InputFile, rows: str) -> None:
@@ -362,14 +367,6 @@ def _refuse_empty_columns(store: Store, file: InputFile, rows: str) -> None:
         raise refused(
             file, f"values in {', '.join(critical)}", f"none in {', '.join(empty)}, in any of {file.row_count} rows"
         )
-
-
-def _checked_code_columns(table: str) -> list[str]:
-    return [
-        check.column
-        for check in checks_of(table)
-        if check.rule and check.column and check.rule_id.endswith("-verhoeff")
-    ]
 
 
 # Duplicates
@@ -430,6 +427,10 @@ def _account(store: Store, table: str, pieces: list[Piece]) -> list[FileAccount]
         f"FROM {stored(table)} GROUP BY ALL"
     ):
         became.setdefault(source_file_id, {})[kind] = int(count)
+    if table in ahead.TABLES:
+        for source_file_id, count in ahead.counts(store, table).items():
+            counted = became.setdefault(source_file_id, {})
+            counted["loaded"] = counted.get("loaded", 0) + count
     accounts = []
     for piece in pieces:
         counts = dict(became.get(piece.source_file_id, {}))

@@ -17,11 +17,13 @@ import polars as pl
 
 from stratify import contracts
 from stratify.errors import ExtractError
-from stratify.ingest.checks import SHAPE, TYPED_TABLES, prefix, stored
+from stratify.ingest.checks import SHAPE, TYPED_TABLES, prefix
 from stratify.ingest.files import InputFile
 from stratify.store import Store, quoted
 
 STAGED = "landing.staged"
+LINE_COLUMN = "source_line_kept"
+"""Column of a file made of some lines of another: the line each was."""
 _BLANKS = " \t\u00a0"
 _ICD10_COLUMN = re.compile(r"diag_\d\d|cause_underlying")
 _NOTHING_TO_PUT_RIGHT = "[A-Z0-9]*[A-WYZ0-9]"
@@ -53,14 +55,14 @@ def straight(file: InputFile) -> str:
 
     Lines that are no records are counted in afterwards, by :func:`settle`.
     """
+    row = f"CAST({LINE_COLUMN} AS BIGINT)" if LINE_COLUMN in file.header else "row_number() OVER () + 1"
     return (
-        f"(SELECT {_fields(file)}, row_number() OVER () + 1 AS source_row, '{file_id(file, None)}' AS source_file_id "
-        f"FROM {reader(file)})"
+        f"(SELECT {_fields(file)}, {row} AS source_row, '{file_id(file, None)}' AS source_file_id FROM {reader(file)})"
     )
 
 
-def settle(store: Store, file: InputFile, count: int, cutoff: date) -> Piece:
-    """Check that no record of a file read straight was lost, and count its lost lines into the line numbers.
+def settle(store: Store, file: InputFile, into: str, count: int, cutoff: date) -> Piece:
+    """Check that no record of a file read straight into a table was lost, and count lost lines into the line numbers.
 
     Raises:
         ExtractError: lines and records do not agree.
@@ -70,12 +72,10 @@ def settle(store: Store, file: InputFile, count: int, cutoff: date) -> Piece:
     if lines:
         _record_shape(store, file, whole_id, lines)
         _define_steps(store, lines)
-        rows = f"(SELECT rowid AS row_id, source_row - 2 AS record FROM {stored(file.table)} "
-        rows += f"WHERE source_file_id = '{whole_id}')"
+        rows = f"(SELECT rowid AS row_id, source_row - 2 AS record FROM {into} WHERE source_file_id = '{whole_id}')"
         store.execute(
-            f"UPDATE {stored(file.table)} SET source_row = source_row + skipped FROM (SELECT row_id, skipped "
-            f"FROM {rows} ASOF JOIN reject_step ON record >= first_record) AS moved "
-            f"WHERE {stored(file.table)}.rowid = row_id"
+            f"UPDATE {into} SET source_row = source_row + skipped FROM (SELECT row_id, skipped "
+            f"FROM {rows} ASOF JOIN reject_step ON record >= first_record) AS moved WHERE {into}.rowid = row_id"
         )
     return Piece(whole_id, file, file.shown_name, file.row_count, len(lines), cutoff)
 
