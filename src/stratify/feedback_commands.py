@@ -63,4 +63,4 @@ def feedback_patterns(
     with faults_in_words():
         from stratify import feedback_proposals
 
-        typer.echo(feedback_proposals.patterns(run, out=out, clinical=clinical))
+        typer.echo(feedback_proposals.patterns(run, to=out, clinical=clinical))

@@ -27,7 +27,7 @@ from stratify.publish.filled_lists import MOST_BYTES, NOT_A_LIST, TOO_LARGE, num
 from stratify.publish.sheets import GREY, LINE, LINE_POINTS, NAVY, OPEN, PALE, Styles, lines_of, open_workbook
 
 FORM, ANSWER = "out.feedback_form", "out.feedback_answer"
-FORM_SHEET = "Tell us"
+FORM_SHEET, _LISTS_SHEET = "Tell us", "Lists"
 FORM_HEADINGS = {
     "nhs_number": ("NHS number", 110, "Whom it is about. Leave it empty for the list as a whole."),
     "kind": ("What it is", 150, "Should have been here: a patient of yours who is missing from a list."),
@@ -189,8 +189,9 @@ def write_form(
         sheet.write_string(1, 0, mark, style(font_color=GREY))
         said = style(text_wrap=True, font_size=10)
         sheet.merge_range(2, 0, 2, last, "", said)
-        sheet.write_string(2, 0, _SAY, said)
-        sheet.set_row(2, lines_of(_SAY, int(wide * 0.9)) * (LINE_POINTS + 1.5) + 4)
+        text = f"{_SAY} If it cannot wait: {context.contact}."
+        sheet.write_string(2, 0, text, said)
+        sheet.set_row(2, lines_of(text, int(wide * 0.9)) * (LINE_POINTS + 1.5) + 4)
         head = style(bold=True, bg_color=NAVY, font_color="#FFFFFF", border=1, border_color=LINE)
         cell = style(bg_color=OPEN, border=1, border_color=LINE, locked=False, text_wrap=True, num_format="@")
         for column, (key, (heading, width, hint)) in enumerate(FORM_HEADINGS.items()):
@@ -201,10 +202,14 @@ def write_form(
             sheet.data_validation(4, column, 3 + _ROWS, column, _allowed(key, heading, hint, lists))
         for row in range(4, 4 + _ROWS):
             sheet.set_row(row, 2 * LINE_POINTS + 4)
-        sheet.write_string(4 + _ROWS, 0, f"If it cannot wait: {context.contact}", style(font_size=10, bold=True))
         sheet.freeze_panes(4, 0)
         sheet.protect("", {"format_columns": True, "format_rows": True})
         _items_sheet(workbook, items, context)
+        names = _sheet(workbook, _LISTS_SHEET, context)
+        names.set_column_pixels(0, 0, 330)
+        for row, text in enumerate(("Names of the lists", *lists)):
+            names.write_string(row, 0, text, style() if row else head)
+        names.protect()
     return path
 
 
@@ -221,8 +226,9 @@ def _sheet(workbook: Any, name: str, context: PublishContext) -> Any:  # noqa: A
 
 def _allowed(key: str, heading: str, hint: str, lists: Sequence[str]) -> dict[str, Any]:
     said: dict[str, Any] = {"input_title": heading, "input_message": hint}
-    words = lists if key == "list_name" else contracts.load(FORM).column(key).valid_values or ()
-    if words and len(",".join(words)) <= 255:  # as long as the list of a drop-down may be
+    if key == "list_name":  # more words than a drop-down of its own may hold
+        return {"validate": "list", "source": f"={_LISTS_SHEET}!$A$2:$A${len(lists) + 1}", **said}
+    if words := contracts.load(FORM).column(key).valid_values:
         named = f"Choose one of: {', '.join(words)}."[:255]
         return {"validate": "list", "source": list(words), "error_title": "Not one of the words", **said,
                 "error_message": named}  # fmt: skip
