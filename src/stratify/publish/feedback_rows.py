@@ -17,7 +17,7 @@ from stratify.store import Store
 FEEDBACK_PLACE = "feedback"
 SAID_SHEET = "You said, we changed"
 ITEM_HEADINGS: Mapping[str, tuple[str, int]] = {
-    "item": ("Reference", 110),
+    "item": ("Reference", 122),
     "said_on": ("You said on", 80),
     "list_name": ("About the list", 150),
     "nhs_number": ("NHS number", 90),
