@@ -48,15 +48,13 @@ picture: demo
 # The pictures of docs/for-clinicians.md, from the last of the four weeks. Needs LibreOffice and poppler.
 LAST := $(DEMO)/weeks/out/published/direct_care/Y00001
 SHOTS := $(DEMO)/weeks/pictures
-SHOT := pdftoppm -png -singlefile
 clinician-pictures: weeks
 	rm -rf $(SHOTS) && mkdir -p $(SHOTS)
-	cp $(LAST)/copd_clinic/clinic_list_*.xlsx $(SHOTS)/list.xlsx && cp $(LAST)/feedback/feedback_form_*.xlsx $(SHOTS)/form.xlsx
+	cp $(LAST)/frailty_clinic/clinic_list_*.xlsx $(SHOTS)/list.xlsx && cp $(LAST)/feedback/feedback_form_*.xlsx $(SHOTS)/form.xlsx
 	soffice --headless --convert-to pdf --outdir $(SHOTS) $(SHOTS)/list.xlsx $(SHOTS)/form.xlsx
-	$(SHOT) -r 80 -f 1 -l 1 -x 70 -y 20 -W 530 -H 560 $(SHOTS)/list.pdf docs/clinicians-cover
-	$(SHOT) -r 95 -f 2 -l 2 -x 0 -y 0 -W 1111 -H 420 $(SHOTS)/list.pdf docs/clinicians-list
-	$(SHOT) -r 80 -f 1 -l 1 -x 0 -y 30 -W 936 -H 260 $(SHOTS)/form.pdf docs/clinicians-form
-	$(SHOT) -r 95 -f 2 -l 2 -x 0 -y 20 -W 1111 -H 300 $(SHOTS)/form.pdf docs/clinicians-said
+	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 110 -y 35 -W 440 -H 480 $(SHOTS)/list.pdf docs/clinicians-cover
+	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 50 -y 45 -W 820 -H 210 $(SHOTS)/form.pdf docs/clinicians-form
+	pdftoppm -png -singlefile -r 95 -f 2 -l 2 -x 60 -y 45 -W 990 -H 260 $(SHOTS)/form.pdf docs/clinicians-said
 
 # How near the invented county is to England: docs/county.md and its plots.
 county: setup

@@ -242,6 +242,7 @@ def _items_sheet(workbook: Any, items: pl.DataFrame, context: PublishContext) ->
     for column, (heading, width) in enumerate(ITEM_HEADINGS.values()):
         sheet.set_column_pixels(column, column, width)
         sheet.write_string(0, column, heading, head)
+    sheet.set_row(0, 2 * LINE_POINTS + 4)
     for row, each in enumerate(items.iter_rows(named=True), 1):
         look = {**cell, "bg_color": PALE} if each["status"].startswith("Overdue") else cell
         most = 1
