@@ -50,11 +50,12 @@ LAST := $(DEMO)/weeks/out/published/direct_care/Y00001
 SHOTS := $(DEMO)/weeks/pictures
 clinician-pictures: weeks
 	rm -rf $(SHOTS) && mkdir -p $(SHOTS)
-	cp $(LAST)/frailty_clinic/clinic_list_*.xlsx $(SHOTS)/list.xlsx && cp $(LAST)/feedback/feedback_form_*.xlsx $(SHOTS)/form.xlsx
-	soffice --headless --convert-to pdf --outdir $(SHOTS) $(SHOTS)/list.xlsx $(SHOTS)/form.xlsx
-	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 110 -y 35 -W 440 -H 480 $(SHOTS)/list.pdf docs/clinicians-cover
-	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 50 -y 45 -W 820 -H 210 $(SHOTS)/form.pdf docs/clinicians-form
-	pdftoppm -png -singlefile -r 95 -f 2 -l 2 -x 60 -y 45 -W 990 -H 260 $(SHOTS)/form.pdf docs/clinicians-said
+	cp $(LAST)/frailty_clinic/clinic_list_*.xlsx $(SHOTS)/list.xlsx && cp $(LAST)/feedback/feedback_form_*.xlsx $(SHOTS)/said.xlsx
+	cp $$(ls $(DEMO)/weeks/returned/*/feedback/feedback_form_*.xlsx | head -n 1) $(SHOTS)/form.xlsx
+	soffice --headless --convert-to pdf --outdir $(SHOTS) $(SHOTS)/list.xlsx $(SHOTS)/said.xlsx $(SHOTS)/form.xlsx
+	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 110 -y 35 -W 440 -H 380 $(SHOTS)/list.pdf docs/clinicians-cover
+	pdftoppm -png -singlefile -r 95 -f 1 -l 1 -x 55 -y 60 -W 1000 -H 220 $(SHOTS)/form.pdf docs/clinicians-form
+	pdftoppm -png -singlefile -r 95 -f 2 -l 2 -x 60 -y 60 -W 990 -H 150 $(SHOTS)/said.pdf docs/clinicians-said
 
 # How near the invented county is to England: docs/county.md and its plots.
 county: setup
