@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo weeks picture county faults bench test test-slow check format schemas lock clean
+.PHONY: setup demo weeks picture clinician-pictures county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -44,6 +44,18 @@ picture: demo
 	rm -rf $(DEMO)/picture && mkdir -p $(DEMO)/picture
 	soffice --headless --convert-to pdf --outdir $(DEMO)/picture $(DEMO)/published/direct_care/Y00001/copd_clinic/clinic_list_TEST_$(DEMO_DATE).xlsx
 	pdftoppm -png -singlefile -r 110 -f 2 -l 2 -x 0 -y 0 -W 1290 -H 640 $(DEMO)/picture/clinic_list_TEST_$(DEMO_DATE).pdf docs/clinic-list
+
+# The pictures of docs/for-clinicians.md, from the last of the four weeks. Needs LibreOffice and poppler.
+LAST := $(DEMO)/weeks/out/published/direct_care/Y00001
+SHOTS := $(DEMO)/weeks/pictures
+clinician-pictures: weeks
+	rm -rf $(SHOTS) && mkdir -p $(SHOTS)
+	cp $(LAST)/frailty_clinic/clinic_list_*.xlsx $(SHOTS)/list.xlsx && cp $(LAST)/feedback/feedback_form_*.xlsx $(SHOTS)/said.xlsx
+	cp $$(ls $(DEMO)/weeks/returned/*/feedback/feedback_form_*.xlsx | head -n 1) $(SHOTS)/form.xlsx
+	soffice --headless --convert-to pdf --outdir $(SHOTS) $(SHOTS)/list.xlsx $(SHOTS)/said.xlsx $(SHOTS)/form.xlsx
+	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 110 -y 35 -W 440 -H 380 $(SHOTS)/list.pdf docs/clinicians-cover
+	pdftoppm -png -singlefile -r 95 -f 1 -l 1 -x 55 -y 60 -W 1000 -H 220 $(SHOTS)/form.pdf docs/clinicians-form
+	pdftoppm -png -singlefile -r 95 -f 2 -l 2 -x 60 -y 60 -W 990 -H 150 $(SHOTS)/said.pdf docs/clinicians-said
 
 # How near the invented county is to England: docs/county.md and its plots.
 county: setup

@@ -125,7 +125,8 @@ def working_store(out: Path, scratch: Path) -> Iterator[Store]:
 
 
 def workbooks(published: Path) -> list[Path]:
-    return sorted((published / "direct_care").rglob("*.xlsx"))
+    """Give the workbooks for practices, but for the forms that each of them gets."""
+    return sorted(each for each in (published / "direct_care").rglob("*.xlsx") if each.parent.name != "feedback")
 
 
 def sheet(path: Path, name: str) -> list[dict[str, object]]:

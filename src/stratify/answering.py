@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from stratify import publish
+from stratify import answering_feedback, publish
 from stratify.errors import RunError
 from stratify.filled_in import OFFERS, FilledRow, as_day, is_filled, plain_text
 from stratify.synth import teams
@@ -19,11 +19,13 @@ from stratify.synth import teams
 
 @dataclass(frozen=True)
 class Answered:
-    """What teams did in a week: lists they filled in, rows of them, and rows of earlier lists they changed."""
+    """What teams did in a week: lists they filled in, rows of them, rows of earlier ones they changed, and feedback."""
 
     lists: int
     rows: int
     changed: int
+    told: int = 0
+    answered: int = 0
 
 
 def answer(out: Path, into: Path, *, seed: int) -> Answered:
@@ -56,13 +58,15 @@ def answer(out: Path, into: Path, *, seed: int) -> Answered:
         if written:
             lists += 1
             publish.fill_in(path, into / path.relative_to(out / "published" / "direct_care"), written)
-    return Answered(lists, rows, changed)
+    told = answering_feedback.tell(out, into, week=week, seed=seed)
+    return Answered(lists, rows, changed, told, answering_feedback.answer(out, into, week=week, seed=seed))
 
 
 def in_words(done: Answered) -> str:
     """Say on a line what teams did."""
     return (
-        f"{done.rows:,} rows of {done.lists:,} lists answered, {done.changed:,} rows of earlier ones brought up to date"
+        f"{done.rows:,} rows of {done.lists:,} lists answered, {done.changed:,} rows of earlier ones brought up to "
+        f"date, {done.told:,} rows of forms written, {done.answered:,} answers given"
     )
 
 

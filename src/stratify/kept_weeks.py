@@ -103,15 +103,19 @@ def people(restricted: Path) -> set[str]:
 
 
 def rekey(restricted: Path, build: Path, fresh: Mapping[str, str]) -> None:
-    """Write every kept week into another restricted folder under new pseudonyms, and leave out whoever has none."""
+    """Write every kept week into another restricted folder under new pseudonyms; whoever has none is in none of it."""
     take_along(restricted, build, date.max)
     for path in _with_people(build):
-        frame = pl.read_parquet(path).filter(pl.col(_KEY).is_in(list(fresh)))
-        frame = frame.with_columns(pl.col(_KEY).replace_strict(dict(fresh), return_dtype=pl.String))
+        frame = pl.read_parquet(path)
+        if path.stem not in _NEVER_SHORTER:
+            frame = frame.filter(pl.col(_KEY).is_in(list(fresh)))
+        frame = frame.with_columns(pl.col(_KEY).replace_strict(dict(fresh), default=None, return_dtype=pl.String))
         write(build, f"memory.{path.stem}", frame, date.fromisoformat(path.parent.name))
 
 
 _KEY = "patient_key"
+_NEVER_SHORTER = ("feedback",)
+"""Tables whose rows stay when nobody can tell any more whom they are about."""
 
 
 def _with_people(restricted: Path) -> list[Path]:

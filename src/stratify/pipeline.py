@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import polars as pl
 
-from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, returned
+from stratify import approvals, contracts, feedback_run, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.plain_reasons import explanations
@@ -315,6 +315,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         context = publish_context(store, plan, book)
         shutil.rmtree(plan.published, ignore_errors=True)
         files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        files += feedback_run.write_forms(store, plan.published / "direct_care", context)
         files += returned.write_returned(store, plan, plan.published / "direct_care", context)
         wording = load_wording(plan.settings.clinical)
         files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
@@ -330,6 +331,7 @@ def publish_outputs(plan: Plan) -> Receipt:
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
         count_who_is_reached(store, plan, book)
+        feedback_run.write_page(store, plan)
         publish.write_supplier_report(
             plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))
         )

@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from stratify import approvals, combined_review, follow_up, kept_weeks, pools, routing, weeks
+from stratify import approvals, combined_review, feedback_run, follow_up, kept_weeks, pools, routing, weeks
 from stratify.memory import OFFER
 from stratify.publish.context import row_reference
 from stratify.publish.offers import OFFERS_PLACE
@@ -80,6 +80,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     if not kept_weeks.is_look_back(earlier, today):
         kept_weeks.write(plan.restricted, "audit.transition", steps, today)
         kept_weeks.write(plan.restricted, "audit.list_row", mine, today)
+        feedback_run.keep(store, plan)
         kept_weeks.write(plan.restricted, "audit.answer", store.frame("SELECT * FROM audit.answer ORDER BY ALL"), today)
 
 

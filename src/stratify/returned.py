@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, filled_in, ingest, publish, returned_files, sent_lists
+from stratify import contracts, feedback_run, filled_in, ingest, publish, returned_files, sent_lists
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
 from stratify.publish import PublishContext, ReturnedLine
 from stratify.returned_files import ReturnedFile
@@ -62,13 +62,17 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
     def sent(references: set[str]) -> dict[str, SentRow]:
         return _known_of(store, plan, sent_lists.sent_rows(restricted, references, before=index_date))
 
-    reading = read(plan.returned, sent, earlier=earlier, senders=_senders(store, plan), today=index_date)
+    senders = _senders(store, plan)
+    lists, told_us = feedback_run.sorted_out(plan.returned)
+    reading = read(lists, sent, earlier=earlier, senders=senders, today=index_date)
     for name, rows in (("core.outcome", reading.outcomes), ("audit.answer", reading.answers)):
         if rows:
             with store.loaned(_frame(name, rows)) as loan:
                 store.execute(f"INSERT INTO {name} BY NAME FROM {loan}")
     counts = {f"feed: {became}": count for became, count in told.items()}
     counts |= {f"lists: {words}": count for words, count in _tally(reading).items()}
+    fed_back = feedback_run.take_in(store, plan, book, told_us, earlier=earlier, senders=senders)
+    counts |= {f"feedback: {words}": count for words, count in fed_back.items()}
     return [(STEP, measure, count) for measure, count in sorted(counts.items())]
 
 
@@ -327,14 +331,16 @@ def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date
             for number, path in enumerate(files, 1)
             for replaced in [returned_files.of_path(path)]
         ]
+        lists, told_us = feedback_run.sorted_out(gathered)
+        look = feedback_run.look(store, plan, told_us, senders=_senders(store, plan), today=today)
         reading = read(
-            gathered,
+            lists,
             lambda references: _known_of(store, plan, sent_lists.sent_rows(restricted, references, before=today)),
             earlier=earlier,
             senders=_senders(store, plan),
             today=today,
         )
-    return _in_words(reading, {each.file_id: each.shown_name for each in gathered})
+    return _in_words(reading, {each.file_id: each.shown_name for each in gathered}) + feedback_run.look_in_words(look)
 
 
 def _in_words(reading: Reading, names: Mapping[str, str]) -> str:

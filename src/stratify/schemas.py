@@ -24,6 +24,8 @@ EXCHANGED = (
     "landing.clinic_capacity",
     "landing.extract_manifest",
     "out.clinic_list",
+    "out.feedback_answer",
+    "out.feedback_form",
     "out.not_listed",
     "out.pathway_count",
     "out.population",

@@ -40,6 +40,7 @@ CLINICS = {
     "diabetes_nurse",
     "diabetes_pharmacist",
     "diabetes_specialist",
+    "feedback",
     "frailty_clinic",
     "palliative_review",
     "self_management",
@@ -91,7 +92,11 @@ def _capacity(book, name="Cover"):
 # What is published
 
 
-NAMES = {"self_management": ("offers",), "letters": ("by_hand", "letters", "message", "messages_emis_")}
+NAMES = {
+    "feedback": ("feedback_form",),
+    "self_management": ("offers",),
+    "letters": ("by_hand", "letters", "message", "messages_emis_"),
+}
 
 
 def test_the_tree_is_the_one_the_documents_name(published):

@@ -185,7 +185,7 @@ def small_run(
             "derived.clinic_session",
             sessions_frame(sessions(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE)),
         )
-        for name in ("audit.list_row", "audit.transition", "derived.explanation"):
+        for name in ("audit.list_row", "audit.transition", "audit.feedback", "derived.explanation"):
             store.create(name, frame(name, []))
         practices = [
             {
@@ -204,6 +204,9 @@ def small_run(
         objected = [{"reason": "Type 1 opt-out", "people_count": 1, "surface": "secondary_use"}]
         store.create("audit.withheld", frame("audit.withheld", objected))
         store.execute("ATTACH ':memory:' AS identity")
+        store.execute(
+            "CREATE TABLE identity.feedback_words (entry_number BIGINT, practice_code VARCHAR, words VARCHAR)"
+        )
         store.execute(
             "CREATE TABLE identity.person (patient_key VARCHAR, key_version BIGINT, nhs_number VARCHAR, "
             "nhs_number_status VARCHAR, family_name VARCHAR, given_names VARCHAR, title VARCHAR, phone_mobile VARCHAR, "

@@ -229,6 +229,7 @@ def test_names_of_sheets_and_files_hold_nobody(written):
         "Changes",
         "Waiting",
         "Not listed and why",
+        "You said, we changed",
     ]
 
 

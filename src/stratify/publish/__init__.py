@@ -9,6 +9,10 @@ nothing here decides about a person, and no file is put in its final place here.
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
+from stratify.publish.feedback_files import answers_to_write, is_told, read_told
+from stratify.publish.feedback_files import write_form as write_form_of_practice
+from stratify.publish.feedback_page import feedback_page
+from stratify.publish.feedback_rows import SaidBefore, list_names
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
@@ -34,14 +38,20 @@ __all__ = [
     "HeldList",
     "PublishContext",
     "ReturnedLine",
+    "SaidBefore",
     "Shape",
     "WhatIf",
+    "answers_to_write",
     "build_counts",
+    "feedback_page",
     "fill_in",
+    "is_told",
+    "list_names",
     "protected_lists",
     "reached_page",
     "read_filled",
     "read_form",
+    "read_told",
     "report_of_refusal",
     "report_of_rows",
     "row_reference",
@@ -51,6 +61,7 @@ __all__ = [
     "write_commissioner_file",
     "write_direct_care",
     "write_form",
+    "write_form_of_practice",
     "write_letters",
     "write_manifest",
     "write_packs",

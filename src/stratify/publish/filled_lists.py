@@ -29,10 +29,8 @@ _MOST_UNPACKED = 60_000_000
 _MOST_ROWS, _MOST_COLUMNS = 20_000, 200
 _HEADING_WITHIN = 20
 _AS_SENT = "Take the list as it was sent: columns may be moved, not renamed or deleted"
-_NOT_A_LIST = Fault(
-    "the file", "It is neither a workbook (.xlsx) nor a CSV", "Save the list as .xlsx and send it again"
-)
-_TOO_LARGE = Fault("the file", "It is far larger than a list", _AS_SENT)
+NOT_A_LIST = Fault("the file", "It is neither a workbook (.xlsx) nor a CSV", "Save the list as .xlsx and send it again")
+TOO_LARGE = Fault("the file", "It is far larger than a list", _AS_SENT)
 _OFFER_COLUMNS = ("outcome", "outcome_date", "decision_reason", "decided_by", "concern")
 _CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])([^>]*)>")
 _PLACE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
@@ -56,7 +54,7 @@ def read_filled(path: Path, *, file_id: str, sent_by: str | None) -> FilledFile:
         sent_by: The practice it came from; None where only a column of it says so.
     """
     if path.stat().st_size > MOST_BYTES:
-        return FilledFile(refused=_TOO_LARGE)
+        return FilledFile(refused=TOO_LARGE)
     start = path.read_bytes()[:8]
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return FilledFile(
@@ -66,14 +64,14 @@ def read_filled(path: Path, *, file_id: str, sent_by: str | None) -> FilledFile:
         return _read_workbook(path, file_id, sent_by)
     if path.suffix.lower() == ".csv":
         return _read_csv(path, file_id, sent_by)
-    return FilledFile(refused=_NOT_A_LIST)
+    return FilledFile(refused=NOT_A_LIST)
 
 
 # ---------------------------------------------------------------------------------------------------------- workbooks
 
 
 def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
-    if refused := _unfit(path):
+    if refused := unfit(path):
         return FilledFile(refused=refused)
     try:
         book = CalamineWorkbook.from_path(path)
@@ -81,7 +79,7 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException:  # noqa: BLE001  a reader in Rust that gives up raises no Exception, and it may quote a cell
-        return FilledFile(refused=_NOT_A_LIST)
+        return FilledFile(refused=NOT_A_LIST)
     if sent_by is None:
         return FilledFile(
             refused=Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
@@ -111,19 +109,19 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     return FilledFile(rows=tuple(row for row in rows if not row.is_open or is_filled(row.cells["row_reference"].value)))
 
 
-def _unfit(path: Path) -> Fault | None:
+def unfit(path: Path) -> Fault | None:
     """Say why a workbook is not opened: it would unpack to far more, or hold a cell at the end of a sheet."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(each.file_size for each in archive.infolist()) > _MOST_UNPACKED:
-                return _TOO_LARGE
+                return TOO_LARGE
             if archive.testzip() is not None:
-                return _NOT_A_LIST
+                return NOT_A_LIST
             for name in archive.namelist():
                 if "worksheets/" in name and not all(_is_near(cell) for cell in _CELL.finditer(archive.read(name))):
                     return Fault("the file", "It has cells where a list has none", _AS_SENT)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error):
-        return _NOT_A_LIST
+        return NOT_A_LIST
     return None
 
 
@@ -157,15 +155,15 @@ _HEADINGS: Mapping[str, str] = {plain_text(LIST_HEADINGS[name]): name for name i
 
 
 def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
-    text = _text_of(path.read_bytes())
+    text = text_of(path.read_bytes())
     if text is None:
-        return FilledFile(refused=_NOT_A_LIST)
+        return FilledFile(refused=NOT_A_LIST)
     try:
-        lines = list(_lines(text))
+        lines = list(numbered_lines(text))
     except csv.Error:
-        return FilledFile(refused=_NOT_A_LIST)
+        return FilledFile(refused=NOT_A_LIST)
     if len(lines) > _MOST_ROWS:
-        return FilledFile(refused=_TOO_LARGE)
+        return FilledFile(refused=TOO_LARGE)
     header = [plain_text(each).replace(" ", "_") for each in lines[0][1]] if lines else []
     columns = {at: name for at, name in enumerate(header) if name in (*_READ, "practice_code")}
     is_offers = "how_to_offer" in header
@@ -185,7 +183,7 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
             )
             continue
         cells = {
-            name: Cell(f"line {number}, {name}", _unguarded(line[at]) if at < len(line) else None)
+            name: Cell(f"line {number}, {name}", unguarded(line[at]) if at < len(line) else None)
             for at, name in columns.items()
         }
         said = cells.pop("practice_code", None)
@@ -197,7 +195,7 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     return FilledFile(rows=tuple(rows), faults=tuple(faults))
 
 
-def _text_of(content: bytes) -> str | None:
+def text_of(content: bytes) -> str | None:
     """Read text as a spreadsheet in Britain saves it; None if it is none."""
     if b"\x00" in content:
         return None
@@ -207,7 +205,7 @@ def _text_of(content: bytes) -> str | None:
         return content.decode("cp1252", errors="replace")
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+def numbered_lines(text: str) -> Iterator[tuple[int, list[str]]]:
     """Give the lines that are not empty, each with its number, whichever separator was used."""
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
@@ -218,6 +216,6 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
         before = reader.line_num
 
 
-def _unguarded(text: str) -> str:
+def unguarded(text: str) -> str:
     """Take away the apostrophe that keeps a spreadsheet from taking a cell for a formula."""
     return text[1:] if re.match(r"'[=+@\t\r-]", text) else text

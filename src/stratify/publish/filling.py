@@ -1,4 +1,4 @@
-"""Writes into the open cells of a list or a file of offers as a team would: the rest of the file stays as it is.
+"""Writes into the open cells of a list, a form or a file of offers as a team would; the rest stays as it is.
 
 For lists of invented people and for tests. Which cell is which, ``filled_lists`` says.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 _SERIAL_ZERO = date(1899, 12, 30)
-_SHEET = re.compile(rb'<sheet name="List"')
+_SHEETS = re.compile(r'<sheet name="([^"]*)"')
 _CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"( s="[0-9]+")?(?: t="[a-zA-Z]+")?(?:/>|>.*?</c>)', re.DOTALL)
 _LINE = re.compile(r"line ([0-9]+), (\w+)")
 
@@ -37,16 +37,18 @@ def fill_in(source: Path, target: Path, values: Values) -> None:
 
 
 def _filled_workbook(source: Path, values: Values) -> bytes:
-    cells = {place.partition("!")[2].encode(): value for place, value in values.items()}
+    by_sheet: dict[str, dict[bytes, str | date]] = {}
+    for place, value in values.items():
+        sheet, _, cell = place.partition("!")
+        by_sheet.setdefault(sheet, {})[cell.encode()] = value
     written = io.BytesIO()
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as after:
-        sheets = before.read("xl/workbook.xml")
-        found = _SHEET.search(sheets)
-        number = sheets[: found.start()].count(b"<sheet ") + 1 if found else 0
+        names = _SHEETS.findall(before.read("xl/workbook.xml").decode())
+        parts = {f"xl/worksheets/sheet{names.index(name) + 1}.xml": cells for name, cells in by_sheet.items()}
         for each in before.infolist():
             content = before.read(each)
-            if each.filename == f"xl/worksheets/sheet{number}.xml":
-                content = _CELL.sub(lambda cell: _cell(cell, cells), content)
+            if cells := parts.get(each.filename):
+                content = _CELL.sub(lambda cell, cells=cells: _cell(cell, cells), content)  # type: ignore[misc]
             after.writestr(each, content)
     return written.getvalue()
 

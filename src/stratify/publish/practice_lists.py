@@ -20,6 +20,7 @@ from stratify.codes import is_unverified
 from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
+from stratify.publish.feedback_rows import SaidBefore
 from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
@@ -116,7 +117,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
     for row in store.frame(_PEOPLE).iter_rows(named=True):
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
     every = _clinics(context.pathways.values())
-    last = read_last_week(store, context.index_date)
+    last, said = read_last_week(store, context.index_date), SaidBefore(store, context)
     for practice, clinic_id in (*sessions, *last):
         if clinic_id in every:
             by_practice.setdefault(practice, [])
@@ -147,6 +148,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
                 notices=tuple(notice_line(*held[each.id]) for each in every[clinic_id].pathways if each.id in held),
                 of_practice=by_practice[practice],
                 last=last.get((practice, clinic_id), ()),
+                said=said.rows(practice, clinic_id=clinic_id),
             )
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
@@ -163,7 +165,9 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         for code, (name, practices) in networks.items():
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
-            written += _write_shared(folder / folder_name(code), (code, name), mine, shown, (sessions, last), context)
+            written += _write_shared(
+                folder / folder_name(code), (code, name), mine, shown, (sessions, last, said), context
+            )
     return sorted(written)
 
 
@@ -172,15 +176,16 @@ def _write_shared(
     network: tuple[str, str],
     by_practice: Mapping[str, list[Row]],
     shown: Mapping[str, str],
-    by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]]],
+    by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]], SaidBefore],
     context: PublishContext,
 ) -> list[Path]:
     """Write the lists that the practices of a network share; each row says whose patient it is.
 
-    ``by_list`` has the sessions of the coming week and the rows of last week's lists, by practice and clinic.
+    ``by_list`` has the sessions of the coming week and the rows of last week's lists, by practice and clinic, and what
+    was said before.
     """
     code, name = network
-    sessions, last = by_list
+    sessions, last, said = by_list
     written = []
     for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
@@ -205,6 +210,7 @@ def _write_shared(
             notices=tuple(notices),
             of_practice=[row for everybody in by_practice.values() for row in everybody],
             last=[row for practice in by_practice for row in last.get((practice, clinic_id), ())],
+            said=said.rows(*by_practice, clinic_id=clinic_id),
         )
         path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
         write_workbook(path, book, context)
@@ -318,6 +324,7 @@ def _workbook(
     notices: tuple[str, ...],
     of_practice: Sequence[Row],
     last: Sequence[Row],
+    said: pl.DataFrame,
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
@@ -347,6 +354,7 @@ def _workbook(
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
         changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
         notices=notices,
+        said=said,
     )
 
 

@@ -1,4 +1,4 @@
-"""One clinic list as a workbook: Cover, List, Changes since last week, Waiting, Not listed and why.
+"""One clinic list as a workbook: Cover, List, Changes since last week, Waiting, Not listed and why, You said.
 
 Belongs here: how a list looks on the screen and on A4 paper, what may be typed into it, and that it holds text and
 dates and never a formula. Who is on it comes ready from ``practice_lists``. Same content, same bytes.
@@ -7,7 +7,7 @@ dates and never a formula. Who is on it comes ready from ``practice_lists``. Sam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ import polars as pl
 from stratify import disclosure, filled_in, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
+from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
 from stratify.publish.sheets import (
     GREY,
     HELD,
@@ -74,6 +75,7 @@ class ClinicWorkbook:
         not_listed: Contract ``out.not_listed``.
         changes: Contract ``out.list_change``, in order.
         notices: What the Cover must say of lists that are held.
+        said: Contract ``out.feedback_item``: what was said about this list, or about none, and what came of it.
     """
 
     clinic: Clinic
@@ -89,6 +91,7 @@ class ClinicWorkbook:
     not_listed: pl.DataFrame
     changes: pl.DataFrame
     notices: tuple[str, ...] = ()
+    said: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(ITEM_HEADINGS, pl.String)))
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,11 @@ _CHANGES = (
     _Column("row_reference", "Row reference", 110, "mono"),
 )
 
+_SAID = tuple(
+    _Column(name, heading, pixels, "date" if name.endswith("_on") else "mono" if name == "item" else "text")
+    for name, (heading, pixels) in ITEM_HEADINGS.items()
+)
+
 # What may be written into a cell with a drop-down, and what to say beside it.
 _WORDS = (
     ("decision", "Decision", "What is decided. Decline: the person said no. All but accept need a reason."),
@@ -245,6 +253,7 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
             empty="Everybody on the pathway at this practice is on this list.",
             frozen=3,
         )
+        writer.table(SAID_SHEET, _SAID, book.said, (), empty=NOTHING_SAID, frozen=1)
 
 
 class _Writer:
@@ -378,6 +387,10 @@ class _Writer:
         row += 1
         heading("If something looks wrong")
         line(f"Report a concern about this list, or about a person on it or missing from it: {context.contact}")
+        line(
+            f"The form in the folder {FEEDBACK_PLACE} beside this list is for it, too, and for people who are missing. "
+            f"What you said before and what came of it is on the sheet {SAID_SHEET}{_overdue(book.said)}."
+        )
         sheet.print_area(0, 0, row - 1, columns)
         sheet.protect("", {"format_columns": True, "format_rows": True})
 
@@ -523,6 +536,11 @@ class _Writer:
             sheet.fit_to_pages(1, 1)
         sheet.set_header(f"&L&9{escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
         sheet.set_footer(f"{footer}&R&9Page &P of &N", {"margin": 0.25})
+
+
+def _overdue(said: pl.DataFrame) -> str:
+    late = said["status"].str.starts_with("Overdue").sum()
+    return f": {late:,} without an answer in time" if late else ""
 
 
 def _fitted(column: _Column, frame: pl.DataFrame) -> _Column:

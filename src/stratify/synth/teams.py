@@ -75,6 +75,44 @@ def next_answer(reference: str, outcome: str, until: date | None, *, is_offer: b
     return _step(step, _weekday(week, luck), luck) if step else {}
 
 
+_TELLS, _ANSWERS = 0.6, 0.75
+_TOLD = (
+    ("should have been here", "got worse lately", "practice nurse", "Short of breath on the stairs since last week."),
+    ("should have been here", "record does not show it", "GP", "The hospital letter came on paper."),
+    ("a concern", "not fair", "GP", "Nobody who is housebound is on this list."),
+    ("a concern", "too late", "administrator", "The list came on Tuesday afternoon."),
+)
+_LEAD_SAYS = (
+    ("changed", "nurse lead", "Put on the list by hand for this week."),
+    ("will change", "data team", "The record is being put right; look again in two weeks."),
+    ("not changed", "clinical lead", "The rule stays: the next review will show whether it fits."),
+    ("passed on", "clinical lead", "The hospital is asked to send its letters as data."),
+)
+
+
+def told(practice: str, numbers: Sequence[str], *, week: date, seed: int) -> list[dict[str, str]]:
+    """Give what a practice tells in its form of a week, by column; mostly one thing, about one of some NHS numbers."""
+    luck = _luck(seed, practice, week)
+    if luck.random() >= _TELLS:
+        return []
+    kind, reason, role, words = _TOLD[int(luck.integers(len(_TOLD)))]
+    row = {"kind": kind, "reason": reason, "said_by": role, "words": words}
+    if kind != "a concern":
+        if not numbers:
+            return []
+        row["nhs_number"] = str(numbers[int(luck.integers(len(numbers)))])
+    return [row]
+
+
+def lead_answer(item: str, *, week: date, seed: int) -> dict[str, str] | None:
+    """Give what is answered to something said, by column; now and then nothing in this week."""
+    luck = _luck(seed, item, week)
+    if luck.random() >= _ANSWERS:
+        return None
+    answer, role, words = _LEAD_SAYS[int(luck.integers(len(_LEAD_SAYS)))]
+    return {"answer": answer, "answered_on": f"{week:%d/%m/%Y}", "answered_by": role, "words": words}
+
+
 def _luck(seed: int, reference: str, week: date) -> np.random.Generator:
     digest = hashlib.sha256(f"{seed} {reference} {week}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8]))
