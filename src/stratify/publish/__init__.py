@@ -20,6 +20,7 @@ from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
+from stratify.publish.team_page import TeamPages, team_pages_in_words
 from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, write_what_if
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
@@ -33,6 +34,7 @@ __all__ = [
     "PublishContext",
     "ReturnedLine",
     "Shape",
+    "TeamPages",
     "WhatIf",
     "build_counts",
     "fill_in",
@@ -45,6 +47,7 @@ __all__ = [
     "row_reference",
     "share_row",
     "source_in_words",
+    "team_pages_in_words",
     "what_if_in_words",
     "write_commissioner_file",
     "write_direct_care",
