@@ -475,6 +475,7 @@ def in_words(done: Summary) -> str:
     if unused:
         named = ", ".join(unused[:_MOST_NAMED]) + (" …" if len(unused) > _MOST_NAMED else "")
         lines.append(f"  {len(unused):,} codelists that match nothing in these data: {named}")
-    lines.append(f"  {publish.team_pages_in_words(manifest)}")
+    outputs = (each["file"] for each in manifest["outputs"])
+    lines.append(f"  {publish.team_pages_in_words(outputs, is_test=manifest['is_test'])}")
     lines.append(f"Outputs: {done.published}")
     return "\n".join(lines)

@@ -365,4 +365,5 @@ def in_words(done: Released) -> str:
     lines += [f"  {each['rows']:>5,} not released: {each['pathway']}, {each['check']}" for each in record["rows_moved"]]
     lines += [f"  HELD: {each['pathway']}: {each['reason']}" for each in record["held"]]
     lines += [] if record["newer_files"] else ["  No newer files were given: checked against the run's own data"]
-    return "\n".join([*lines, f"Outputs: {done.folder}"])
+    pages = publish.team_pages_in_words((each["file"] for each in record["files"]), is_test=record["is_test"])
+    return "\n".join([*lines, f"  {pages}", f"Outputs: {done.folder}"])

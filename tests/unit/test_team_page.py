@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
 import re
@@ -13,20 +12,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from publish_example import INDEX_DATE, NAMES, OUTCOMES, PEOPLE, context, frame, key, outcome, person, small_run
 from pypdf import PdfReader
 
 from stratify import filled_in, page_lock, returned
 from stratify.filled_in import SentRow
 from stratify.page_lock import Lock, Passphrases
-from stratify.publish import TeamPages, row_reference, write_direct_care
+from stratify.publish import TeamPages, row_reference, team_pages_in_words, write_direct_care
 from stratify.returned_files import ReturnedFile
 from stratify.rulebook import load_rule_book
 from stratify.wording import load_wording
 
 sys.path.append(str(Path(__file__).parents[1]))
 from browser import browser
+from whole_runs import opened_page
 
 WORDS = "correct horse battery staple lantern"
 PAGE = "A81001/team_page_TEST_2026-11-23.html"
@@ -107,10 +106,8 @@ def sealed_in(path: Path) -> dict:
 
 
 def content_of(path: Path) -> str:
-    sealed = sealed_in(path)
-    secret = hashlib.pbkdf2_hmac("sha256", WORDS.encode(), base64.b64decode(sealed["salt"]), sealed["iterations"])
-    nonce, content = base64.b64decode(sealed["nonce"]), base64.b64decode(sealed["content"])
-    return gzip.decompress(AESGCM(secret).decrypt(nonce, content, sealed["about"].encode())).decode()
+    text = path.read_text("utf-8")
+    return opened_page(text, WORDS).removeprefix(text)
 
 
 # ------------------------------------------------------------------------------------------------------------- the file
@@ -141,6 +138,15 @@ def test_a_practice_without_a_passphrase_has_no_page(tmp_path):
         pages = TeamPages(store, context(), load_rule_book(), None, lock)
         written = write_direct_care(store, tmp_path / "out", context(), pages)
     assert [path.parent.name for path in written if path.suffix == ".html"] == ["A81002"]
+
+
+def test_a_run_says_once_who_has_a_page_and_why_others_have_none():
+    lists = [f"direct_care/{code}/copd_clinic/clinic_list_2026-11-23.xlsx" for code in ("A81001", "A81002")]
+    page = "direct_care/A81001/team_page_2026-11-23.html"
+    assert "none, since no passphrase is set" in team_pages_in_words(lists, is_test=False)
+    said = team_pages_in_words([*lists, page, "data_quality/index.html"], is_test=False)
+    assert said.startswith("team pages: 1,") and said.endswith("none for A81002: no passphrase, or no list")
+    assert "invented people only" in team_pages_in_words([page], is_test=True)
 
 
 def test_the_same_run_writes_the_same_bytes_and_another_run_other_ones(out, tmp_path):
@@ -291,7 +297,7 @@ def test_search_and_filters_narrow_all_lists_and_say_so(page):
     assert shown(page) == ["Kowalska, Anna"]
     click(page, ".bar button", "Show everybody")
     assert page.run(control("Reason") + ".innerText").split("\n") == ["All", "FEV1, percent of predicted (7)"]
-    assert page.run(control("Role asked") + ".innerText").split("\n") == ["All", "Respiratory nurse (7)"]
+    assert page.run(control("Questions for") + ".innerText").split("\n") == ["All", "Respiratory nurse (7)"]
     page.run(control("New on the list") + ".click()")
     assert len(shown(page)) == everybody  # nobody was on last week's list
 

@@ -83,10 +83,15 @@
     return list.children.length ? list : "";
   }
 
+  const WHO = "NHS number, born, row";
+  const who = (row) => [row.nhs_number, row.date_of_birth && `born ${row.date_of_birth}`, row.row_reference].filter(Boolean).join("\n");
+
   function table(caption, heads, rows, isCount) {
-    const head = make("tr", {}, ...heads.map((each) => make("th", { scope: "col" }, each)));
-    const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, at) =>
-      make(at ? "td" : "th", at ? (isCount ? { className: "figure" } : {}) : { scope: "row" }, own(String(cell ?? ""))))));
+    const used = heads.map((_, at) => at).filter((at) => rows.some((cells) => cells[at] !== undefined && cells[at] !== ""));
+    const look = (at) => (isCount ? "figure" : heads[at] === WHO ? "unbroken" : "");
+    const head = make("tr", {}, ...used.map((at) => make("th", { scope: "col" }, heads[at])));
+    const body = rows.map((cells) => make("tr", {}, ...used.map((at) =>
+      make(at ? "td" : "th", at ? { className: look(at) } : { scope: "row" }, own(String(cells[at] ?? ""))))));
     const made = make("table", {}, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body));
     return make("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption }, made);
   }
@@ -136,13 +141,13 @@
       section("On the list", "listed", `Nobody has a place on this list this week.`),
       section("Waiting for a place", "waiting", "Nobody waits for this clinic."),
       tables("Changes since last week", "changes",
-        ["Name", "NHS number", "Born", "What changed", "Why", "Row reference"],
-        (row) => [nameOf(row), row.nhs_number, row.date_of_birth, row.change, row.why, row.row_reference],
+        ["Name", WHO, "What changed", "Why"],
+        (row) => [nameOf(row), who(row), row.change, row.why],
         "Nobody came onto this list or left it since last week."),
       tables("Not listed and why", "not_listed",
-        ["Name", "NHS number", "Born", "What happens instead", "Why not on this list", "Data gaps", "Since last week", "Row reference"],
-        (row) => [nameOf(row), row.nhs_number, row.date_of_birth, row.what_happens, row.why, row.data_gaps,
-          [row.since_last_week, row.previous_outcome].filter(Boolean).join("\n"), row.row_reference],
+        ["Name", WHO, "What happens instead", "Why not on this list", "Data gaps", "Since last week"],
+        (row) => [nameOf(row), who(row), row.what_happens, row.why, row.data_gaps,
+          [row.since_last_week, row.previous_outcome].filter(Boolean).join("\n")],
         "Everybody on the pathway at this practice is on this list."),
     );
     filter();
@@ -197,7 +202,7 @@
     const find = field("Name or NHS number", search);
     find.className = "wide";
     return make("div", { className: "bar", role: "search", ariaLabel: "Find people on these lists" },
-      find, field("Priority", tier), field("Role asked", role), field("Reason", reason),
+      find, field("Priority", tier), field("Questions for", role), field("Reason", reason),
       make("div", {}, make("label", { className: "tick" }, isNew, "New on the list")),
       make("div", {}, make("button", { type: "button", onclick: clear }, "Show everybody")),
       make("div", {}, make("label", { className: "tick" }, whole, "Print with the reasons in full")),
@@ -226,7 +231,7 @@
     byId("count").textContent = `Shown: ${Object.entries(words).map(([part, text]) => `${shown[part]} ${text}`).join(", ")}`;
     const limits = [
       asked.text && "a search", asked.is_new && "who is new on the list", asked.tier && `priority ${asked.tier}`,
-      asked.role && `role ${asked.role}`, asked.reason && `reason ${asked.reason}`].filter(Boolean);
+      asked.role && `questions for ${asked.role}`, asked.reason && `reason ${asked.reason}`].filter(Boolean);
     byId("only").textContent = limits.length ? `NOT THE WHOLE LIST: only ${limits.join(", ")}. ${byId("count").textContent}.` : "";
   }
 
@@ -258,7 +263,7 @@
       row.data_gaps ? make("div", { className: "gaps" }, make("strong", {}, "Not known or out of date"), items(row.data_gaps.split("\n"))) : "",
       row.other_needs ? make("p", {}, make("strong", {}, "Also to cover: "), own(row.other_needs.replaceAll("\n", ", "))) : "");
     const next = make("div", {}, terms([
-      ["Session", row.clinic_date], ["Asks", (row.asks || []).join(", ")], ["Why waiting", row.why_waiting], ["Waiting since", row.waiting_since],
+      ["Session", row.clinic_date], ["Questions for", (row.asks || []).join(", ")], ["Why waiting", row.why_waiting], ["Waiting since", row.waiting_since],
       ["Stands at", row.state], ["Since last week", row.since_last_week], ["Last outcome", row.previous_outcome], ["Row", reference]]));
     const panel = make("details", { className: "full why" }, make("summary", {}, "Why, in full"));
     panel.firstChild.ariaLabel = `Why, in full: ${nameOf(row)}`;

@@ -266,17 +266,19 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def team_pages_in_words(manifest: Mapping[str, Any]) -> str:
-    """Say which practices have a page and, once, why others have none."""
-    parts = [each["file"].split("/") for each in manifest["outputs"]]
-    practices = {each[1] for each in parts if each[0] == "direct_care"}
-    paged = {each[1] for each in parts if each[0] == "direct_care" and each[-1].startswith(f"{_STEM}_")}
-    without = sorted(practices - paged)
+def team_pages_in_words(files: Iterable[str], *, is_test: bool) -> str:
+    """Say how many practices have a page and, once, why others have none.
+
+    Args:
+        files: The files of a run or a release, ``direct_care/PRACTICE/...`` among them.
+        is_test: The people are invented, and a passphrase that everybody knows may open their page.
+    """
+    parts = [each.split("/") for each in files if each.startswith("direct_care/")]
+    paged = {each[1] for each in parts if each[-1].startswith(f"{_STEM}_")}
     if not paged:
         return "team pages: none, since no passphrase is set (docs/team-page.md)"
+    without = sorted({each[1] for each in parts} - paged)
     line = f"team pages: {len(paged):,}, direct_care/PRACTICE/{_STEM}_….html"
     if without:
         line += f"; none for {', '.join(without)}: no passphrase, or no list"
-    if manifest["is_test"]:
-        line += f'; passphrase, where none was set: "{THROWAWAY_PASSPHRASE}"'
-    return line
+    return f'{line}; passphrase, where none was set: "{THROWAWAY_PASSPHRASE}"' if is_test else line
