@@ -18,7 +18,7 @@ from pypdf import PdfReader
 from stratify import filled_in, page_lock, returned
 from stratify.filled_in import SentRow
 from stratify.page_lock import Lock, Passphrases
-from stratify.publish import TeamPages, row_reference, team_pages_in_words, write_direct_care
+from stratify.publish import HeldList, TeamPages, row_reference, team_pages_in_words, write_direct_care
 from stratify.returned_files import ReturnedFile
 from stratify.rulebook import load_rule_book
 from stratify.wording import load_wording
@@ -138,6 +138,29 @@ def test_a_practice_without_a_passphrase_has_no_page(tmp_path):
         pages = TeamPages(store, context(), load_rule_book(), None, lock)
         written = write_direct_care(store, tmp_path / "out", context(), pages)
     assert [path.parent.name for path in written if path.suffix == ".html"] == ["A81002"]
+
+
+def test_lists_that_practices_share_and_lists_that_are_held_are_on_the_right_page(tmp_path):
+    held = HeldList("core.gp_event", "x", "frailty", "A81002", (), (), "Too many codes are damaged", 4)
+    outcomes_of = [*OUTCOMES, outcome(10, "listed", "clinic", clinic_id="copd_clinic", practice_code="A81002")]
+    outcomes_of = [row for row in outcomes_of if row["decision"] != "assessment"]
+    made = context(shared_lists=frozenset({"copd_clinic"}), held=(held,))
+    with small_run(tmp_path, outcomes=outcomes_of) as store:
+        store.create("derived.variable_value", frame("derived.variable_value", []))
+        pages = TeamPages(store, made, load_rule_book(), None, Lock(Passphrases(WORDS), "run-1"))
+        write_direct_care(store, tmp_path / "out", made, pages)
+    found = {code: json.loads(content_of(tmp_path / "out" / PAGE.replace("A81001", code)))
+             for code in ("A81001", "A81002", "U10001")}  # fmt: skip
+    numbers = {code: [row.get("nhs_number") for each in page.get("clinics", []) for row in each.get("listed", [])]
+               for code, page in found.items()}  # fmt: skip
+    assert numbers == {
+        "A81001": ["999 000 0012"],
+        "A81002": [],
+        "U10001": ["999 000 0002", "999 000 0001", "999 000 0010"],
+    }
+    assert found["A81002"]["notices"][0].startswith("Held this week: Frailty")
+    assert "notices" not in found["A81001"]
+    assert found["U10001"]["clinics"][0]["listed"][0]["reasons"][0]["facts"]  # the reasons in full, of each practice
 
 
 def test_a_run_says_once_who_has_a_page_and_why_others_have_none():
@@ -467,6 +490,22 @@ def is_taken_in(answer: dict[str, str]) -> bool:
     row = filled_in.FilledRow("f", 1, "A81001", cells)
     found, faults = filled_in.read_row(row, SentRow("x", INDEX_DATE, "k", "A81001", "frailty_clinic"), today=INDEX_DATE)
     return bool(found) and not faults
+
+
+def test_an_answer_is_kept_while_another_list_is_looked_at(page):
+    page.run("document.querySelector('details.answer').open = true")
+    page.until("document.querySelector('.answers')")
+    choose(page, "Decision", "defer")
+    click(page, "nav button", "frailty clinic")
+    assert page.run("document.querySelectorAll('.tag.unfit:not([hidden])').length") == 0
+    click(page, "nav button", COPD)
+    page.until("document.querySelector('.tag.unfit:not([hidden])')")
+    assert page.run("document.querySelector('.tag.unfit:not([hidden])').textContent") == "Answer not complete"
+    page.run("document.querySelector('details.answer').open = true")
+    page.until("document.querySelector('.answers')")
+    assert page.run(control("Decision") + ".value") == "defer"
+    text = page.run("document.querySelector('.answers .problem').textContent")
+    assert "There is no reason, and deferred needs one." in text and "Nothing says who decided." in text
 
 
 def test_a_concern_alone_is_an_answer_and_leaving_with_unsaved_answers_is_asked_about(page):

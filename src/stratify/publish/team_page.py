@@ -36,18 +36,22 @@ _MOST_QUESTIONS = 3
 _TABLES = {"apc_spell": "apc_episode", "apc_diagnosis": "apc_episode"}
 
 _FACTS = """
-SELECT p.clinic_id, p.patient_key, p.pathway, r.variable, r.text, v.source_table
+CREATE OR REPLACE TEMP TABLE team_page_fact AS
+SELECT p.practice_code, p.clinic_id, p.patient_key, p.pathway, r.position, r.variable, r.text, v.source_table
 FROM derived.placement AS p JOIN derived.reason AS r USING (patient_key, pathway)
 LEFT JOIN derived.variable_value AS v USING (patient_key, variable)
-WHERE p.placement IN ('listed', 'waiting') AND p.practice_code IN (SELECT unnest($1))
-ORDER BY p.clinic_id, p.patient_key, p.pathway, r.position
+WHERE p.placement IN ('listed', 'waiting') AND p.practice_code IS NOT NULL
 """
 _OTHER_WORDS = """
-SELECT p.clinic_id, p.patient_key, p.pathway, d.missing_variables, e.plain_reason, e.plain_missing, e.off_list_when
+CREATE OR REPLACE TEMP TABLE team_page_words AS
+SELECT p.practice_code, p.clinic_id, p.patient_key, p.pathway, d.missing_variables,
+    e.plain_reason, e.plain_missing, e.off_list_when
 FROM derived.placement AS p JOIN derived.pathway_decision AS d USING (patient_key, pathway)
 LEFT JOIN derived.explanation AS e USING (patient_key, pathway)
-WHERE p.placement IN ('listed', 'waiting') AND p.practice_code IN (SELECT unnest($1))
-ORDER BY p.clinic_id, p.patient_key, p.pathway
+WHERE p.placement IN ('listed', 'waiting') AND p.practice_code IS NOT NULL
+"""
+_OF_PRACTICES = """
+SELECT * EXCLUDE practice_code FROM {} WHERE practice_code IN (SELECT unnest($1)) ORDER BY ALL
 """
 
 Row = dict[str, Any]
@@ -60,6 +64,8 @@ class TeamPages:
         self, store: Store, context: PublishContext, book: RuleBook, agenda: Agenda | None, lock: Lock
     ) -> None:
         self._store, self._context, self._book, self._agenda, self._lock = store, context, book, agenda, lock
+        for each in (_FACTS, _OTHER_WORDS):
+            store.execute(each)
 
     def write(
         self,
@@ -122,16 +128,16 @@ class TeamPages:
 
     def _clinics(self, books: Sequence[ClinicWorkbook], members: Sequence[str]) -> list[Row]:
         why: dict[str, list[Row]] = {}
-        facts = self._by_row(self._store.rows(_FACTS, [list(members)]))
-        for clinic, key, pathway, missing, plain, plain_missing, off_list in self._store.rows(
-            _OTHER_WORDS, [list(members)]
-        ):
-            mine = facts.get((clinic, key, pathway), [])
+        mine: dict[tuple[str, str, str], list[tuple[str, str, str | None]]] = {}
+        for clinic, key, pathway, _, *fact in self._of("team_page_fact", members):
+            mine.setdefault((clinic, key, pathway), []).append((fact[0], fact[1], fact[2]))
+        for clinic, key, pathway, missing, plain, plain_missing, off_list in self._of("team_page_words", members):
+            facts = mine.get((clinic, key, pathway), [])
             why.setdefault(row_reference(self._context.index_date, clinic, key), []).append(
                 {
                     "pathway": self._context.pathways[pathway].label if pathway in self._context.pathways else pathway,
-                    "facts": [[text, _source(table)] for _, text, table in mine],
-                    "variables": [variable for variable, _, _ in mine],
+                    "facts": [[text, _source(table)] for _, text, table in facts],
+                    "variables": [variable for variable, _, _ in facts],
                     "missing": ", ".join(self._labels((missing or "").split(";"))),
                     "plain": " ".join([*(plain or "").split("\n"), plain_missing or ""]).strip(),
                     "off_list": off_list,
@@ -139,11 +145,8 @@ class TeamPages:
             )
         return [self._clinic(book, why) for book in books]
 
-    def _by_row(self, rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, str, str], list[tuple[str, str, str]]]:
-        found: dict[tuple[str, str, str], list[tuple[str, str, str]]] = {}
-        for clinic, key, pathway, *fact in rows:
-            found.setdefault((clinic, key, pathway), []).append((fact[0], fact[1], fact[2]))
-        return found
+    def _of(self, table: str, practices: Sequence[str]) -> list[tuple[Any, ...]]:
+        return self._store.rows(_OF_PRACTICES.format(table), [list(practices)])
 
     def _clinic(self, book: ClinicWorkbook, why: Mapping[str, list[Row]]) -> Row:
         context, clinic = self._context, book.clinic
