@@ -119,7 +119,7 @@ def _read(path: Path) -> str:
 class Sealed:
     """Content under lock, with all that a browser needs beside the passphrase; bytes are in base64.
 
-    ``about`` is in the clear and part of the seal: content cannot be moved to the page of another practice or run.
+    ``about``, the run and the practice, is in the clear and part of the seal.
     """
 
     about: str

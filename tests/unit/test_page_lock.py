@@ -115,7 +115,7 @@ def test_a_passphrase_is_as_slow_to_try_as_owasp_asks():
     assert ROUNDS == 600_000
 
 
-def test_content_cannot_be_moved_to_the_page_of_another_practice_or_run():
+def test_run_and_practice_are_part_of_the_seal():
     sealed = Lock(Passphrases(WORDS), "run-1").seal("A81001", b"content")
     for about in (sealed.about.replace("A81001", "A81002"), sealed.about.replace("run-1", "run-2")):
         with pytest.raises(InvalidTag):

@@ -210,6 +210,7 @@ def chromium(tmp_path_factory):
 def page(chromium, out):
     """The page, opened with its passphrase by keyboard alone, at the COPD clinic."""
     chromium.narrow(1280)
+    chromium.events.clear()
     chromium.open((out / PAGE).as_uri())
     unlock(chromium, WORDS)
     chromium.until("document.querySelector('nav button')")
@@ -249,6 +250,17 @@ def test_a_wrong_passphrase_opens_nothing_and_says_so(chromium, out):
     assert chromium.run("document.activeElement.id") == "passphrase"
 
 
+def test_once_open_the_heading_is_that_of_what_was_sealed(chromium, out, tmp_path):
+    """A frame of one practice put around the content of another one would mislead."""
+    changed = tmp_path / "team_page.html"
+    changed.write_text((out / PAGE).read_text(encoding="utf-8").replace("Practice 1", "Practice 9"), encoding="utf-8")
+    chromium.open(changed.as_uri())
+    assert "Practice 9" in seen(chromium)
+    unlock(chromium, WORDS)
+    chromium.until("document.querySelector('nav button')")
+    assert "This week's lists: Practice 1" in seen(chromium) and "Practice 9" not in seen(chromium)
+
+
 def test_blanks_and_full_width_letters_of_the_right_passphrase_do_not_matter(chromium, out):
     chromium.open((out / PAGE).as_uri())
     unlock(chromium, "  correct  horse battery staple ｌａｎｔｅｒｎ ")
@@ -271,13 +283,13 @@ def test_every_list_of_the_practice_is_there_with_everything_about_a_person(page
     page.until("document.querySelector('.panel')")
     text = seen(page)
     for part in (
-        "TEST: invented patients", "Decision support only", "Week of" and "Monday 23 November 2026",
+        "TEST: invented patients", "Decision support only", "Monday 23 November 2026 to Sunday 29 November 2026",
         "Tuesday 24 November 2026: 2 places, GP, pharmacist, Room 4", "1. Kowalska, Anna", "999 000 0002",
         "Born 2 January 1950, 76 years, female", "Group 1, high risk and complex", "Polish, interpreter needed",
         "FEV1 38 % predicted on 12 March 2026 (GP record: measurements)", "Fourth reason, never shown",
         "You get short of breath. We would like to check your breathing.", "FEV1: 50 % or more (now 38 %)",
         "Frailty", "Is treatment of the lungs right, and is there a plan for a flare-up?",
-        row_reference(INDEX_DATE, "copd_clinic", key(2)), "the clinical safety officer", "Fewer" and "fewer than 8",
+        row_reference(INDEX_DATE, "copd_clinic", key(2)), "the clinical safety officer", "fewer than 8",
     ):  # fmt: skip
         assert part in text, part
     assert page.run("document.getElementById('waiting').innerText").startswith("3. O'Neill, Zoë")

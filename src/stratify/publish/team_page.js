@@ -111,6 +111,9 @@
     const buttons = (lists.clinics || []).map((each) => make("li", {}, make("button", {
       type: "button", onclick: (event) => show(each, event.currentTarget),
     }, `${each.label}: ${(each.listed || []).length}`)));
+    // From what was sealed, not from the frame around it: the two could be of two practices.
+    document.querySelector("h1").textContent = `This week's lists: ${lists.practice}`;
+    byId("week").textContent = lists.week;
     byId("lists").append(
       make("p", { className: "support" }, lists.support),
       ...(lists.notices || []).map((each) => make("p", { className: "notice" }, own(each))),

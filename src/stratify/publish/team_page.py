@@ -64,6 +64,7 @@ class TeamPages:
         self, store: Store, context: PublishContext, book: RuleBook, agenda: Agenda | None, lock: Lock
     ) -> None:
         self._store, self._context, self._book, self._agenda, self._lock = store, context, book, agenda, lock
+        self._form = answer_form(context.index_date)
         for each in (_FACTS, _OTHER_WORDS):
             store.execute(each)
 
@@ -107,7 +108,7 @@ class TeamPages:
             ],
             "withheld": [[reason, disclosure.in_words(number)] for reason, number in context.withheld if number],
             "run": f"Run {context.run_id}. Program version {context.code_version}. Rules {context.rule_digest}.",
-            "form": answer_form(context.index_date),
+            "form": self._form,
             "clinics": self._clinics(books, members or (code,)),
         }
         text = json.dumps(_filled(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
