@@ -264,10 +264,11 @@
     const why = make("div", {},
       items(row.why || []),
       row.data_gaps ? make("div", { className: "gaps" }, make("strong", {}, "Not known or out of date"), items(row.data_gaps.split("\n"))) : "",
-      row.other_needs ? make("p", {}, make("strong", {}, "Also to cover: "), own(row.other_needs.replaceAll("\n", ", "))) : "");
+      row.other_needs ? make("p", {}, make("strong", {}, "Also to cover: "), own(row.other_needs.replaceAll("\n", ", "))) : "",
+      terms([["Why waiting", row.why_waiting], ["Since last week", row.since_last_week], ["Last outcome", row.previous_outcome]]));
     const next = make("div", {}, terms([
-      ["Session", row.clinic_date], ["Questions for", (row.asks || []).join(", ")], ["Why waiting", row.why_waiting], ["Waiting since", row.waiting_since],
-      ["Stands at", row.state], ["Since last week", row.since_last_week], ["Last outcome", row.previous_outcome], ["Row", reference]]));
+      ["Session", row.clinic_date], ["Questions for", (row.asks || []).join(", ")], ["Waiting since", row.waiting_since],
+      ["Stands at", row.state], ["Row", reference]]));
     const panel = make("details", { className: "full why" }, make("summary", {}, "Why, in full"));
     panel.firstChild.ariaLabel = `Why, in full: ${nameOf(row)}`;
     panel.addEventListener("toggle", () => { if (panel.children.length === 1) { panel.append(inFull(row)); } });
