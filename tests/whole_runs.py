@@ -7,8 +7,13 @@ instead (:func:`counted_plainly`), which the run otherwise compares with them.
 from __future__ import annotations
 
 import atexit
+import base64
 import csv
+import gzip
+import hashlib
 import io
+import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,11 +24,13 @@ from tempfile import mkdtemp
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner, Result
 
 from stratify.cli import app
+from stratify.page_lock import THROWAWAY_PASSPHRASE
 from stratify.quality import checks
 from stratify.rulebook import clinical_folder
 from stratify.store import Store, open_store
@@ -147,7 +154,18 @@ def all_text(path: Path) -> str:
         return database_text(path)
     if path.suffix == ".pdf":
         return "\n".join(page.extract_text() for page in PdfReader(path).pages)
+    if path.name.startswith("team_page_"):
+        return opened_page(path.read_text(encoding="utf-8"), THROWAWAY_PASSPHRASE)
     return path.read_text(encoding="utf-8")
+
+
+@cache
+def opened_page(text: str, passphrase: str) -> str:
+    """Give a team's page with what is sealed in it, opened by other code than a browser's and ours."""
+    sealed = json.loads(re.search(r'id="sealed">(.*?)</script>', text, re.DOTALL)[1])
+    salt, nonce, content = (base64.b64decode(sealed[name]) for name in ("salt", "nonce", "content"))
+    secret = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, sealed["iterations"])
+    return text + gzip.decompress(AESGCM(secret).decrypt(nonce, content, sealed["about"].encode())).decode()
 
 
 def database_text(path: Path) -> str:

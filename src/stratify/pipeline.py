@@ -23,7 +23,7 @@ from stratify.reckoning import decide_everybody, score_everybody, scored_table, 
 from stratify.refusals import delivery_of, refusals_of, supplier_told
 from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
-from stratify.run_record import manifest_of, publish_context, write_practices_page, write_quality_page
+from stratify.run_record import manifest_of, publish_context, team_pages, write_practices_page, write_quality_page
 from stratify.runs import (
     Plan,
     Receipt,
@@ -314,7 +314,8 @@ def publish_outputs(plan: Plan) -> Receipt:
     with _attached(plan, "identity") as store:
         context = publish_context(store, plan, book)
         shutil.rmtree(plan.published, ignore_errors=True)
-        files = publish.write_direct_care(store, plan.published / "direct_care", context)
+        pages = team_pages(store, plan, book, context)
+        files = publish.write_direct_care(store, plan.published / "direct_care", context, pages)
         files += feedback_run.write_forms(store, plan.published / "direct_care", context)
         files += returned.write_returned(store, plan, plan.published / "direct_care", context)
         wording = load_wording(plan.settings.clinical)
@@ -479,5 +480,7 @@ def in_words(done: Summary) -> str:
     if unused:
         named = ", ".join(unused[:_MOST_NAMED]) + (" …" if len(unused) > _MOST_NAMED else "")
         lines.append(f"  {len(unused):,} codelists that match nothing in these data: {named}")
+    outputs = (each["file"] for each in manifest["outputs"])
+    lines.append(f"  {publish.team_pages_in_words(outputs, is_test=manifest['is_test'])}")
     lines.append(f"Outputs: {done.published}")
     return "\n".join(lines)

@@ -26,7 +26,7 @@ from stratify.errors import RunError
 from stratify.gate import Known
 from stratify.publish import HeldList
 from stratify.rulebook import RuleBook
-from stratify.run_record import publish_context
+from stratify.run_record import publish_context, team_pages
 from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point, rule_book_in_place
 from stratify.store import Store, open_store
 
@@ -96,7 +96,8 @@ def release(out: Path, *, latest: Path | None, key: bytes, by: str, now: datetim
                 held = _held_by_now(plan, book, now.date())
                 _take_out(store, placements, failed, newer, held)
                 context = _context(publish_context(store, plan, book), held, objections, now)
-                files = publish.write_direct_care(store, build / "direct_care", context)
+                pages = team_pages(store, plan, book, context)
+                files = publish.write_direct_care(store, build / "direct_care", context, pages)
                 record = _record(plan, build, files, failed, placements, held, used, by=by, now=now)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -364,4 +365,5 @@ def in_words(done: Released) -> str:
     lines += [f"  {each['rows']:>5,} not released: {each['pathway']}, {each['check']}" for each in record["rows_moved"]]
     lines += [f"  HELD: {each['pathway']}: {each['reason']}" for each in record["held"]]
     lines += [] if record["newer_files"] else ["  No newer files were given: checked against the run's own data"]
-    return "\n".join([*lines, f"Outputs: {done.folder}"])
+    pages = publish.team_pages_in_words((each["file"] for each in record["files"]), is_test=record["is_test"])
+    return "\n".join([*lines, f"  {pages}", f"Outputs: {done.folder}"])

@@ -7,16 +7,18 @@ in ``quality``, how files are written in ``publish``.
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 import polars as pl
 
-from stratify import approvals, holding, ingest, plug_in, publish, quality
+from stratify import approvals, holding, ingest, page_lock, plug_in, publish, quality
 from stratify.errors import combine
 from stratify.publish import PublishContext
 from stratify.rulebook import RuleBook
 from stratify.runs import Plan, earlier_counts
 from stratify.store import Store
+from stratify.wording import load_wording
 
 
 def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
@@ -44,6 +46,15 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         shared_lists=frozenset(plan.settings.shared_lists),
         approval=approvals.in_words(plan, book),
     )
+
+
+def team_pages(store: Store, plan: Plan, book: RuleBook, context: PublishContext) -> publish.TeamPages | None:
+    """Give what writes the page of each practice's team; None where no passphrase is set."""
+    passphrases = page_lock.read_passphrases(os.environ, is_test=plan.is_test)
+    if passphrases is None:
+        return None
+    agenda = load_wording(plan.settings.clinical).agenda
+    return publish.TeamPages(store, context, book, agenda, page_lock.Lock(passphrases, plan.run_id))
 
 
 def write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[quality.RuleResult]) -> None:

@@ -27,7 +27,18 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from stratify import contracts, fitness, ingest, kept_weeks, plug_in, privacy, quality, returned_files, rollout
+from stratify import (
+    contracts,
+    fitness,
+    ingest,
+    kept_weeks,
+    page_lock,
+    plug_in,
+    privacy,
+    quality,
+    returned_files,
+    rollout,
+)
 from stratify.errors import PrivacyError, RuleError, RunError, SettingsError, StratifyError, combine
 from stratify.examples import run_examples
 from stratify.ingest import InputFile, LostFeed, Refused, Source
@@ -195,6 +206,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     book = checked_rule_book(settings)
     rollout.check(settings.rollout, book.pathways)
     source = chosen_source(settings)
+    page_lock.read_passphrases(os.environ, is_test=source.is_synthetic)  # one that cannot be used is told now
     _stop_if_it_would_forget(settings.out / "restricted", key)
     build = settings.out / "runs" / "building"
     shutil.rmtree(build, ignore_errors=True)
@@ -461,6 +473,9 @@ def _code_digest() -> str:
     digest = hashlib.sha256()
     for root in (Path(__file__).parent, contracts.contracts_folder()):
         for path in sorted(root.rglob("*")):
-            if path.suffix in (".py", ".j2", ".yaml") and "clinical" not in path.relative_to(root).parts:
+            if (
+                path.suffix in (".py", ".j2", ".js", ".css", ".typ", ".yaml")
+                and "clinical" not in path.relative_to(root).parts
+            ):
                 digest.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -122,6 +122,11 @@ def test_whoever_died_moved_objected_or_is_dying_since_is_no_longer_on_the_list(
     assert "another practice" in told[NUMBER[moved]]
     assert "palliative care" in told[NUMBER[dying]]
     assert NUMBER[objects] not in all_text(after).replace(" ", "")
+    (page,) = (out / "released" / "direct_care" / HOME).glob("team_page_*.html")
+    shown = json.loads(all_text(page).rpartition("</html>")[2])["clinics"]
+    listed = {row["nhs_number"].replace(" ", "") for each in shown for row in each.get("listed", [])}
+    assert listed >= numbers(after, "List") and not listed & gone
+    assert NUMBER[objects] not in all_text(page).replace(" ", "")
     assert {each["check"]: each["rows"] for each in record(out)["rows_moved"]} == {
         "died": 1, "practice": 1, "route": 1, "objected": 1,
     }  # fmt: skip

@@ -24,6 +24,7 @@ from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
+from stratify.publish.team_page import TeamPages, team_pages_in_words
 from stratify.publish.what_if import WhatIf, protected_lists
 from stratify.publish.what_if_page import write_what_if
 from stratify.publish.what_if_words import what_if_in_words
@@ -40,6 +41,7 @@ __all__ = [
     "ReturnedLine",
     "SaidBefore",
     "Shape",
+    "TeamPages",
     "WhatIf",
     "answers_to_write",
     "build_counts",
@@ -57,6 +59,7 @@ __all__ = [
     "row_reference",
     "share_row",
     "source_in_words",
+    "team_pages_in_words",
     "what_if_in_words",
     "write_commissioner_file",
     "write_direct_care",

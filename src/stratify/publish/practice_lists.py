@@ -24,6 +24,7 @@ from stratify.publish.feedback_rows import SaidBefore
 from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.team_page import TeamPages
 from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
 from stratify.rules import Clinic, Pathway
 from stratify.store import Store
@@ -89,7 +90,9 @@ WHERE practice_code NOT IN (SELECT pcn_code FROM core.practice) ORDER BY ALL
 Row = dict[str, Any]
 
 
-def write_direct_care(store: Store, folder: Path, context: PublishContext) -> list[Path]:
+def write_direct_care(
+    store: Store, folder: Path, context: PublishContext, pages: TeamPages | None = None
+) -> list[Path]:
     """Write a workbook for each practice and clinic or worklist, and a file of offers for each practice that has any.
 
     A workbook is written where somebody of the practice is listed or waiting, and where the clinic has a session for
@@ -103,6 +106,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         store: The run's store, with ``identity`` attached.
         folder: Where the practices' folders go.
         context: The run.
+        pages: Writes the page of each practice's team; without it there is none.
 
     Returns:
         The files written, sorted.
@@ -137,6 +141,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         wanted |= {clinic_id for code, clinic_id in (*sessions, *last) if code == practice}
         if any(practice in practices for _, practices in networks.values()):
             wanted -= context.shared_lists
+        books = []
         for clinic_id in sorted(wanted & set(clinics)):
             book = _workbook(
                 clinics[clinic_id],
@@ -153,6 +158,10 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
             written.append(path)
+            books.append(book)
+        if pages:
+            lines = [notice_line(*each) for each in held.values()]
+            written += pages.write(home, (practice, names.get(practice, practice)), books, held=lines)
         offered = [row for row in rows if row["placement"] == "offered"]
         if offered:
             path = home / OFFERS_PLACE / context.file_name("offers", "csv")
@@ -166,7 +175,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
             written += _write_shared(
-                folder / folder_name(code), (code, name), mine, shown, (sessions, last, said), context
+                folder / folder_name(code), (code, name), mine, shown, (sessions, last, said), context, pages
             )
     return sorted(written)
 
@@ -178,6 +187,7 @@ def _write_shared(
     shown: Mapping[str, str],
     by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]], SaidBefore],
     context: PublishContext,
+    pages: TeamPages | None,
 ) -> list[Path]:
     """Write the lists that the practices of a network share; each row says whose patient it is.
 
@@ -186,7 +196,7 @@ def _write_shared(
     """
     code, name = network
     sessions, last, said = by_list
-    written = []
+    written, books = [], []
     for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
             continue
@@ -215,6 +225,9 @@ def _write_shared(
         path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
         write_workbook(path, book, context)
         written.append(path)
+        books.append(book)
+    if pages:
+        written += pages.write(home, network, books, members=tuple(by_practice))
     return written
 
 
