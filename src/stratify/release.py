@@ -97,6 +97,8 @@ def release(out: Path, *, latest: Path | None, key: bytes, by: str, now: datetim
                 _take_out(store, placements, failed, newer, held)
                 context = _context(publish_context(store, plan, book), held, objections, now)
                 files = publish.write_direct_care(store, build / "direct_care", context)
+                if plan.settings.fhir:
+                    files += publish.write_bundles(store, build / "direct_care", context, book)
                 record = _record(plan, build, files, failed, placements, held, used, by=by, now=now)
         finally:
             shutil.rmtree(work, ignore_errors=True)

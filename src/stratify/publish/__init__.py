@@ -9,6 +9,7 @@ nothing here decides about a person, and no file is put in its final place here.
 
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
+from stratify.publish.fhir import write_bundles
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
@@ -46,6 +47,7 @@ __all__ = [
     "share_row",
     "source_in_words",
     "what_if_in_words",
+    "write_bundles",
     "write_commissioner_file",
     "write_direct_care",
     "write_form",
