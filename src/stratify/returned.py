@@ -18,12 +18,14 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, filled_in, ingest, publish, returned_files, sent_lists
+from stratify.actions import Action, Register, read_actions
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
 from stratify.publish import PublishContext, ReturnedLine
 from stratify.returned_files import ReturnedFile
-from stratify.rulebook import RuleBook
+from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
+from stratify.wording import load_wording
 
 STEP = "came back"
 """What the manifest's counts of this are called."""
@@ -35,11 +37,12 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the files that came back hold: outcomes, an account of every answer and fault, and rows left open."""
+    """What files that came back hold: outcomes, an account of answers and faults, rows left open, new actions."""
 
     outcomes: tuple[_Row, ...]
     answers: tuple[_Row, ...]
     open_count: int
+    actions: tuple[Action, ...] = ()
 
 
 def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, int]]:
@@ -62,8 +65,15 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
     def sent(references: set[str]) -> dict[str, SentRow]:
         return _known_of(store, plan, sent_lists.sent_rows(restricted, references, before=index_date))
 
-    reading = read(plan.returned, sent, earlier=earlier, senders=_senders(store, plan), today=index_date)
-    for name, rows in (("core.outcome", reading.outcomes), ("audit.answer", reading.answers)):
+    register = _register(store, plan, book, restricted, before=index_date)
+    reading = read(
+        plan.returned, sent, earlier=earlier, senders=_senders(store, plan), today=index_date, register=register
+    )
+    store.create("audit.action", register.log)
+    told_of = [_stated(each, index_date) for each in reading.actions]
+    for name, rows in (
+        ("core.outcome", reading.outcomes), ("audit.answer", reading.answers), ("audit.action", told_of)
+    ):  # fmt: skip
         if rows:
             with store.loaned(_frame(name, rows)) as loan:
                 store.execute(f"INSERT INTO {name} BY NAME FROM {loan}")
@@ -75,9 +85,38 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
 def _tally(reading: Reading) -> dict[str, int]:
     found = Counter(str(each["status"]).replace("_", " ") for each in reading.answers)
     found["rows left open"] = reading.open_count
+    found["actions new or changed"] = len(reading.actions)
     alike = {each["source_file_id"] for each in reading.answers if each["is_all_alike"]}
     found["files with one answer for everybody"] = len(alike)
     return {words: count for words, count in found.items() if count}
+
+
+def _register(store: Store, plan: Plan, book: RuleBook, restricted: Path, *, before: date) -> Register:
+    """Give what meetings may agree, and what they stated before, each person under the pseudonym in use."""
+    agenda = load_wording(plan.settings.clinical).agenda
+    clinics = (clinic for pathway in book.pathways.values() for clinic in pathway.clinics)
+    same_person = dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number"))
+    log = sent_lists.earlier_actions(restricted, before=before, same_person=same_person)
+    return Register(
+        agenda.actions if agenda else (), frozenset(each.id for each in clinics if publish.is_meeting(each)), log
+    )
+
+
+def _stated(action: Action, week: date) -> _Row:
+    return {
+        "statement_id": action.statement_id,
+        "week": week,
+        "row_reference": action.sent.row_reference,
+        "action": action.action,
+        "patient_key": action.sent.patient_key,
+        "practice_code": action.sent.practice_code,
+        "clinic_id": action.sent.clinic_id,
+        "owner_role": action.owner_role,
+        "due_date": action.due_date,
+        "is_done": action.is_done,
+        "source_file_id": action.file_id,
+        "source_row": action.number,
+    }
 
 
 def _frame(name: str, rows: Sequence[_Row]) -> pl.DataFrame:
@@ -128,6 +167,7 @@ def read(
     earlier: pl.DataFrame,
     senders: set[str],
     today: date,
+    register: Register | None = None,
 ) -> Reading:
     """Read files that came back, row by row.
 
@@ -137,8 +177,10 @@ def read(
         earlier: Contract ``audit.answer`` of earlier weeks.
         senders: Practices of the run, and networks that share lists: to others nothing can be returned.
         today: The day the run describes.
+        register: What may be agreed, and the actions stated in earlier weeks; None where no meeting has a register.
     """
     rows: list[FilledRow] = []
+    agreed: list[FilledRow] = []
     answers: list[_Row] = []
     open_count = 0
 
@@ -155,7 +197,8 @@ def read(
             returned(file.file_id, number, file.sent_by, fault)
         open_count += sum(row.is_open for row in filled.rows)
         rows += [row for row in filled.rows if not row.is_open]
-    known_rows = sent({str(row.cells["row_reference"].value).strip().upper() for row in rows})
+        agreed += filled.actions if register else ()
+    known_rows = sent({str(row.cells["row_reference"].value).strip().upper() for row in (*rows, *agreed)})
     found: list[Answer] = []
     for row in rows:
         answered = filled_in.read_reference(row, known_rows)
@@ -166,6 +209,9 @@ def read(
         found += mine
         for fault in faults:
             returned(row.file_id, row.number, row.sent_by, fault, row_reference=answered.row_reference)
+    stated, wrong = read_actions(agreed, known_rows, register, today=today) if register else ([], [])
+    for row, fault in wrong:
+        returned(row.file_id, row.number, row.sent_by, fault)
     kept, at_odds = filled_in.settle(found, sent_lists.applied_to(known_rows, earlier))
     alike = _files_alike(found)
     seen = set(earlier.filter(pl.col("status") != "returned")["answer_id"])
@@ -189,7 +235,7 @@ def read(
         outcomes[key] = _outcome(key, each.as_answer)
         answers += _disagreeing(each, alike)
     ordered = sorted(answers, key=lambda each: (each["source_file_id"], each["source_row"], each["cell"]))
-    return Reading(tuple(row for _, row in sorted(outcomes.items())), tuple(ordered), open_count)
+    return Reading(tuple(row for _, row in sorted(outcomes.items())), tuple(ordered), open_count, tuple(stated))
 
 
 def _disagreeing(each: Disagreement, alike: set[str]) -> list[_Row]:
@@ -333,6 +379,7 @@ def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date
             earlier=earlier,
             senders=_senders(store, plan),
             today=today,
+            register=_register(store, plan, load_rule_book(plan.settings.clinical), restricted, before=today),
         )
     return _in_words(reading, {each.file_id: each.shown_name for each in gathered})
 
@@ -344,6 +391,8 @@ def _in_words(reading: Reading, names: Mapping[str, str]) -> str:
     lines = [f"Would be applied: {len(applied):,}. Known already: {known:,}. Left open: {reading.open_count:,}"]
     said = Counter(filled_in.OUTCOME_WORDS[each["outcome"]] for each in applied)
     lines += [f"  {count:>5,}  {words}" for words, count in sorted(said.items())]
+    if reading.actions:
+        lines.append(f"New or changed on the register of actions: {len(reading.actions):,}")
     lines.append(f"Would be returned: {len(wrong):,}")
     lines += [
         f"  {names[each['source_file_id']]}, {each['cell']}: {each['wrong']}. {each['instead']}." for each in wrong

@@ -6,7 +6,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -46,6 +46,12 @@ def sent_rows(restricted: Path, references: Collection[str], *, before: date) ->
 def earlier_answers(restricted: Path, *, before: date) -> pl.DataFrame:
     """Give contract ``audit.answer`` of earlier weeks: what was applied or found wrong, and what it said."""
     return kept_weeks.scan(restricted, "audit.answer", before=before, same_person={}).collect()
+
+
+def earlier_actions(restricted: Path, *, before: date, same_person: Mapping[str, str]) -> pl.DataFrame:
+    """Give contract ``audit.action`` of earlier weeks: what meetings stated of their actions."""
+    found = kept_weeks.scan(restricted, "audit.action", before=before, same_person=same_person).collect()
+    return found.sort("week", "row_reference", "action")
 
 
 def applied_to(rows: dict[str, SentRow], earlier: pl.DataFrame) -> list[Answer]:

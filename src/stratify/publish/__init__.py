@@ -18,6 +18,7 @@ from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row
+from stratify.publish.register import is_meeting
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -37,6 +38,7 @@ __all__ = [
     "WhatIf",
     "build_counts",
     "fill_in",
+    "is_meeting",
     "protected_lists",
     "reached_page",
     "read_filled",

@@ -69,7 +69,7 @@ ORDER BY r.practice_code, f.patient_key, f.pathway, f.position
 _FLAGS = """
 SELECT DISTINCT r.practice_code, f.patient_key, f.flag, min(f.start_date) AS start_date
 FROM fhir_row AS r JOIN core.patient_flag AS f USING (patient_key)
-WHERE list_contains($shown, f.flag) AND f.start_date <= $today AND (f.end_date IS NULL OR f.end_date > $today)
+WHERE list_contains($1, f.flag) AND f.start_date <= $2 AND (f.end_date IS NULL OR f.end_date > $2)
 GROUP BY ALL ORDER BY ALL
 """
 _PRACTICES = """
@@ -94,9 +94,8 @@ def write_bundles(store: Store, folder: Path, context: PublishContext, book: Rul
     """
     store.execute(_PEOPLE)
     rows, facts = store.frame(_ROWS), _by_practice(store.frame(_FACTS))
-    today = {"shown": list(_SHOWN_FLAGS), "today": context.index_date}
     flags: dict[str, list[Row]] = {}
-    for practice, person, flag, start in store.rows(_FLAGS, today):
+    for practice, person, flag, start in store.rows(_FLAGS, [list(_SHOWN_FLAGS), context.index_date]):
         flags.setdefault(practice, []).append({"patient_key": person, "flag": flag, "start_date": start})
     names = dict(store.rows(_PRACTICES))
     written = []
@@ -157,7 +156,8 @@ class _Bundle:
 
     def _risk_assessment(self, row: Row, facts: Sequence[Row]) -> Resource:
         pathway = self.context.pathways[row["pathway"]]
-        contained, basis = [], []
+        contained: list[Resource] = []
+        basis: list[Resource] = []
         for fact in facts:
             observation = self._observation(fact, f"fact-{len(contained) + 1}")
             if observation:

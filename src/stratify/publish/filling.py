@@ -11,16 +11,17 @@ import re
 import zipfile
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 _SERIAL_ZERO = date(1899, 12, 30)
-_SHEET = re.compile(rb'<sheet name="List"')
+_SHEET = re.compile(rb'<sheet name="([^"]+)"')
 _CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"( s="[0-9]+")?(?: t="[a-zA-Z]+")?(?:/>|>.*?</c>)', re.DOTALL)
 _LINE = re.compile(r"line ([0-9]+), (\w+)")
 
 Values = Mapping[str, str | date]
-"""What to write, by cell as ``filled_lists`` names it: ``List!W12``, or line and column of a CSV."""
+"""What to write, by cell as ``filled_lists`` names it: ``List!W12``, ``Actions!F3``, or line and column of a CSV."""
 
 
 def fill_in(source: Path, target: Path, values: Values) -> None:
@@ -37,16 +38,18 @@ def fill_in(source: Path, target: Path, values: Values) -> None:
 
 
 def _filled_workbook(source: Path, values: Values) -> bytes:
-    cells = {place.partition("!")[2].encode(): value for place, value in values.items()}
+    cells: dict[str, dict[bytes, str | date]] = {}
+    for place, value in values.items():
+        sheet, _, at = place.partition("!")
+        cells.setdefault(sheet, {})[at.encode()] = value
     written = io.BytesIO()
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as after:
-        sheets = before.read("xl/workbook.xml")
-        found = _SHEET.search(sheets)
-        number = sheets[: found.start()].count(b"<sheet ") + 1 if found else 0
+        names = [name.decode() for name in _SHEET.findall(before.read("xl/workbook.xml"))]
+        mine = {f"xl/worksheets/sheet{number}.xml": cells.get(name, {}) for number, name in enumerate(names, 1)}
         for each in before.infolist():
             content = before.read(each)
-            if each.filename == f"xl/worksheets/sheet{number}.xml":
-                content = _CELL.sub(lambda cell: _cell(cell, cells), content)
+            if wanted := mine.get(each.filename):
+                content = _CELL.sub(partial(_cell, cells=wanted), content)
             after.writestr(each, content)
     return written.getvalue()
 

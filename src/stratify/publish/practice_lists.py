@@ -23,6 +23,7 @@ from stratify.publish.context import PublishContext, check_frame, folder_name, r
 from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.register import OpenAction, open_actions
 from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
 from stratify.rules import Clinic, Pathway
 from stratify.store import Store
@@ -117,7 +118,8 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
     every = _clinics(context.pathways.values())
     last = read_last_week(store, context.index_date)
-    for practice, clinic_id in (*sessions, *last):
+    agreed = open_actions(store, context)
+    for practice, clinic_id in (*sessions, *last, *agreed):
         if clinic_id in every:
             by_practice.setdefault(practice, [])
     if context.held:
@@ -133,7 +135,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
         )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
-        wanted |= {clinic_id for code, clinic_id in (*sessions, *last) if code == practice}
+        wanted |= {clinic_id for code, clinic_id in (*sessions, *last, *agreed) if code == practice}
         if any(practice in practices for _, practices in networks.values()):
             wanted -= context.shared_lists
         for clinic_id in sorted(wanted & set(clinics)):
@@ -147,6 +149,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
                 notices=tuple(notice_line(*held[each.id]) for each in every[clinic_id].pathways if each.id in held),
                 of_practice=by_practice[practice],
                 last=last.get((practice, clinic_id), ()),
+                agreed=agreed.get((practice, clinic_id), ()),
             )
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
@@ -163,7 +166,9 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
         for code, (name, practices) in networks.items():
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
-            written += _write_shared(folder / folder_name(code), (code, name), mine, shown, (sessions, last), context)
+            written += _write_shared(
+                folder / folder_name(code), (code, name), mine, shown, (sessions, last, agreed), context
+            )
     return sorted(written)
 
 
@@ -172,15 +177,20 @@ def _write_shared(
     network: tuple[str, str],
     by_practice: Mapping[str, list[Row]],
     shown: Mapping[str, str],
-    by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]]],
+    by_list: tuple[
+        Mapping[tuple[str, str], tuple[Session, ...]],
+        Mapping[tuple[str, str], Sequence[Row]],
+        Mapping[tuple[str, str], Sequence[OpenAction]],
+    ],
     context: PublishContext,
 ) -> list[Path]:
     """Write the lists that the practices of a network share; each row says whose patient it is.
 
-    ``by_list`` has the sessions of the coming week and the rows of last week's lists, by practice and clinic.
+    ``by_list`` has the sessions of the coming week, the rows of last week's lists and the open actions, by practice and
+    clinic.
     """
     code, name = network
-    sessions, last = by_list
+    sessions, last, agreed = by_list
     written = []
     for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
@@ -205,6 +215,10 @@ def _write_shared(
             notices=tuple(notices),
             of_practice=[row for everybody in by_practice.values() for row in everybody],
             last=[row for practice in by_practice for row in last.get((practice, clinic_id), ())],
+            agreed=sorted(
+                (each for practice in by_practice for each in agreed.get((practice, clinic_id), ())),
+                key=lambda each: each.due_date,
+            ),
         )
         path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
         write_workbook(path, book, context)
@@ -318,6 +332,7 @@ def _workbook(
     notices: tuple[str, ...],
     of_practice: Sequence[Row],
     last: Sequence[Row],
+    agreed: Sequence[OpenAction],
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
@@ -347,6 +362,7 @@ def _workbook(
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
         changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
         notices=notices,
+        actions=tuple(agreed),
     )
 
 
