@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import loading, scoring
+from benchmarks import loading, outputs, scoring
 from benchmarks.laps import Stages
 from benchmarks.measuring import Run
 
@@ -78,5 +78,13 @@ GROUPS = {
         scoring.invent_diagnoses,
         _diagnoses,
         lambda run: sum(run.stages.values()),
+    ),
+    "outputs": Group(
+        outputs.JOBS,
+        outputs.OUTPUTS,
+        {},
+        outputs.invent_run,
+        outputs.size_in_words,
+        lambda run: run.cpu_seconds,
     ),
 }

@@ -186,7 +186,7 @@ def small_run(
             "derived.clinic_session",
             sessions_frame(sessions(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE)),
         )
-        for name in ("audit.list_row", "audit.transition", "derived.explanation", "audit.action"):
+        for name in ("audit.list_row", "audit.transition", "derived.explanation", "audit.action", "audit.delivery"):
             store.create(name, frame(name, []))
         practices = [
             {

@@ -105,7 +105,7 @@ def write_bundles(store: Store, folder: Path, context: PublishContext, book: Rul
         bundle = made.bundle(mine.to_dicts(), of_practice, flags.get(practice, []))
         path = folder / folder_name(practice) / FHIR_PLACE / context.file_name("bundle", "json")
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_inert(bundle), ensure_ascii=False, indent=1, sort_keys=True)
+        text = json.dumps(_inert(bundle), ensure_ascii=False, sort_keys=True)
         path.write_text(text + "\n", encoding="utf-8")
         written.append(path)
     return written
@@ -172,7 +172,7 @@ class _Bundle:
         risk: Resource = {"text": tier}
         if score and row["tier"]:
             risk["coding"] = [_coding(f"tier:{score.id}", row["tier"], tier, score.version)]
-        gaps = [{"text": f"Missing: {each.strip()}"} for each in (row["data_gaps"] or "").split(";") if each.strip()]
+        gaps = [{"text": each.strip()} for each in (row["data_gaps"] or "").split(";") if each.strip()]
         return self._about(row, "RiskAssessment", "preliminary") | {
             **({"contained": contained} if contained else {}),
             "method": {"coding": rules, "text": f"Rules of the pathway {pathway.label}, rule {row['rule_id']}"},

@@ -21,6 +21,7 @@ from python_calamine import CalamineWorkbook
 
 from stratify import contracts
 from stratify.actions import ACTION_COLUMNS
+from stratify.deliveries import REPORT_COLUMNS
 from stratify.filled_in import ANSWER_COLUMNS, Cell, Fault, FilledRow, is_filled, plain_text
 from stratify.publish.register import ACTION_HEADINGS, ACTIONS_SHEET
 from stratify.publish.sheets import letters_of
@@ -34,6 +35,7 @@ _AS_SENT = "Take the list as it was sent: columns may be moved, not renamed or d
 _NOT_A_LIST = Fault(
     "the file", "It is neither a workbook (.xlsx) nor a CSV", "Save the list as .xlsx and send it again"
 )
+_NOBODY_SENT_IT = Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
 _TOO_LARGE = Fault("the file", "It is far larger than a list", _AS_SENT)
 _OFFER_COLUMNS = ("outcome", "outcome_date", "decision_reason", "decided_by", "concern")
 _CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])([^>]*)>")
@@ -44,13 +46,14 @@ _PLACE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
 class FilledFile:
     """A file that came back: its rows, or why it was refused whole, and rows that could not be told apart.
 
-    ``actions`` are rows of a sheet of actions, or of a CSV of them.
+    ``actions`` are rows of a sheet or CSV of actions, ``deliveries`` those of a messaging system's report.
     """
 
     rows: tuple[FilledRow, ...] = ()
     refused: Fault | None = None
     faults: tuple[tuple[int, Fault], ...] = ()
     actions: tuple[FilledRow, ...] = ()
+    deliveries: tuple[FilledRow, ...] = ()
 
 
 def read_filled(path: Path, *, file_id: str, sent_by: str | None) -> FilledFile:
@@ -89,9 +92,7 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     except BaseException:  # noqa: BLE001  a reader in Rust that gives up raises no Exception, and it may quote a cell
         return FilledFile(refused=_NOT_A_LIST)
     if sent_by is None:
-        return FilledFile(
-            refused=Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
-        )
+        return FilledFile(refused=_NOBODY_SENT_IT)
     rows: list[FilledRow] = []
     actions: list[FilledRow] = []
     faults: list[tuple[int, Fault]] = []
@@ -208,6 +209,8 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
         return FilledFile(refused=_TOO_LARGE)
     header = [plain_text(each).replace(" ", "_") for each in lines[0][1]] if lines else []
     is_offers, is_actions = "how_to_offer" in header, {"action", "owner_role"} <= set(header)
+    if set(REPORT_COLUMNS) <= set(header) and "row_reference" not in header:
+        return _read_report(header, lines[1:], file_id, sent_by)
     read = ("row_reference", "nhs_number", *ACTION_COLUMNS) if is_actions else _READ
     columns = {at: name for at, name in enumerate(header) if name in (*read, "practice_code")}
     answers = ACTION_COLUMNS[:3] if is_actions else _OFFER_COLUMNS if is_offers else ANSWER_COLUMNS
@@ -238,6 +241,28 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
         elif not row.is_open or is_filled(row.cells["row_reference"].value):
             rows.append(row)
     return FilledFile(rows=tuple(rows), faults=tuple(faults), actions=tuple(actions))
+
+
+def _read_report(
+    header: Sequence[str], lines: Sequence[tuple[int, list[str]]], file_id: str, sent_by: str | None
+) -> FilledFile:
+    """Read what a messaging system says of a batch: of its columns only number, status and day."""
+    if sent_by is None:
+        return FilledFile(refused=_NOBODY_SENT_IT)
+    at = {name: header.index(name) for name in REPORT_COLUMNS}
+    rows = [
+        FilledRow(
+            file_id,
+            number,
+            sent_by,
+            {
+                name: Cell(f"line {number}, {name}", _unguarded(line[place]) if place < len(line) else None)
+                for name, place in at.items()
+            },
+        )
+        for number, line in lines
+    ]
+    return FilledFile(deliveries=tuple(rows))
 
 
 def _text_of(content: bytes) -> str | None:

@@ -25,11 +25,11 @@ ROOM_FOR_EACH = 2
 
 _ROLES_OF_A_MEETING = 3
 _COLUMNS = (
-    ("row_reference", "Row reference", 108),
+    ("row_reference", "Row reference", 124),
     ("nhs_number", "NHS number", 88),
     ("family_name", "Family name", 110),
     ("given_names", "Given names", 100),
-    ("stands", "Stands at", 130),
+    ("stands", "Stands at", 74),
     ("action", "Action", 190),
     ("owner_role", "Owner (role)", 130),
     ("due_date", "Due date", 80),

@@ -115,7 +115,7 @@ def without_marks(text: str) -> str:
 
     Unicode Technical Report 36, bidirectional text spoofing.
     """
-    return text.translate(_MARKS)
+    return text if text.isascii() and text.isprintable() else text.translate(_MARKS)
 
 
 def plain(identifier: str) -> str:
