@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import all_scores, loading, scoring
+from benchmarks import all_scores, loading, outputs, scoring
 from benchmarks.laps import Stages
 from benchmarks.measuring import Run
 
@@ -86,5 +86,13 @@ GROUPS = {
         all_scores.invent_records,
         all_scores.size_in_words,
         lambda run: sum(run.stages.values()),
+    ),
+    "outputs": Group(
+        outputs.JOBS,
+        outputs.OUTPUTS,
+        {},
+        outputs.invent_run,
+        outputs.size_in_words,
+        lambda run: run.cpu_seconds,
     ),
 }

@@ -322,6 +322,8 @@ def publish_outputs(plan: Plan) -> Receipt:
         files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
         shape: publish.Shape = "systmone" if "systmone" in plan.source.name else "emis"
         files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
+        if plan.settings.fhir:
+            files += publish.write_bundles(store, plan.published / "direct_care", context, book)
         publish.build_counts(store, context)
         out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
         checked = quality.check_tables(

@@ -98,6 +98,8 @@ def release(out: Path, *, latest: Path | None, key: bytes, by: str, now: datetim
                 context = _context(publish_context(store, plan, book), held, objections, now)
                 pages = team_pages(store, plan, book, context)
                 files = publish.write_direct_care(store, build / "direct_care", context, pages)
+                if plan.settings.fhir:
+                    files += publish.write_bundles(store, build / "direct_care", context, book)
                 record = _record(plan, build, files, failed, placements, held, used, by=by, now=now)
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -81,6 +81,9 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
         kept_weeks.write(plan.restricted, "audit.transition", steps, today)
         kept_weeks.write(plan.restricted, "audit.list_row", mine, today)
         feedback_run.keep(store, plan)
+        for name in ("audit.action", "audit.delivery"):
+            fresh = store.frame(f"SELECT * FROM {name} ORDER BY ALL").filter(pl.col("week") == today)
+            kept_weeks.write(plan.restricted, name, fresh, today)
         kept_weeks.write(plan.restricted, "audit.answer", store.frame("SELECT * FROM audit.answer ORDER BY ALL"), today)
 
 

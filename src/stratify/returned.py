@@ -18,12 +18,15 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, feedback_run, filled_in, ingest, publish, returned_files, sent_lists
+from stratify.actions import Action, Register, read_actions
+from stratify.deliveries import UNDER_WAY, Delivery, answers_of, number_of, read_deliveries
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
 from stratify.publish import PublishContext, ReturnedLine
 from stratify.returned_files import ReturnedFile
-from stratify.rulebook import RuleBook
+from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
+from stratify.wording import load_wording
 
 STEP = "came back"
 """What the manifest's counts of this are called."""
@@ -35,11 +38,13 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the files that came back hold: outcomes, an account of every answer and fault, and rows left open."""
+    """What came back: outcomes, an account of answers and faults, rows left open, new actions, messages."""
 
     outcomes: tuple[_Row, ...]
     answers: tuple[_Row, ...]
     open_count: int
+    actions: tuple[Action, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
 
 
 def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, int]]:
@@ -64,8 +69,30 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
 
     senders = _senders(store, plan)
     lists, told_us = feedback_run.sorted_out(plan.returned)
-    reading = read(lists, sent, earlier=earlier, senders=senders, today=index_date)
-    for name, rows in (("core.outcome", reading.outcomes), ("audit.answer", reading.answers)):
+    register = _register(store, plan, book, restricted, before=index_date)
+    reading = read(
+        lists,
+        sent,
+        earlier=earlier,
+        senders=senders,
+        today=index_date,
+        register=register,
+        posted=lambda numbers: _posted(store, plan, restricted, numbers, before=index_date),
+    )
+    store.create("audit.action", register.log)
+    told_of = [_stated(each, index_date) for each in reading.actions]
+    posted = sent_lists.earlier_deliveries(restricted, before=index_date, same_person=_same_person(store))
+    store.create("audit.delivery", posted)
+    seen = set(posted["delivery_id"])
+    arrived = [
+        _reported(each, index_date)
+        for each in reading.deliveries
+        if each.status != UNDER_WAY and each.delivery_id not in seen
+    ]
+    for name, rows in (
+        ("core.outcome", reading.outcomes), ("audit.answer", reading.answers),
+        ("audit.action", told_of), ("audit.delivery", arrived),
+    ):  # fmt: skip
         if rows:
             with store.loaned(_frame(name, rows)) as loan:
                 store.execute(f"INSERT INTO {name} BY NAME FROM {loan}")
@@ -79,9 +106,72 @@ def take_in(store: Store, plan: Plan, book: RuleBook) -> list[tuple[str, str, in
 def _tally(reading: Reading) -> dict[str, int]:
     found = Counter(str(each["status"]).replace("_", " ") for each in reading.answers)
     found["rows left open"] = reading.open_count
+    found["actions new or changed"] = len(reading.actions)
+    found |= Counter(f"messages: {each.status.replace('_', ' ')}" for each in reading.deliveries)
     alike = {each["source_file_id"] for each in reading.answers if each["is_all_alike"]}
     found["files with one answer for everybody"] = len(alike)
     return {words: count for words, count in found.items() if count}
+
+
+def _register(store: Store, plan: Plan, book: RuleBook, restricted: Path, *, before: date) -> Register:
+    """Give what meetings may agree, and what they stated before, each person under the pseudonym in use."""
+    agenda = load_wording(plan.settings.clinical).agenda
+    clinics = (clinic for pathway in book.pathways.values() for clinic in pathway.clinics)
+    log = sent_lists.earlier_actions(restricted, before=before, same_person=_same_person(store))
+    return Register(
+        agenda.actions if agenda else (), frozenset(each.id for each in clinics if publish.is_meeting(each)), log
+    )
+
+
+def _stated(action: Action, week: date) -> _Row:
+    return {
+        "statement_id": action.statement_id,
+        "week": week,
+        "row_reference": action.sent.row_reference,
+        "action": action.action,
+        "patient_key": action.sent.patient_key,
+        "practice_code": action.sent.practice_code,
+        "clinic_id": action.sent.clinic_id,
+        "owner_role": action.owner_role,
+        "due_date": action.due_date,
+        "is_done": action.is_done,
+        "source_file_id": action.file_id,
+        "source_row": action.number,
+    }
+
+
+def _posted(store: Store, plan: Plan, restricted: Path, numbers: set[str], *, before: date) -> dict[str, list[SentRow]]:
+    """Give the rows of lists and offers of people by NHS number; the last four weeks are enough."""
+    people = store.rows(
+        "SELECT patient_key FROM identity.person WHERE nhs_number IN (SELECT unnest($1)) "
+        "UNION SELECT patient_key FROM identity.merged_number WHERE superseded_nhs_number IN (SELECT unnest($1))",
+        [sorted(numbers)],
+    )
+    rows = sent_lists.rows_to(restricted, {key for (key,) in people}, before=before, same_person=_same_person(store))
+    found: dict[str, list[SentRow]] = {}
+    for row in _known_of(store, plan, rows).values():
+        for number in row.nhs_numbers & numbers:
+            found.setdefault(number, []).append(row)
+    return found
+
+
+def _same_person(store: Store) -> dict[str, str]:
+    return dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number"))
+
+
+def _reported(delivery: Delivery, week: date) -> _Row:
+    return {
+        "delivery_id": delivery.delivery_id,
+        "week": week,
+        "row_reference": delivery.sent.row_reference,
+        "patient_key": delivery.sent.patient_key,
+        "practice_code": delivery.sent.practice_code,
+        "clinic_id": delivery.sent.clinic_id,
+        "status": delivery.status,
+        "delivery_date": delivery.day,
+        "source_file_id": delivery.file_id,
+        "source_row": delivery.number,
+    }
 
 
 def _frame(name: str, rows: Sequence[_Row]) -> pl.DataFrame:
@@ -132,6 +222,8 @@ def read(
     earlier: pl.DataFrame,
     senders: set[str],
     today: date,
+    register: Register | None = None,
+    posted: Callable[[set[str]], dict[str, list[SentRow]]] = lambda _: {},
 ) -> Reading:
     """Read files that came back, row by row.
 
@@ -141,8 +233,12 @@ def read(
         earlier: Contract ``audit.answer`` of earlier weeks.
         senders: Practices of the run, and networks that share lists: to others nothing can be returned.
         today: The day the run describes.
+        register: What may be agreed, and the actions stated in earlier weeks; None where no meeting has a register.
+        posted: Gives the rows of lists and offers of some NHS numbers.
     """
     rows: list[FilledRow] = []
+    agreed: list[FilledRow] = []
+    posts: list[FilledRow] = []
     answers: list[_Row] = []
     open_count = 0
 
@@ -159,7 +255,9 @@ def read(
             returned(file.file_id, number, file.sent_by, fault)
         open_count += sum(row.is_open for row in filled.rows)
         rows += [row for row in filled.rows if not row.is_open]
-    known_rows = sent({str(row.cells["row_reference"].value).strip().upper() for row in rows})
+        agreed += filled.actions if register else ()
+        posts += filled.deliveries
+    known_rows = sent({str(row.cells["row_reference"].value).strip().upper() for row in (*rows, *agreed)})
     found: list[Answer] = []
     for row in rows:
         answered = filled_in.read_reference(row, known_rows)
@@ -170,7 +268,16 @@ def read(
         found += mine
         for fault in faults:
             returned(row.file_id, row.number, row.sent_by, fault, row_reference=answered.row_reference)
-    kept, at_odds = filled_in.settle(found, sent_lists.applied_to(known_rows, earlier))
+    stated, wrong = read_actions(agreed, known_rows, register, today=today) if register else ([], [])
+    for row, fault in wrong:
+        returned(row.file_id, row.number, row.sent_by, fault)
+    told, wrong = read_deliveries(posts, posted({number_of(row) for row in posts}) if posts else {}, today=today)
+    for row, fault in wrong:
+        returned(row.file_id, row.number, row.sent_by, fault)
+    known_rows = known_rows | {each.sent.row_reference: each.sent for each in told}
+    before = sent_lists.applied_to(known_rows, earlier)
+    found += answers_of(told, (*found, *before))
+    kept, at_odds = filled_in.settle(found, before)
     alike = _files_alike(found)
     seen = set(earlier.filter(pl.col("status") != "returned")["answer_id"])
     outcomes: dict[str, _Row] = {}
@@ -193,7 +300,9 @@ def read(
         outcomes[key] = _outcome(key, each.as_answer)
         answers += _disagreeing(each, alike)
     ordered = sorted(answers, key=lambda each: (each["source_file_id"], each["source_row"], each["cell"]))
-    return Reading(tuple(row for _, row in sorted(outcomes.items())), tuple(ordered), open_count)
+    return Reading(
+        tuple(row for _, row in sorted(outcomes.items())), tuple(ordered), open_count, tuple(stated), tuple(told)
+    )
 
 
 def _disagreeing(each: Disagreement, alike: set[str]) -> list[_Row]:
@@ -339,6 +448,8 @@ def check(out: Path, files: Sequence[Path], *, practice: str | None, today: date
             earlier=earlier,
             senders=_senders(store, plan),
             today=today,
+            register=_register(store, plan, load_rule_book(plan.settings.clinical), restricted, before=today),
+            posted=lambda numbers: _posted(store, plan, restricted, numbers, before=today),
         )
     return _in_words(reading, {each.file_id: each.shown_name for each in gathered}) + feedback_run.look_in_words(look)
 
@@ -350,6 +461,8 @@ def _in_words(reading: Reading, names: Mapping[str, str]) -> str:
     lines = [f"Would be applied: {len(applied):,}. Known already: {known:,}. Left open: {reading.open_count:,}"]
     said = Counter(filled_in.OUTCOME_WORDS[each["outcome"]] for each in applied)
     lines += [f"  {count:>5,}  {words}" for words, count in sorted(said.items())]
+    if reading.actions:
+        lines.append(f"New or changed on the register of actions: {len(reading.actions):,}")
     lines.append(f"Would be returned: {len(wrong):,}")
     lines += [
         f"  {names[each['source_file_id']]}, {each['cell']}: {each['wrong']}. {each['instead']}." for each in wrong

@@ -23,6 +23,7 @@ from stratify.wording import load_wording
 
 def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
     """Give what every output of a run says about it."""
+    agenda = load_wording(plan.settings.clinical).agenda
     return PublishContext(
         run_id=plan.run_id,
         index_date=plan.settings.index_date,
@@ -44,6 +45,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         lost_feeds=holding.feed_notices(plan),
         off=approvals.places_off(store, plan, book),
         shared_lists=frozenset(plan.settings.shared_lists),
+        actions=agenda.actions if agenda else (),
         approval=approvals.in_words(plan, book),
     )
 

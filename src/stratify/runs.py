@@ -231,6 +231,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "printed": [settings.organisation, settings.contact],
         "score_inferred_units": settings.score_inferred_units,
         "other_scores": settings.other_scores,
+        "fhir": settings.fhir,
         "key": privacy.key_fingerprint(key),
         "plug_ins": plug_in.identity(book, settings),
         "earlier": quality.history_digest(earlier_counts(settings.out), settings.index_date),

@@ -29,6 +29,7 @@ EXCHANGED = (
     "out.not_listed",
     "out.pathway_count",
     "out.population",
+    "out.returned_action",
     "out.returned_outcome",
     "out.self_management_offer",
 )

@@ -6,7 +6,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from stratify.filled_in import Answer, SentRow
 
 _SENT_COLUMNS = ("week", "row_reference", "patient_key", "practice_code", "clinic_id")
 _SENT = ("listed", "waiting", "offered")
+_WRITTEN_TO = ("listed", "offered")
 _ROW = "row_reference"
 
 
@@ -28,14 +29,23 @@ def sent_rows(restricted: Path, references: Collection[str], *, before: date) ->
         references: Those asked about.
         before: The index date of the run that asks.
     """
-    found = kept_weeks.scan(restricted, "audit.list_row", before=before, same_person={}).filter(
-        pl.col(_ROW).is_in(sorted(references))
-        & pl.col("practice_code").is_not_null()
-        & pl.col("placement").is_in(_SENT)
-    )
+    found = kept_weeks.scan(restricted, "audit.list_row", before=before, same_person={})
+    return _rows(found.filter(pl.col(_ROW).is_in(sorted(references)) & pl.col("placement").is_in(_SENT)))
+
+
+def rows_to(
+    restricted: Path, people: Collection[str], *, before: date, same_person: Mapping[str, str]
+) -> dict[str, SentRow]:
+    """Give the rows of some people who were on a list or offered something in the weeks before a day, by reference."""
+    found = kept_weeks.scan(restricted, "audit.list_row", before=before, same_person=same_person)
+    return _rows(found.filter(pl.col("patient_key").is_in(sorted(people)) & pl.col("placement").is_in(_WRITTEN_TO)))
+
+
+def _rows(found: pl.LazyFrame) -> dict[str, SentRow]:
     return {
         reference: SentRow(reference, week, person, practice, clinic)
-        for week, reference, person, practice, clinic in found.select(_SENT_COLUMNS)
+        for week, reference, person, practice, clinic in found.filter(pl.col("practice_code").is_not_null())
+        .select(_SENT_COLUMNS)
         .unique()
         .collect()
         .sort(_SENT_COLUMNS)
@@ -46,6 +56,18 @@ def sent_rows(restricted: Path, references: Collection[str], *, before: date) ->
 def earlier_answers(restricted: Path, *, before: date) -> pl.DataFrame:
     """Give contract ``audit.answer`` of earlier weeks: what was applied or found wrong, and what it said."""
     return kept_weeks.scan(restricted, "audit.answer", before=before, same_person={}).collect()
+
+
+def earlier_actions(restricted: Path, *, before: date, same_person: Mapping[str, str]) -> pl.DataFrame:
+    """Give contract ``audit.action`` of earlier weeks: what meetings stated of their actions."""
+    found = kept_weeks.scan(restricted, "audit.action", before=before, same_person=same_person).collect()
+    return found.sort("week", "row_reference", "action")
+
+
+def earlier_deliveries(restricted: Path, *, before: date, same_person: Mapping[str, str]) -> pl.DataFrame:
+    """Give contract ``audit.delivery`` of earlier weeks: what became of messages."""
+    found = kept_weeks.scan(restricted, "audit.delivery", before=before, same_person=same_person).collect()
+    return found.sort("week", "delivery_id")
 
 
 def applied_to(rows: dict[str, SentRow], earlier: pl.DataFrame) -> list[Answer]:

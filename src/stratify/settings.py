@@ -74,6 +74,7 @@ class Settings(BaseModel):
         most_minutes_a_week: Minutes that a role may see people in a week, at one clinic of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
+        fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
     """
@@ -100,6 +101,7 @@ class Settings(BaseModel):
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
     returned: Path | None = None
+    fhir: bool = False
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
 

@@ -142,6 +142,7 @@ def context(**changes: Any) -> PublishContext:
         code_version="0.1.0",
         rule_digest="abc123",
         contact="the clinical safety officer",
+        actions=("Pulmonary rehabilitation", "Ring the person", "Something else, as in the record"),
     )
     return replace(made, **changes)
 
@@ -185,7 +186,10 @@ def small_run(
             "derived.clinic_session",
             sessions_frame(sessions(frame("core.clinic_capacity", capacity), index_date=INDEX_DATE)),
         )
-        for name in ("audit.list_row", "audit.transition", "audit.feedback", "derived.explanation"):
+        for name in (
+            "audit.list_row", "audit.transition", "audit.feedback", "derived.explanation",
+            "audit.action", "audit.delivery",
+        ):  # fmt: skip
             store.create(name, frame(name, []))
         practices = [
             {

@@ -36,6 +36,14 @@ def observation(number: int, measurement: str, day: date, value: float, **change
     } | changes  # fmt: skip
 
 
+def action(name: str, due: date, **changes: object) -> dict:
+    return {
+        "statement_id": name, "week": LATELY, "row_reference": name, "action": f"Do {name}", "patient_key": key(1),
+        "practice_code": "A81001", "clinic_id": "copd_clinic", "owner_role": "specialist nurse", "due_date": due,
+        "is_done": False,
+    } | changes  # fmt: skip
+
+
 LONG_AGO, LATELY, SOON = date(2025, 3, 1), date(2026, 10, 1), INDEX_DATE + timedelta(days=9)
 MEDICINE = {"patient_key": key(1), "dmd_term": "Salbutamol inhaler", "issue_date": LATELY, "is_active": True}
 
@@ -75,6 +83,10 @@ def store(tmp_path_factory):
         referral = {"patient_key": key(1), "service": "pulmonary_rehabilitation", "status": "waiting"}
         closed = referral | {"service": "podiatry", "status": "discharged", "referral_date": LATELY}
         store.create("core.referral", rows("core.referral", referral | {"referral_date": LATELY}, closed))
+        late = action("late", LATELY, owner_role="pharmacist")
+        done = action("finished", LONG_AGO, is_done=True)
+        elsewhere = action("frail", SOON, practice_code="A81003", clinic_id="frailty_clinic")
+        store.create("audit.action", rows("audit.action", action("next", SOON), done, late, elsewhere))
         yield store
 
 
@@ -90,7 +102,7 @@ def pack(store, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stratify.publish.pack.write_pdf", catch)
         files = write_packs(store, tmp_path_factory.mktemp("out"), context(), load_rule_book(), AGENDA)
-    assert files == [shown["copd_clinic"][1]]
+    assert files == [shown["copd_clinic"][1], shown["frailty_clinic"][1]]
     return shown["copd_clinic"]
 
 
@@ -98,7 +110,8 @@ def test_a_pack_is_for_clinics_of_several_professions_only(store, tmp_path):
     """Persons 10 and 12 are on worklists of one role: no meeting, no pack."""
     files = write_packs(store, tmp_path, context(), load_rule_book(), AGENDA)
     assert [path.relative_to(tmp_path).as_posix() for path in files] == [
-        "A81001/copd_clinic/meeting_pack_TEST_2026-11-23.pdf"
+        "A81001/copd_clinic/meeting_pack_TEST_2026-11-23.pdf",
+        "A81003/frailty_clinic/meeting_pack_TEST_2026-11-23.pdf",  # nobody is on its list, and an action is open
     ]
 
 
@@ -121,6 +134,14 @@ def test_the_agenda_goes_by_the_question_and_names_who_chairs_it(pack):
     assert lungs["question"] == "Is treatment of the lungs right, and is there a plan for a flare-up?"
     assert (lungs["chair"], [each["place"] for each in lungs["people"]]) == ("Respiratory nurse", [2])
     assert (other["chair"], [each["place"] for each in other["people"]]) == ("Respiratory nurse", [1])
+
+
+def test_overdue_actions_head_the_register_and_done_ones_are_not_on_it(pack):
+    assert [(each["action"], each["owner"], each["overdue"]) for each in pack[0]["actions"]] == [
+        ("Do late", "Pharmacist", True),
+        ("Do next", "Specialist nurse", False),
+    ]
+    assert "Overdue: 1 October 2026" in PdfReader(pack[1]).pages[0].extract_text()
 
 
 def test_a_course_is_shown_of_what_has_two_values_and_a_confidential_one_is_none(pack):

@@ -226,6 +226,7 @@ def test_names_of_sheets_and_files_hold_nobody(written):
     assert CalamineWorkbook.from_path(str(written[0] / LIST)).sheet_names == [
         "Cover",
         "List",
+        "Actions",
         "Changes",
         "Waiting",
         "Not listed and why",

@@ -13,6 +13,7 @@ from stratify.publish.feedback_files import answers_to_write, is_told, read_told
 from stratify.publish.feedback_files import write_form as write_form_of_practice
 from stratify.publish.feedback_page import feedback_page
 from stratify.publish.feedback_rows import SaidBefore, list_names
+from stratify.publish.fhir import write_bundles
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
@@ -21,6 +22,7 @@ from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row
+from stratify.publish.register import is_meeting
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -47,6 +49,7 @@ __all__ = [
     "build_counts",
     "feedback_page",
     "fill_in",
+    "is_meeting",
     "is_told",
     "list_names",
     "protected_lists",
@@ -61,6 +64,7 @@ __all__ = [
     "source_in_words",
     "team_pages_in_words",
     "what_if_in_words",
+    "write_bundles",
     "write_commissioner_file",
     "write_direct_care",
     "write_form",

@@ -62,6 +62,7 @@ class PublishContext:
         lost_feeds: What is read instead of each feed whose newest file was refused or is missing, a sentence each.
         off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
         shared_lists: Clinics of which the practices of a network share one list.
+        actions: What a meeting may agree to do, in the words of the agenda.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
     """
 
@@ -80,6 +81,7 @@ class PublishContext:
     lost_feeds: tuple[str, ...] = ()
     off: frozenset[tuple[str, str | None]] = frozenset()
     shared_lists: frozenset[str] = frozenset()
+    actions: tuple[str, ...] = ()
     approval: Mapping[str, str] = field(default_factory=dict)
 
     def held_at(self, practice_code: str) -> dict[str, str]:

@@ -20,7 +20,10 @@ from typing import Any
 from python_calamine import CalamineWorkbook
 
 from stratify import contracts
+from stratify.actions import ACTION_COLUMNS
+from stratify.deliveries import REPORT_COLUMNS
 from stratify.filled_in import ANSWER_COLUMNS, Cell, Fault, FilledRow, is_filled, plain_text
+from stratify.publish.register import ACTION_HEADINGS, ACTIONS_SHEET
 from stratify.publish.sheets import letters_of
 from stratify.publish.workbook import LIST_HEADINGS
 
@@ -30,6 +33,7 @@ _MOST_ROWS, _MOST_COLUMNS = 20_000, 200
 _HEADING_WITHIN = 20
 _AS_SENT = "Take the list as it was sent: columns may be moved, not renamed or deleted"
 NOT_A_LIST = Fault("the file", "It is neither a workbook (.xlsx) nor a CSV", "Save the list as .xlsx and send it again")
+_NOBODY_SENT_IT = Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
 TOO_LARGE = Fault("the file", "It is far larger than a list", _AS_SENT)
 _OFFER_COLUMNS = ("outcome", "outcome_date", "decision_reason", "decided_by", "concern")
 _CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])([^>]*)>")
@@ -38,11 +42,16 @@ _PLACE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
 
 @dataclass(frozen=True)
 class FilledFile:
-    """A file that came back: its rows, or why it was refused whole, and rows that could not be told apart."""
+    """A file that came back: its rows, or why it was refused whole, and rows that could not be told apart.
+
+    ``actions`` are rows of a sheet or CSV of actions, ``deliveries`` those of a messaging system's report.
+    """
 
     rows: tuple[FilledRow, ...] = ()
     refused: Fault | None = None
     faults: tuple[tuple[int, Fault], ...] = ()
+    actions: tuple[FilledRow, ...] = ()
+    deliveries: tuple[FilledRow, ...] = ()
 
 
 def read_filled(path: Path, *, file_id: str, sent_by: str | None) -> FilledFile:
@@ -81,14 +90,20 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     except BaseException:  # noqa: BLE001  a reader in Rust that gives up raises no Exception, and it may quote a cell
         return FilledFile(refused=NOT_A_LIST)
     if sent_by is None:
-        return FilledFile(
-            refused=Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
-        )
+        return FilledFile(refused=_NOBODY_SENT_IT)
     rows: list[FilledRow] = []
+    actions: list[FilledRow] = []
+    faults: list[tuple[int, Fault]] = []
     is_list = False
     for position, (name, lines) in enumerate(sheets, 1):
         found = _heading(lines)
         if found is None:
+            mine = _actions(lines, name, position, file_id, sent_by)
+            if name == ACTIONS_SHEET and mine is None:
+                faults.append(
+                    (0, Fault(f"sheet {position}", "A column of the actions is missing or there twice", _AS_SENT))
+                )
+            actions += mine or []
             continue
         is_list = True
         heading, columns = found
@@ -106,7 +121,30 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
                 rows.append(FilledRow(file_id, number, sent_by, cells))
     if not is_list:
         return FilledFile(refused=Fault("the file", "No sheet has a row reference and room for a decision", _AS_SENT))
-    return FilledFile(rows=tuple(row for row in rows if not row.is_open or is_filled(row.cells["row_reference"].value)))
+    kept = tuple(row for row in rows if not row.is_open or is_filled(row.cells["row_reference"].value))
+    return FilledFile(rows=kept, faults=tuple(faults), actions=tuple(actions))
+
+
+def _actions(
+    lines: Sequence[Sequence[Any]], name: str, position: int, file_id: str, sent_by: str
+) -> list[FilledRow] | None:
+    """Give the filled-in rows of a sheet of actions; None where the sheet has not its columns."""
+    shown = ACTIONS_SHEET if name == ACTIONS_SHEET else f"sheet {position}"
+    for heading, line in enumerate(lines[:_HEADING_WITHIN]):
+        columns = {
+            at: _ACTION_HEADINGS[text] for at, cell in enumerate(line) if (text := plain_text(cell)) in _ACTION_HEADINGS
+        }
+        if {"row_reference", *ACTION_COLUMNS} <= set(columns.values()) and len(set(columns.values())) == len(columns):
+            found = []
+            for number, cells in enumerate(lines[heading + 1 :], heading + 2):
+                row = {
+                    column: Cell(f"{shown}!{letters_of(at)}{number}", cells[at] if at < len(cells) else None)
+                    for at, column in columns.items()
+                }
+                if any(is_filled(row[column].value) for column in ACTION_COLUMNS):
+                    found.append(FilledRow(file_id, number, sent_by, row))
+            return found
+    return None
 
 
 def unfit(path: Path) -> Fault | None:
@@ -148,6 +186,9 @@ def _heading(lines: Sequence[Sequence[Any]]) -> tuple[int, dict[int, str]] | Non
 
 
 _READ = (*ANSWER_COLUMNS, "row_reference", "nhs_number")
+_ACTION_HEADINGS: Mapping[str, str] = {
+    plain_text(ACTION_HEADINGS[name]): name for name in ("row_reference", "nhs_number", *ACTION_COLUMNS)
+}
 _HEADINGS: Mapping[str, str] = {plain_text(LIST_HEADINGS[name]): name for name in _READ}
 
 
@@ -165,17 +206,20 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
     if len(lines) > _MOST_ROWS:
         return FilledFile(refused=TOO_LARGE)
     header = [plain_text(each).replace(" ", "_") for each in lines[0][1]] if lines else []
-    columns = {at: name for at, name in enumerate(header) if name in (*_READ, "practice_code")}
-    is_offers = "how_to_offer" in header
-    needed = {"row_reference", *(_OFFER_COLUMNS if is_offers else ANSWER_COLUMNS)}
-    if len(set(columns.values())) < len(columns) or not needed <= set(columns.values()):
-        names = ", ".join(contracts.load("out.returned_outcome").column_names)
+    is_offers, is_actions = "how_to_offer" in header, {"action", "owner_role"} <= set(header)
+    if set(REPORT_COLUMNS) <= set(header) and "row_reference" not in header:
+        return _read_report(header, lines[1:], file_id, sent_by)
+    read = ("row_reference", "nhs_number", *ACTION_COLUMNS) if is_actions else _READ
+    columns = {at: name for at, name in enumerate(header) if name in (*read, "practice_code")}
+    answers = ACTION_COLUMNS[:3] if is_actions else _OFFER_COLUMNS if is_offers else ANSWER_COLUMNS
+    if len(set(columns.values())) < len(columns) or not {"row_reference", *answers} <= set(columns.values()):
+        names = ", ".join(contracts.load(f"out.returned_{'action' if is_actions else 'outcome'}").column_names)
         return FilledFile(
             refused=Fault("line 1", "A column for answers is missing or there twice", f"The columns {names}")
         )
     if sent_by is None and "practice_code" not in columns.values():
         return FilledFile(refused=Fault("line 1", "Nothing says which practice sent it", "The column practice_code"))
-    rows, faults = [], []
+    rows, faults, actions = [], [], []
     for number, line in lines[1:]:
         if any(is_filled(each) for each in line[len(header) :]):
             faults.append(
@@ -190,9 +234,33 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
         named = str(said.value).strip().upper() if said and is_filled(said.value) else None
         sender = (sent_by if named in (None, sent_by) else None) if sent_by else named
         row = FilledRow(file_id, number, sender, cells)
-        if not row.is_open or is_filled(row.cells["row_reference"].value):
+        if is_actions:
+            actions.append(row)
+        elif not row.is_open or is_filled(row.cells["row_reference"].value):
             rows.append(row)
-    return FilledFile(rows=tuple(rows), faults=tuple(faults))
+    return FilledFile(rows=tuple(rows), faults=tuple(faults), actions=tuple(actions))
+
+
+def _read_report(
+    header: Sequence[str], lines: Sequence[tuple[int, list[str]]], file_id: str, sent_by: str | None
+) -> FilledFile:
+    """Read what a messaging system says of a batch: of its columns only number, status and day."""
+    if sent_by is None:
+        return FilledFile(refused=_NOBODY_SENT_IT)
+    at = {name: header.index(name) for name in REPORT_COLUMNS}
+    rows = [
+        FilledRow(
+            file_id,
+            number,
+            sent_by,
+            {
+                name: Cell(f"line {number}, {name}", unguarded(line[place]) if place < len(line) else None)
+                for name, place in at.items()
+            },
+        )
+        for number, line in lines
+    ]
+    return FilledFile(deliveries=tuple(rows))
 
 
 def text_of(content: bytes) -> str | None:

@@ -11,16 +11,17 @@ import re
 import zipfile
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 _SERIAL_ZERO = date(1899, 12, 30)
-_SHEETS = re.compile(r'<sheet name="([^"]*)"')
+_SHEET = re.compile(rb'<sheet name="([^"]+)"')
 _CELL = re.compile(rb'<c r="([A-Z]+[0-9]+)"( s="[0-9]+")?(?: t="[a-zA-Z]+")?(?:/>|>.*?</c>)', re.DOTALL)
 _LINE = re.compile(r"line ([0-9]+), (\w+)")
 
 Values = Mapping[str, str | date]
-"""What to write, by cell as ``filled_lists`` names it: ``List!W12``, or line and column of a CSV."""
+"""What to write, by cell as ``filled_lists`` names it: ``List!W12``, ``Actions!F3``, or line and column of a CSV."""
 
 
 def fill_in(source: Path, target: Path, values: Values) -> None:
@@ -37,18 +38,18 @@ def fill_in(source: Path, target: Path, values: Values) -> None:
 
 
 def _filled_workbook(source: Path, values: Values) -> bytes:
-    by_sheet: dict[str, dict[bytes, str | date]] = {}
+    cells: dict[str, dict[bytes, str | date]] = {}
     for place, value in values.items():
-        sheet, _, cell = place.partition("!")
-        by_sheet.setdefault(sheet, {})[cell.encode()] = value
+        sheet, _, at = place.partition("!")
+        cells.setdefault(sheet, {})[at.encode()] = value
     written = io.BytesIO()
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as after:
-        names = _SHEETS.findall(before.read("xl/workbook.xml").decode())
-        parts = {f"xl/worksheets/sheet{names.index(name) + 1}.xml": cells for name, cells in by_sheet.items()}
+        names = [name.decode() for name in _SHEET.findall(before.read("xl/workbook.xml"))]
+        mine = {f"xl/worksheets/sheet{number}.xml": cells.get(name, {}) for number, name in enumerate(names, 1)}
         for each in before.infolist():
             content = before.read(each)
-            if cells := parts.get(each.filename):
-                content = _CELL.sub(lambda cell, cells=cells: _cell(cell, cells), content)  # type: ignore[misc]
+            if wanted := mine.get(each.filename):
+                content = _CELL.sub(partial(_cell, cells=wanted), content)
             after.writestr(each, content)
     return written.getvalue()
 

@@ -54,6 +54,22 @@ SELECT patient_key FROM (
     FROM core.outcome WHERE outcome_date <= $1 AND (pathway = $2 OR pathway IS NULL))
 WHERE outcome_date = latest GROUP BY ALL HAVING bool_and(outcome = 'accepted')
 """
+_NOT_REACHED = """
+SELECT t.patient_key, t.practice_code, t.row_reference, t.status, t.delivery_date, c.is_spine_sensitive,
+    c.preferred_language, c.interpreter_needed, c.ais_format, i.nhs_number, i.family_name, i.given_names, i.phone_mobile
+FROM (
+    SELECT *, row_number() OVER (PARTITION BY patient_key ORDER BY delivery_date DESC, status = 'reached' DESC, status)
+        AS back FROM audit.delivery
+) AS t JOIN core.person AS c USING (patient_key, practice_code) LEFT JOIN identity.person AS i USING (patient_key)
+WHERE t.back = 1 AND t.status <> 'reached' AND c.person_status = 'registered' AND NOT EXISTS (
+    SELECT 1 FROM audit.transition AS s WHERE s.patient_key = t.patient_key AND s.effective_date > t.delivery_date
+        AND s.outcome IS NOT NULL AND s.outcome NOT IN ('accepted', 'concern', 'disagreement'))
+ORDER BY t.practice_code, t.delivery_date, t.row_reference
+"""
+_NOT_REACHED_WORDS = {
+    "failed": "was not delivered: call, or write",
+    "blocked": "was blocked: call, or write, and ask how to reach this person",
+}
 _PRACTICES = """
 SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROUP BY practice_code ORDER BY ALL
 """
@@ -85,7 +101,10 @@ def write_letters(
     people = store.frame(_PEOPLE).to_dicts() if letters else []
     accepted = {letter.pathway: _accepted(store, context, letter.pathway) for letter in letters.values()}
     names = dict(store.rows(_PRACTICES))
-    written: list[Path] = []
+    missed = store.frame(_NOT_REACHED).to_dicts()
+    written = _write_not_reached(folder, missed, context)
+    why = {row["patient_key"]: _not_reached(row) for row in missed}
+    people = [{**row, "not_reached": why.get(row["patient_key"])} for row in people]
     for practice in sorted({row["practice_code"] for row in people}):
         mine = [row for row in people if row["practice_code"] == practice]
         for letter in letters.values():
@@ -94,6 +113,24 @@ def write_letters(
                 place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
                 written += _write(place, letter, chosen, names.get(practice, practice), context, shape)
     return sorted(written)
+
+
+def _write_not_reached(folder: Path, rows: Sequence[Row], context: PublishContext) -> list[Path]:
+    """Write for each practice whom its messages did not reach, until something comes back about them."""
+    by_practice: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        line = _line_to_call(row, row["row_reference"], _not_reached(row))
+        by_practice.setdefault(row["practice_code"], []).append(line)
+    written = []
+    for practice, lines in by_practice.items():
+        path = folder / folder_name(practice) / LETTERS_PLACE / context.file_name("not_delivered", "csv")
+        write_safe_csv(path, pl.DataFrame(lines, infer_schema_length=None))
+        written.append(path)
+    return written
+
+
+def _not_reached(row: Row) -> str:
+    return f"The message of {periods.in_words(row['delivery_date'])} {_NOT_REACHED_WORDS[row['status']]}"
 
 
 def _is_for(letter: Letter, row: Row, accepted: set[str]) -> bool:
@@ -172,6 +209,8 @@ def way_to_reach(row: Mapping[str, Any], letter: Letter) -> tuple[Literal["messa
     elif row["interpreter_needed"]:
         language = words.language_in_words(row["preferred_language"], True)
         why_not = f"Call: {language}"
+    elif row.get("not_reached"):
+        why_not = str(row["not_reached"])
     elif preference not in _CHANNELS:
         why_not = f"Prefers {words.contact_in_words(preference, False)}"
     if why_not:
@@ -204,11 +243,16 @@ def _batch_row(row: Row, shape: Shape) -> dict[str, str]:
 
 
 def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dict[str, str]:
+    reference = row_reference(context.index_date, row["clinic_id"] or OFFERS_PLACE, row["patient_key"])
+    line = _line_to_call(row, reference, why)
+    return {"row_reference": line.pop("row_reference"), "letter": letter.label, **line}
+
+
+def _line_to_call(row: Row, reference: str, why: str) -> dict[str, str]:
     number = row["nhs_number"]
     is_hidden = row["is_spine_sensitive"]
     return {
-        "row_reference": row_reference(context.index_date, row["clinic_id"] or OFFERS_PLACE, row["patient_key"]),
-        "letter": letter.label,
+        "row_reference": reference,
         "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else "",
         "family_name": row["family_name"] or "",
         "given_names": row["given_names"] or "",

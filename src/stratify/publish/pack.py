@@ -1,4 +1,4 @@
-"""The pack of a multi-professional meeting: agenda, then a page for each person on the list.
+"""The pack of a multi-professional meeting: open actions, agenda, then a page for each person on the list.
 
 Direct care only, one file per practice and clinic. Belongs here: what stands in a pack and in which order. Who is on
 the list was settled before; what is asked and who chairs it is data (``clinical/wording/agenda.yaml``); how a page
@@ -17,14 +17,13 @@ from stratify import periods
 from stratify.publish import charts, words
 from stratify.publish.context import PublishContext, folder_name, row_reference
 from stratify.publish.pdf import write_pdf
+from stratify.publish.register import OpenAction, is_meeting, open_actions
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT
 from stratify.rulebook import RuleBook
 from stratify.rules import Clinic
 from stratify.rules.wording import Agenda, Topic
 from stratify.store import Store
 
-_ROLES_OF_A_MEETING = 3
-"""A clinic of so many roles, or with an agenda of its own, is a meeting of professions and gets a pack."""
 _TREND_MONTHS = 36
 _MEDICINE_DAYS = 120
 _TEAM_MONTHS = 12
@@ -129,10 +128,7 @@ def write_packs(
         The files written, sorted.
     """
     clinics = {
-        clinic.id: clinic
-        for pathway in context.pathways.values()
-        for clinic in pathway.clinics
-        if len(clinic.roles) >= _ROLES_OF_A_MEETING or _own_questions(clinic)
+        clinic.id: clinic for pathway in context.pathways.values() for clinic in pathway.clinics if is_meeting(clinic)
     }
     if agenda is None or not clinics:
         return []
@@ -140,6 +136,9 @@ def write_packs(
     meetings: dict[tuple[str, str], list[Row]] = {}
     for row in store.frame(_ROWS).to_dicts():
         meetings.setdefault((row["practice_code"], row["clinic_id"]), []).append(row)
+    agreed = {key: mine for key, mine in open_actions(store, context).items() if key[1] in clinics}
+    for key in agreed:
+        meetings.setdefault(key, [])
     known = _known(store, context)
     names = dict(store.rows(_PRACTICES))
     last = context.index_date + timedelta(days=7)
@@ -162,9 +161,10 @@ def write_packs(
             "classification": CLASSIFICATION,
             "notices": list(context.lost_feeds),
             "roles": words.roles_in_words(clinic.roles),
-            "questions": list(_own_questions(clinic)),
+            "questions": list(clinic.agenda),
             "chair": _chair(agenda.otherwise, clinic),
             "agenda": _agenda(people, agenda, clinic),
+            "actions": [_action(each) for each in agreed.get((practice, clinic_id), ())],
             "people": people,
             "sources": [
                 [words.source_in_words(name), periods.in_words(until)]
@@ -178,10 +178,6 @@ def write_packs(
         write_pdf(path, "pack", content, made=context.index_date)
         written.append(path)
     return written
-
-
-def _own_questions(clinic: Clinic) -> tuple[str, ...]:
-    return clinic.agenda
 
 
 def _known(store: Store, context: PublishContext) -> _Known:
@@ -209,7 +205,17 @@ def _known(store: Store, context: PublishContext) -> _Known:
     )
 
 
-# ------------------------------------------------------------------------------------------------------- agenda
+# ------------------------------------------------------------------------------------------- agenda and actions
+
+
+def _action(each: OpenAction) -> Row:
+    return {
+        "due": periods.in_words(each.due_date),
+        "overdue": each.is_overdue,
+        "action": each.action,
+        "owner": each.owner_role[:1].upper() + each.owner_role[1:],
+        "person": each.person,
+    }
 
 
 def _agenda(people: Sequence[Row], agenda: Agenda, clinic: Clinic) -> list[Row]:

@@ -59,6 +59,8 @@ def printable(text: str) -> str:
     Controls and bidirectional marks could make a name read as another; a letter that the font does not have would stop
     the whole file.
     """
+    if text.isascii() and text.isprintable():
+        return text
     known = _letters_of_the_font()
     kept = (letter for letter in unicodedata.normalize("NFC", text) if letter == "\n" or not _is_mark(letter))
     return "".join(letter if letter == "\n" or ord(letter) in known else NOT_PRINTABLE for letter in kept)

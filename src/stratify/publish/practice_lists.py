@@ -24,6 +24,7 @@ from stratify.publish.feedback_rows import SaidBefore
 from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
 from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.register import OpenAction, open_actions
 from stratify.publish.team_page import TeamPages
 from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
 from stratify.rules import Clinic, Pathway
@@ -122,7 +123,8 @@ def write_direct_care(
         by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
     every = _clinics(context.pathways.values())
     last, said = read_last_week(store, context.index_date), SaidBefore(store, context)
-    for practice, clinic_id in (*sessions, *last):
+    agreed = open_actions(store, context)
+    for practice, clinic_id in (*sessions, *last, *agreed):
         if clinic_id in every:
             by_practice.setdefault(practice, [])
     if context.held:
@@ -138,7 +140,7 @@ def write_direct_care(
             each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
         )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
-        wanted |= {clinic_id for code, clinic_id in (*sessions, *last) if code == practice}
+        wanted |= {clinic_id for code, clinic_id in (*sessions, *last, *agreed) if code == practice}
         if any(practice in practices for _, practices in networks.values()):
             wanted -= context.shared_lists
         books = []
@@ -154,6 +156,7 @@ def write_direct_care(
                 of_practice=by_practice[practice],
                 last=last.get((practice, clinic_id), ()),
                 said=said.rows(practice, clinic_id=clinic_id),
+                agreed=agreed.get((practice, clinic_id), ()),
             )
             path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
             write_workbook(path, book, context)
@@ -175,7 +178,13 @@ def write_direct_care(
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
             written += _write_shared(
-                folder / folder_name(code), (code, name), mine, shown, (sessions, last, said), context, pages
+                folder / folder_name(code),
+                (code, name),
+                mine,
+                shown,
+                (sessions, last, agreed, said),
+                context,
+                pages,
             )
     return sorted(written)
 
@@ -185,17 +194,22 @@ def _write_shared(
     network: tuple[str, str],
     by_practice: Mapping[str, list[Row]],
     shown: Mapping[str, str],
-    by_list: tuple[Mapping[tuple[str, str], tuple[Session, ...]], Mapping[tuple[str, str], Sequence[Row]], SaidBefore],
+    by_list: tuple[
+        Mapping[tuple[str, str], tuple[Session, ...]],
+        Mapping[tuple[str, str], Sequence[Row]],
+        Mapping[tuple[str, str], Sequence[OpenAction]],
+        SaidBefore,
+    ],
     context: PublishContext,
     pages: TeamPages | None,
 ) -> list[Path]:
     """Write the lists that the practices of a network share; each row says whose patient it is.
 
-    ``by_list`` has the sessions of the coming week and the rows of last week's lists, by practice and clinic, and what
-    was said before.
+    ``by_list`` has the sessions of the coming week, the rows of last week's lists and the open actions, by practice and
+    clinic, and what was said before.
     """
     code, name = network
-    sessions, last, said = by_list
+    sessions, last, agreed, said = by_list
     written, books = [], []
     for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
@@ -221,6 +235,10 @@ def _write_shared(
             of_practice=[row for everybody in by_practice.values() for row in everybody],
             last=[row for practice in by_practice for row in last.get((practice, clinic_id), ())],
             said=said.rows(*by_practice, clinic_id=clinic_id),
+            agreed=sorted(
+                (each for practice in by_practice for each in agreed.get((practice, clinic_id), ())),
+                key=lambda each: each.due_date,
+            ),
         )
         path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
         write_workbook(path, book, context)
@@ -338,6 +356,7 @@ def _workbook(
     of_practice: Sequence[Row],
     last: Sequence[Row],
     said: pl.DataFrame,
+    agreed: Sequence[OpenAction],
 ) -> ClinicWorkbook:
     feeding = {pathway.id for pathway in place.pathways}
     rows = [
@@ -368,6 +387,7 @@ def _workbook(
         changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
         notices=notices,
         said=said,
+        actions=tuple(agreed),
     )
 
 

@@ -100,7 +100,22 @@ _SOURCES = {
     "registration": "Registrations",
 }
 
+_MARKS = dict.fromkeys(
+    (
+        *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"),
+        0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF,
+    )
+)  # fmt: skip
+
 _SENSITIVE = "sensitive record, contact details withheld: use the practice record"
+
+
+def without_marks(text: str) -> str:
+    """Leave out controls and marks that turn the direction of text: they make a name read as another.
+
+    Unicode Technical Report 36, bidirectional text spoofing.
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_MARKS)
 
 
 def plain(identifier: str) -> str:

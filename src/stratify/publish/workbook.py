@@ -1,4 +1,4 @@
-"""One clinic list as a workbook: Cover, List, Changes since last week, Waiting, Not listed and why, You said.
+"""One clinic list as a workbook: Cover, List, Actions (of a meeting), Changes, Waiting, Not listed and why, You said.
 
 Belongs here: how a list looks on the screen and on A4 paper, what may be typed into it, and that it holds text and
 dates and never a formula. Who is on it comes ready from ``practice_lists``. Same content, same bytes.
@@ -18,6 +18,7 @@ from stratify import disclosure, filled_in, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
+from stratify.publish.register import ACTIONS_SHEET, OpenAction, is_meeting, write_action_sheet
 from stratify.publish.sheets import (
     GREY,
     HELD,
@@ -76,6 +77,7 @@ class ClinicWorkbook:
         changes: Contract ``out.list_change``, in order.
         notices: What the Cover must say of lists that are held.
         said: Contract ``out.feedback_item``: what was said about this list, or about none, and what came of it.
+        actions: Open actions of a meeting, overdue first.
     """
 
     clinic: Clinic
@@ -92,6 +94,7 @@ class ClinicWorkbook:
     changes: pl.DataFrame
     notices: tuple[str, ...] = ()
     said: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(ITEM_HEADINGS, pl.String)))
+    actions: tuple[OpenAction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,10 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
             empty=f"Nobody has a place on this list for the week of {words.week_in_words(context.index_date)}.",
             frozen=5,
         )
+        if context.actions and is_meeting(book.clinic):
+            people = book.listed.select("row_reference", "nhs_number", "family_name", "given_names").to_dicts()
+            sheet = write_action_sheet(workbook, writer.style, book.actions, people, context)
+            writer.page(sheet, landscape=True, title=ACTIONS_SHEET)
         writer.table(
             "Changes",
             _CHANGES,
@@ -274,7 +281,7 @@ class _Writer:
         columns = max(len(book.pathways), 3)
         sheet.set_column_pixels(0, 0, 330)
         sheet.set_column_pixels(1, columns, 150)
-        self._page(sheet, landscape=False, title="Cover")
+        self.page(sheet, landscape=False, title="Cover")
         row = 0
 
         def line(text: str, points: float = 16, **properties: Any) -> None:  # noqa: ANN401
@@ -384,6 +391,8 @@ class _Writer:
             "Write into the yellow cells of the sheet List and send the file back. Write more into the same file when "
             "more happens, and send it again: nothing is taken in twice. Cells that cannot be used come back to you."
         )
+        if context.actions and is_meeting(book.clinic):
+            line("What the meeting agrees goes onto the sheet Actions: each with its owner and the day it is due.")
         row += 1
         heading("If something looks wrong")
         line(f"Report a concern about this list, or about a person on it or missing from it: {context.contact}")
@@ -409,7 +418,7 @@ class _Writer:
         """Write a frame as a protected sheet with filters, ready to print."""
         sheet = self.workbook.add_worksheet(name)
         sheet.hide_gridlines(2)
-        self._page(sheet, landscape=True, title=name)
+        self.page(sheet, landscape=True, title=name)
         columns = [_fitted(column, frame) for column in columns]
         for number, column in enumerate(columns):
             sheet.set_column_pixels(number, number, column.pixels)
@@ -521,7 +530,8 @@ class _Writer:
                 },
             )
 
-    def _page(self, sheet: Any, *, landscape: bool, title: str) -> None:  # noqa: ANN401
+    def page(self, sheet: Any, *, landscape: bool, title: str) -> None:  # noqa: ANN401
+        """Set a sheet up for paper: A4, what it is on top, what it may be used for below."""
         book, context = self.book, self.context
         sheet.set_paper(9)
         sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.55)

@@ -27,12 +27,23 @@ class Topic(Strict):
 
 
 class Agenda(Strict):
-    """The topics of a team in the order they are taken, and the measurements whose course is shown."""
+    """The topics of a team in the order they are taken, and the measurements whose course is shown.
+
+    ``no_action``: options after which nothing is to be done; ``other_actions``: what else may be agreed.
+    """
 
     version: str
     topics: tuple[Topic, ...] = Field(min_length=1)
     otherwise: Topic
     trends: tuple[str, ...] = ()
+    no_action: tuple[str, ...] = ()
+    other_actions: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What may be agreed to be done: the options of all topics, each once, and what else there is."""
+        options = (option for topic in (*self.topics, self.otherwise) for option in topic.options)
+        return tuple(dict.fromkeys(each for each in (*options, *self.other_actions) if each not in self.no_action))
 
 
 class PlainWords(Strict):
