@@ -17,6 +17,7 @@ import polars as pl
 from stratify import approvals, contracts, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
+from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
@@ -317,8 +318,8 @@ def publish_outputs(plan: Plan) -> Receipt:
         files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
         shape: publish.Shape = "systmone" if "systmone" in plan.source.name else "emis"
         files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
-        publish.build_counts(store, context)
-        out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
+        publish.build_counts(store, context, count_metrics(store, plan, context, rule_book_of(plan)))
+        out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
         )

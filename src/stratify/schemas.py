@@ -24,6 +24,8 @@ EXCHANGED = (
     "landing.clinic_capacity",
     "landing.extract_manifest",
     "out.clinic_list",
+    "out.metric",
+    "out.metric_value",
     "out.not_listed",
     "out.pathway_count",
     "out.population",

@@ -10,18 +10,32 @@ import duckdb
 import pytest
 from publish_example import INDEX_DATE, context, outcome, person, small_run
 
+from stratify.metric_run import counted
 from stratify.publish import build_counts, write_commissioner_file, write_manifest
 from stratify.publish.commissioner import TABLES
+from stratify.rulebook import load_rule_book
+
+BOOK = load_rule_book()
 
 
 def county():
-    """Three practices of one network, half of each in the most deprived fifth and half in the least.
+    """Three practices of one network, half of each in the most deprived fifth and half in the least,
+    and half of those each sex.
 
     600, 40 and 520 people; 50, 20 and 15 are offered self-management for COPD, and 10 of the first are to be assessed.
     """
     sizes = {"A81001": range(600), "A81002": range(600, 640), "A81003": range(640, 1160)}
     people = [
-        person(n, imd_decile=1 if n % 2 else 10, practice_code=code) for code, numbers in sizes.items() for n in numbers
+        person(
+            n,
+            imd_decile=1 if n % 2 else 10,
+            sex="FFMM"[n % 4],
+            age_years=(30, 30, 76, 76)[n % 4],
+            ethnic_category="AAHH"[n % 4],
+            practice_code=code,
+        )
+        for code, numbers in sizes.items()
+        for n in numbers
     ]
     people += [person(2000, person_status="died", practice_code=None), person(2001, may_be_counted=False)]
     people += [person(2002, practice_code="Z99999", pcn_code=None, person_status="practice_unknown")]
@@ -37,7 +51,7 @@ def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("county")
     people, outcomes = county()
     with small_run(folder, people=people, outcomes=outcomes) as store:
-        build_counts(store, context())
+        build_counts(store, context(), counted(store, (), context(), BOOK))
         write_commissioner_file(store, folder / "out" / "commissioner.duckdb", context())
     with duckdb.connect(str(folder / "out" / "commissioner.duckdb"), read_only=True) as connection:
         yield connection
@@ -147,13 +161,13 @@ def test_about_says_what_was_used_who_is_not_counted_and_what_the_limits_are(pub
 
 def test_a_real_run_is_not_stamped(tmp_path):
     with small_run(tmp_path) as store:
-        build_counts(store, context(is_test=False))
+        build_counts(store, context(is_test=False), counted(store, (), context(is_test=False), BOOK))
         assert store.scalar("SELECT count(*) FROM out.about WHERE topic LIKE '%TEST%' OR detail LIKE '%TEST%'") == 0
 
 
 def test_a_run_with_nobody_on_a_pathway_has_empty_counts(tmp_path):
     with small_run(tmp_path, outcomes=[]) as store:
-        build_counts(store, context())
+        build_counts(store, context(), counted(store, (), context(), BOOK))
         assert store.scalar("SELECT count(*) FROM out.pathway_count") == 0
         assert store.scalar("SELECT count(*) FROM out.population") > 0
 

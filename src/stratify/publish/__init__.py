@@ -7,14 +7,17 @@ what goes back to a supplier (``supplier_report``): places in files and no value
 nothing here decides about a person, and no file is put in its final place here.
 """
 
+from stratify.publish.commissioner import TABLES as COMMISSIONER_TABLES
 from stratify.publish.commissioner import build_counts, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
 from stratify.publish.manifest import write_manifest
+from stratify.publish.metric_tables import Counted, MetricRow
 from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
+from stratify.publish.places import places_of
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
@@ -24,18 +27,22 @@ from stratify.publish.what_if import WhatIf, protected_lists, what_if_in_words, 
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "COMMISSIONER_TABLES",
     "FORM_COLUMNS",
     "FORM_MARK",
     "UNVERIFIED_NUMBER",
+    "Counted",
     "Delivery",
     "FormQuestion",
     "HeldList",
+    "MetricRow",
     "PublishContext",
     "ReturnedLine",
     "Shape",
     "WhatIf",
     "build_counts",
     "fill_in",
+    "places_of",
     "protected_lists",
     "reached_page",
     "read_filled",

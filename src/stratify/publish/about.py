@@ -18,9 +18,6 @@ SMALLEST_PRACTICE = 500
 NOT_GRADED = "not graded"
 """What ``tier`` says of people without one."""
 
-UNKNOWN = "unknown"
-"""Deprivation quintile of people without one."""
-
 
 def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
     """Give topics and their text in reading order, numbered so that they sort that way.
@@ -51,8 +48,9 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
         *stamp,
         (
             "What this is",
-            "People on each pathway, by what was proposed and by tier, for each practice, network and board, with the "
-            "registered population beside it. Counts under disclosure control; there is no person in it.",
+            "Metrics with intervals (metric, metric_value), people on each pathway by what was proposed and by tier "
+            "(pathway_count), and the registered population (population), for each practice, network and board. Under "
+            "disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),
         ("Index date", f"{day}: what is described is the state on that day."),
@@ -108,8 +106,9 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
         ("Who is not counted", "; ".join(left_out) + "." if left_out else "Nobody was left out."),
         (
             "Reading the tables",
-            "A row is there only when there is at least one person: a row that is absent is a nought, unless the "
-            "column held says 'all' of that pathway and place: it is not counted this week. 'all' elsewhere stands for "
+            "A row of population and pathway_count is there only when there is at least one person, and one of "
+            "metric_value when there is anybody to count among: a row that is absent is a nought, unless the column "
+            "held says 'all' of that pathway and place: it is not counted this week. 'all' elsewhere stands for "
             "everybody in that column, so never add rows with 'all' to rows without. Tier "
             f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
             "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "
@@ -120,8 +119,10 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
             "The method of HES and ECDS: 0 stays 0, 1 to 7 are hidden (people_count is empty, is_suppressed is true), "
             "others are rounded to the nearest 5. Totals come from exact counts and are then rounded, so rounded parts "
             "need not add up. More is hidden wherever a hidden number could be worked out from totals and parts. A "
-            f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Make rates "
-            "from these counts. Do not compare files of different weeks to find small changes.",
+            f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Numbers of "
+            "events are hidden too when they are of fewer than 8 people. Values and intervals come from the rounded "
+            "numbers beside them; standardised rates come from exact ones and are given only beside a value. Do not "
+            "compare files of different weeks to find small changes.",
         ),
     ]
 

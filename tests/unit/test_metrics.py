@@ -1,0 +1,389 @@
+"""Each metric by hand, on fourteen invented people; days, ages and registrations at their edges."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+from publish_example import context, frame, key, person
+
+from stratify import intervals, metrics
+from stratify.errors import RuleError
+from stratify.metric_book import MOST_ACID_TESTS, load_metrics, why_not, windows
+from stratify.metric_run import counted
+from stratify.publish import build_counts
+from stratify.rulebook import load_rule_book
+from stratify.rules.metric import Metric, MetricsFile
+from stratify.store import open_store
+
+CUTOFFS = {"landing.apc_episode": date(2026, 10, 31), "landing.ed_attendance": date(2026, 10, 31)}
+"""Hospital data up to 31 October; the run is for 23 November 2026: the year is from 1 November 2025 to 31 October 2026,
+the last final one from 1 September 2025 to 31 August 2026 (60 days before the run is 24 September)."""
+
+PEOPLE = [
+    *(person(n) for n in (1, 2, 3, 6, 7, 8, 9)),
+    person(4, age_years=40, date_of_birth=date(1986, 1, 2), imd_decile=None),
+    person(5, age_years=None, date_of_birth=None),
+    person(10, practice_code="A81002"),
+    person(11, person_status="left", practice_code=None),
+    person(12, may_be_counted=False),
+    person(13, person_status="test_patient"),
+    person(14, person_status="died", practice_code=None),
+]
+LEFT, NEW = date(2026, 6, 1), date(2026, 9, 10)
+
+
+def registration(number, **changes):
+    return {
+        "patient_key": key(number), "org_code": "A81001", "source_registration_id": f"r{number}",
+        "practice_code": "A81002" if number == 10 else "A81001", "registration_type": "REGULAR",
+        "start_date": NEW if number == 9 else date(2020, 1, 1), "end_date": LEFT if number == 11 else None,
+    } | changes  # fmt: skip
+
+
+def spell(number, day, is_emergency=True):
+    return {"patient_key": key(number), "provider_code": "RAA", "spell_id": f"{number} {day}",
+            "admission_date": day, "is_emergency": is_emergency}  # fmt: skip
+
+
+def attendance(number, day, kind="01", category="1", is_sdec=False):
+    return {"patient_key": key(number), "provider_code": "RAA", "attendance_id": f"{number} {day} {kind}",
+            "arrival_at": datetime(day.year, day.month, day.day, 23, 59), "department_type": kind,
+            "attendance_category": category, "is_sdec": is_sdec}  # fmt: skip
+
+
+def step(number, day, state, before="new", outcome=None):
+    return {"week": day, "patient_key": key(number), "pathway": "copd", "position": 1, "from_state": before,
+            "to_state": state, "effective_date": day, "outcome": outcome, "cause": "answer"}  # fmt: skip
+
+
+def value(number, variable, number_found, state="known"):
+    return {"patient_key": key(number), "variable": variable, "value": number_found, "state": state}
+
+
+ADMISSIONS = [
+    spell(1, date(2025, 10, 31)),  # the day before the year; in the final one
+    spell(1, date(2025, 11, 1)),  # its first day
+    spell(1, date(2026, 10, 31)),  # its last day
+    spell(1, date(2026, 11, 1)),  # after the hospital data end
+    spell(2, date(2026, 8, 31)),  # the last day of the final year
+    spell(2, date(2026, 5, 1), is_emergency=False),
+    spell(3, date(2026, 9, 15)),
+    spell(4, date(2026, 4, 1)),  # 40 years old
+    spell(11, date(2026, 3, 1)),  # before this person left
+    spell(11, date(2026, 7, 1)),  # after it
+    spell(12, date(2026, 5, 1)),  # objected
+    spell(13, date(2026, 5, 1)),  # no real person
+    spell(14, date(2026, 2, 1)),  # died in March
+]
+ATTENDANCES = [
+    attendance(1, date(2026, 10, 31)),
+    attendance(1, date(2026, 5, 2), category="4"),  # planned
+    attendance(2, date(2026, 5, 5), kind="03"),
+    attendance(3, date(2026, 5, 5), is_sdec=True),
+    attendance(4, date(2026, 6, 1), category=None),
+    attendance(12, date(2026, 6, 1)),
+]
+STEPS = [
+    step(9, date(2025, 11, 1), "offered"),  # before the year up to this week, which begins on 24 November 2025
+    step(7, date(2026, 1, 10), "offered"),
+    step(7, date(2026, 2, 1), "activated", "offered", "activated"),
+    step(3, date(2026, 11, 23), "offered", "waiting"),
+    step(3, date(2026, 11, 22), "offered", "offered"),  # only noted
+    step(2, date(2026, 8, 1), "waiting", "new", "accepted"),
+    step(2, date(2026, 8, 31), "listed", "waiting"),
+    step(1, date(2026, 10, 1), "listed"),
+    step(1, date(2026, 10, 20), "attended", "listed", "attended"),
+    step(8, date(2026, 3, 3), "declined", "new", "declined"),
+    step(8, date(2026, 11, 10), "listed", "declined"),  # 13 days before the run
+    step(5, date(2026, 5, 1), "did_not_attend", "booked", "did_not_attend"),
+    step(6, date(2026, 5, 2), "attended", "booked", "attended"),
+    step(6, date(2026, 6, 2), "did_not_attend", "booked", "did_not_attend"),
+    step(4, date(2026, 6, 2), "attended", "booked", "attended"),
+    step(12, date(2026, 6, 2), "declined", "booked", "declined"),
+]
+DECIDED = {1: "clinic", 2: "clinic", 3: "self_management", 8: "self_management", 12: "clinic"}
+PLACED = {1: ("listed", None), 2: ("waiting", date(2026, 10, 26)), 3: ("offered", date(2026, 10, 1)),
+          8: ("held", date(2026, 10, 25)), 12: ("listed", None)}  # fmt: skip
+VALUES = [
+    value(1, "copd_emergency_admissions_count", 2.0),
+    value(6, "copd_emergency_admissions_count", 1.0),  # not on the pathway
+    value(12, "copd_emergency_admissions_count", 5.0),
+    *(value(n, "hba1c_of_the_year", 50.0) for n in (1, 2, 4)),
+    value(3, "hba1c_of_the_year", None, "stale"),
+    *(value(n, "systolic_blood_pressure", 130.0) for n in (1, 2)),
+    value(1, "diastolic_blood_pressure", 80.0),
+    value(1, "cholesterol_of_the_year", 4.0),
+    value(1, "creatinine_of_the_year", 80.0),
+    value(2, "egfr_of_the_year", 60.0),
+    value(1, "albumin_creatinine_ratio_of_the_year", 0.0),  # a result of nought is a result
+    value(1, "has_foot_check_of_the_year", 1.0),
+    value(2, "has_foot_check_of_the_year", 0.0),  # a flag of nought is none
+    *(value(n, "body_mass_index_of_the_year", 30.0) for n in (1, 2, 3)),
+]
+TIERS = {1: "all", 2: "not_all", 3: "not_all", 4: None, 12: "all"}
+
+# Numerator and denominator of every metric, and of those with a final year of that too.
+BY_HAND = {
+    # 1 November (1), 31 October (1), 31 August (2), 15 September (3), 1 April (4), 1 March (11), 1 February (14); ten
+    # people are registered. Final: 31 October 2025 instead of 2026, no 15 September; person 9 was not there yet.
+    "emergency_admissions": [(7, 10), (6, 9)],
+    "emergency_admissions_65_and_over": [(6, 8), (5, 7)],  # without person 4, and 5 of unknown age
+    "ed_attendances": [(3, 10), (2, 9)],
+    "ed_attendances_type_1": [(2, 10), (1, 9)],
+    "copd_exacerbation_admissions": [(2, 4)],
+    # All seven but that of 31 October: person 1 had been listed on the 1st. Person 2 was listed on the day itself.
+    "admissions_of_people_never_listed": [(6, 7)],
+    "diabetes_hba1c": [(2, 3)],
+    "diabetes_blood_pressure": [(1, 3)],
+    "diabetes_cholesterol": [(1, 3)],
+    "diabetes_kidney_function": [(2, 3)],
+    "diabetes_urine_albumin": [(1, 3)],
+    "diabetes_foot_check": [(1, 3)],
+    "diabetes_body_mass_index": [(3, 3)],
+    "diabetes_smoking_status": [(0, 3)],
+    "diabetes_all_eight_processes": [(1, 3)],
+    "places_given": [(1, 2)],
+    "offers_made": [(1, 2)],
+    "offers_taken_up": [(1, 2)],  # offered to 7 and 3; 7 began
+    "waiting_over_28_days": [(1, 2)],  # 2 for 28 days exactly, 8 for 29
+    "did_not_attend": [(2, 4)],  # 5 and 6, of 1, 4, 5 and 6
+    "lists_answered": [(1, 2)],  # 1 answered; 2 answered before being listed
+    "declined": [(1, 7)],  # 8, of 1, 2, 4, 5, 6, 7 and 8
+}  # fmt: skip
+
+
+def fill(store):
+    store.create("core.person", frame("core.person", PEOPLE))
+    store.create("core.registration", frame("core.registration", [registration(n) for n in range(1, 15)]))
+    store.create("core.apc_spell", frame("core.apc_spell", ADMISSIONS))
+    attended = [{**each, "arrival_at": None} for each in ATTENDANCES]
+    arrivals = pl.Series("arrival_at", [each["arrival_at"] for each in ATTENDANCES])
+    store.create("core.ed_attendance", frame("core.ed_attendance", attended).with_columns(arrivals))
+    died = {"patient_key": key(14), "source": "ONS", "date_of_death": date(2026, 3, 1)}
+    store.create("core.death", frame("core.death", [died]))
+    practice = {"pcn_code": "U10001", "pcn_name": "River", "icb_code": "QXX", "valid_from": date(2020, 1, 1)}
+    codes = [{"practice_code": code, "practice_name": code, **practice} for code in ("A81001", "A81002")]
+    store.create("core.practice", frame("core.practice", codes))
+    decided = [{"patient_key": key(n), "pathway": "copd", "decision": decision} for n, decision in DECIDED.items()]
+    store.create("derived.pathway_decision", frame("derived.pathway_decision", decided))
+    placed = [
+        {"patient_key": key(n), "pathway": "copd", "placement": placement, "waiting_since": since}
+        for n, (placement, since) in PLACED.items()
+    ]
+    store.create("derived.placement", frame("derived.placement", placed))
+    scored = [{"patient_key": key(n), "score": "diabetes_care_processes_8", "tier": tier} for n, tier in TIERS.items()]
+    store.create("derived.patient_score", frame("derived.patient_score", scored))
+    store.create("derived.variable_value", frame("derived.variable_value", VALUES))
+    store.create("audit.transition", frame("audit.transition", STEPS))
+    withheld = [{"reason": "Type 1 opt-out", "people_count": 1, "surface": "secondary_use"}]
+    store.create("audit.withheld", frame("audit.withheld", withheld))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("metrics")
+    with open_store(folder / "run.duckdb", temp_directory=folder / "tmp", threads=1) as opened:
+        fill(opened)
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def run():
+    return context(data_cutoffs=CUTOFFS, pathways=load_rule_book().published)
+
+
+@pytest.fixture(scope="module")
+def found(store, run):
+    return counted(store, load_metrics(), run, load_rule_book())
+
+
+def numbers(found, metric, pathway="all"):
+    """Give numerator and denominator of each period: provisional, then final."""
+
+    def total(subject, part):
+        mine = found.counts.filter((pl.col("subject") == subject) & (pl.col("part") == part))
+        return mine["people_count"].sum()
+
+    rows = [each for each in found.rows if each.metric == metric and each.pathway in (pathway, "all")]
+    return [(total(each.subject, "numerator"), each.total) for each in rows], total
+
+
+@pytest.mark.parametrize("metric", BY_HAND)
+def test_each_metric_is_what_is_worked_by_hand(found, metric):
+    parts, total = numbers(found, metric, "copd")
+    # What a pathway decided is counted where pathways are counted: four people on the pathway, two of each decision.
+    of_pathway = {("copd", "all"): 4, ("copd", "clinic"): 2, ("copd", "self_management"): 2}
+    assert [(part, of_pathway.get(whole) or total(*whole)) for part, whole in parts] == BY_HAND[metric]
+
+
+def test_every_metric_is_worked_by_hand_or_says_why_it_cannot_be_measured(found):
+    declared = {each.id for each in load_metrics()}
+    assert declared == set(BY_HAND) | set(found.refused)
+    assert all(words.startswith("Not measurable from these sources:") for words in found.refused.values())
+    assert {"still_at_home_91_days_after_discharge", "permanent_care_home_admissions"} <= set(found.refused)
+
+
+def test_those_who_have_it_and_the_rest_are_the_denominator(found):
+    parts, total = numbers(found, "diabetes_hba1c")
+    subject = next(each.subject for each in found.rows if each.metric == "diabetes_hba1c")
+    assert total(subject, "numerator") + total(subject, "rest") == total(*parts[0][1]) == 3
+
+
+def test_nobody_who_objected_and_no_test_record_is_counted(found):
+    assert found.people.height == 10
+    assert not set(found.people["patient_key"]) & {key(12), key(13)}
+
+
+def test_groups_always_have_those_who_are_not_known(found):
+    mine = found.people.filter(pl.col("patient_key") == key(5)).row(0, named=True)
+    assert mine["age_band"] == mine["ethnic_group"] == "not known"
+    assert found.people.filter(pl.col("patient_key") == key(4))["imd_quintile"].item() == "not known"
+
+
+def test_events_of_few_people_are_hidden_though_they_are_many(store, run, found):
+    """Ten admissions are no small number; that they are of two people is one."""
+    again = [spell(1, date(2026, 1, day)) for day in range(1, 20)] + [spell(2, date(2026, 1, 1))]
+    store.create("core.apc_spell", frame("core.apc_spell", again))
+    try:
+        build_counts(store, run, counted(store, load_metrics(), run, load_rule_book()))
+        shown = store.rows(
+            "SELECT numerator, denominator, is_suppressed, value FROM out.metric_value WHERE breakdown = 'all' "
+            "AND metric = 'emergency_admissions' AND status = 'provisional' AND geography_type = 'icb'"
+        )
+        assert shown == [(None, 10, True, None)]
+    finally:
+        store.create("core.apc_spell", frame("core.apc_spell", ADMISSIONS))
+
+
+def test_a_feed_that_was_not_received_is_not_nought(store, found):
+    cutoffs = {"landing.apc_episode": date(2026, 10, 31)}
+    book = load_rule_book()
+    without = counted(store, load_metrics(), context(data_cutoffs=cutoffs, pathways=book.published), book)
+    assert without.refused["ed_attendances"].startswith("Not measurable this week: the feed ed_attendance")
+    assert not [each for each in without.rows if each.metric == "ed_attendances"]
+
+
+def test_a_metric_of_rules_that_are_not_there_says_so():
+    metric = next(each for each in load_metrics() if each.id == "diabetes_hba1c")
+    assert why_not(metric, load_rule_book(), CUTOFFS) is None
+    lost = metric.model_copy(update={"pathway": "no_such_pathway"})
+    assert why_not(lost, load_rule_book(), CUTOFFS) == "Not measurable: these rules do not work out no_such_pathway."
+
+
+def test_admissions_before_anybody_was_listed_are_not_those_of_people_who_were_missed():
+    metric = next(each for each in load_metrics() if each.id == "admissions_of_people_never_listed")
+    day = date(2026, 11, 23)
+
+    def start(first):
+        return [each.start for each in windows(metric, CUTOFFS, index_date=day, first_step=first)]
+
+    assert start(date(2026, 3, 4)) == [date(2026, 3, 4)]
+    assert start(date(2020, 1, 1)) == [date(2025, 11, 1)]
+    assert start(date(2026, 11, 1)) == []  # the day after the hospital data end
+    assert start(None) == []
+
+
+# Intervals and standardised rates
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "low", "high"),
+    [
+        pytest.param(81, 263, 0.2553, 0.3662, id="Newcombe 1998, table I"),
+        pytest.param(15, 148, 0.0624, 0.1605, id="Newcombe 1998, the second row"),
+        pytest.param(0, 20, 0.0, 0.1611, id="Newcombe 1998, nobody"),
+        pytest.param(1, 29, 0.0061, 0.1718, id="Newcombe 1998, one"),
+    ],
+)
+def test_intervals_of_shares_are_those_that_newcombe_published(part, whole, low, high):
+    """R. G. Newcombe 1998, Stat Med 17:857, method 3."""
+    assert intervals.wilson(part, whole) == pytest.approx((low, high), abs=0.0001)
+
+
+def test_intervals_of_counts_are_byars():
+    """By hand for 10 events: 10 (1 - 1/90 - 1.96/(3 sqrt 10))^3 = 4.79; 11 (1 - 1/99 + 1.96/(3 sqrt 11))^3 = 18.39."""
+    low, high = intervals.byar(10)
+    assert (round(low, 2), round(high, 2)) == (4.79, 18.39)
+    assert intervals.byar(0)[0] == 0.0
+
+
+def test_a_standardised_rate_weighs_ages_like_the_standard_population():
+    """Women of 0 to 4: 20 of 100, everybody else none: 0.2 x 5,000 / 200,000 = 0.005."""
+    strata = pl.DataFrame(
+        [
+            {"practice_code": "A1", "imd_quintile": "1", "sex": sex, "stratum": stratum, "people_count": 100,
+             "event_count": 20 if (sex, stratum) == ("F", 0) else 0}
+            for sex in "FM"
+            for stratum in range(19)
+        ]
+    )  # fmt: skip
+    places = pl.DataFrame({"practice_code": ["A1"], "pcn_code": ["U1"], "icb_code": ["Q1"]})
+    found = metrics.standardised(strata, places).filter(
+        (pl.col("geography_type") == "icb") & (pl.col("breakdown") == "all")
+    )
+    assert found["rate"].to_list() == pytest.approx([0.005])
+    low, high = intervals.dobson(found["rate"][0], found["rate_variance"][0], found["event_count"][0])
+    # One stratum alone: the interval of 20 events, brought to the rate.
+    assert (low, high) == pytest.approx(tuple(0.005 * each / 20 for each in intervals.byar(20)))
+    assert math.isclose(sum(metrics.STANDARD_POPULATION), 100_000)
+    without_the_oldest = strata.filter(pl.col("stratum") < 18)
+    assert metrics.standardised(without_the_oldest, places).is_empty()
+
+
+# Declarations
+
+
+def declared(**changes):
+    whole = {
+        "id": "m", "version": "1.0.0", "name": "A metric", "owner": "Somebody", "family": "outcome", "kind": "rate",
+        "per": 1000, "numerator": {"events": "emergency_admission"}, "denominator": {"registered": True},
+        "period": "hospital_year", "exclusions": "None", "suppression": "standard", "source": "Own",
+        "logic_model": {"node": "outcome"},
+    }  # fmt: skip
+    return {name: each for name, each in (whole | changes).items() if each is not None}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"numerator": {}}, id="a numerator of nothing"),
+        pytest.param({"numerator": {"events": "ed_attendance", "sum_of": "x"}}, id="two numerators"),
+        pytest.param({"denominator": None}, id="no denominator"),
+        pytest.param({"per": None}, id="a rate for no number of people"),
+        pytest.param({"numerator": {"answers": ["declined"]}}, id="a rate of people"),
+        pytest.param({"not_measurable": "no feed"}, id="counted and not measurable"),
+        pytest.param({"standardised": True, "denominator": {"on_pathway": "copd"}}, id="standardised on a pathway"),
+        pytest.param({"suppression": "none"}, id="without suppression"),
+        pytest.param({"sql": "SELECT 1"}, id="with SQL"),
+    ],
+)
+def test_a_declaration_that_does_not_hold_together_is_refused(changes):
+    assert Metric.model_validate(declared())
+    with pytest.raises(ValueError, match=r".+"):
+        Metric.model_validate(declared(**changes))
+
+
+def test_a_seventh_acid_test_fails_the_build(tmp_path):
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+
+    def write(number):
+        mine = [declared(id=f"m{n}", acid_test=True) for n in range(number)]
+        text = MetricsFile.model_validate({"metrics": mine}).model_dump_json(exclude_none=True, exclude_defaults=True)
+        (folder / "some.yaml").write_text(text, encoding="utf-8")
+
+    write(MOST_ACID_TESTS)
+    assert len(load_metrics(tmp_path)) == 6
+    write(7)
+    with pytest.raises(RuleError, match="6 at most; found 7"):
+        load_metrics(tmp_path)
+
+
+def test_the_shipped_metrics_are_of_every_family_and_judge_pathways_that_are_there():
+    shipped = load_metrics()
+    assert {each.family for each in shipped} == {"outcome", "experience", "process"}
+    assert sum(each.acid_test for each in shipped) <= MOST_ACID_TESTS
+    assert {name for each in shipped for name in each.logic_model.judges} <= set(load_rule_book().published)
