@@ -20,8 +20,8 @@ MOST_ACID_TESTS = 6
 """Commissioners judge the whole by a handful of measures; one more, and none of them is."""
 
 FEEDS: dict[Event, str] = {
-    "emergency_admission": "landing.apc_episode",
-    "ed_attendance": "landing.ed_attendance",
+    "emergency_admission": "apc_episode",
+    "ed_attendance": "ed_attendance",
 }
 """Feed that each kind of event is in."""
 
@@ -89,7 +89,7 @@ def why_not(metric: Metric, book: RuleBook, cutoffs: Mapping[str, date]) -> str 
         return metric.not_measurable
     for event in events_of(metric):
         if FEEDS[event] not in cutoffs:
-            return f"Not measurable this week: the feed {FEEDS[event].removeprefix('landing.')} was not received."
+            return f"Not measurable this week: the feed {FEEDS[event]} was not received."
     numerator, denominator = metric.numerator, metric.denominator
     if numerator is None or denominator is None:
         return None

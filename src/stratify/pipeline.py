@@ -8,6 +8,7 @@ it left.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from stratify.runs import (
     without_values,
 )
 from stratify.settings import Settings
+from stratify.signing import read_signer
 from stratify.smallest_change import smallest_changes
 from stratify.store import Store, open_store
 from stratify.wording import load_wording
@@ -318,13 +320,14 @@ def publish_outputs(plan: Plan) -> Receipt:
         files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
         shape: publish.Shape = "systmone" if "systmone" in plan.source.name else "emis"
         files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
-        publish.build_counts(store, context, count_metrics(store, plan, context, rule_book_of(plan)))
+        counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
+        publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
         )
         holding.stop_if_unfit(checked, (), book)
-        publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
+        publish.write_commissioner_file(store, plan.published / "secondary_use", context, signer)
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
         count_who_is_reached(store, plan, book)

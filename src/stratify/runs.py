@@ -34,6 +34,7 @@ from stratify.ingest import InputFile, LostFeed, Refused, Source
 from stratify.returned_files import ReturnedFile
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
+from stratify.signing import read_signer
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -193,6 +194,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         PrivacyError: the weeks kept so far are under another identity key.
     """
     book = checked_rule_book(settings)
+    read_signer(os.environ)  # a wrong one is said now, and not when everything else is done
     rollout.check(settings.rollout, book.pathways)
     source = chosen_source(settings)
     _stop_if_it_would_forget(settings.out / "restricted", key)

@@ -25,6 +25,8 @@ EXCHANGED = (
     "landing.extract_manifest",
     "out.clinic_list",
     "out.metric",
+    "out.metric_funnel",
+    "out.metric_gradient",
     "out.metric_value",
     "out.not_listed",
     "out.pathway_count",

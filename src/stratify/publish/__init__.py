@@ -8,7 +8,8 @@ nothing here decides about a person, and no file is put in its final place here.
 """
 
 from stratify.publish.commissioner import TABLES as COMMISSIONER_TABLES
-from stratify.publish.commissioner import build_counts, write_commissioner_file
+from stratify.publish.commissioner import build_counts
+from stratify.publish.commissioner_file import signature_in_words, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
@@ -51,6 +52,7 @@ __all__ = [
     "report_of_rows",
     "row_reference",
     "share_row",
+    "signature_in_words",
     "source_in_words",
     "what_if_in_words",
     "write_commissioner_file",

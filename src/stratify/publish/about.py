@@ -11,6 +11,7 @@ from stratify import disclosure, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.rules import Pathway, Score
+from stratify.store import Macro
 
 SMALLEST_PRACTICE = 500
 """Practices with fewer registered people get no breakdown of their own."""
@@ -19,20 +20,27 @@ NOT_GRADED = "not graded"
 """What ``tier`` says of people without one."""
 
 
-def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+def about_rows(
+    context: PublishContext, *, not_counted: Sequence[tuple[str, int]], macros: Sequence[Macro], signature: str
+) -> list[tuple[str, str]]:
     """Give topics and their text in reading order, numbered so that they sort that way.
 
     Args:
         context: The run.
         not_counted: Why people are not counted, and how many.
+        macros: Questions that are kept in the file.
+        signature: Who signs the file.
     """
+    examples = "; ".join(f"{each.about.rstrip('.')}: {each.example}" for each in macros)
     topics = [
         *_the_run(context),
         *_held(context),
         *_rolled_out(context),
         *_the_counts(not_counted),
+        ("Ready-made questions", f"{examples}."),
         *_the_rules(context),
         *_the_small_print(context),
+        ("Signature", signature),
     ]
     return [(f"{number:02} {topic}", detail) for number, (topic, detail) in enumerate(topics, 1)]
 
@@ -48,9 +56,10 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
         *stamp,
         (
             "What this is",
-            "Metrics with intervals (metric, metric_value), people on each pathway by what was proposed and by tier "
-            "(pathway_count), and the registered population (population), for each practice, network and board. Under "
-            "disclosure control; there is no person in it.",
+            "Metrics with intervals (metric, metric_value), how steep they are by deprivation (metric_gradient), which "
+            "places differ by more than chance (metric_funnel), people on each pathway by what was proposed and by "
+            "tier (pathway_count), and the registered population (population), for each practice, network and board. "
+            "Under disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),
         ("Index date", f"{day}: what is described is the state on that day."),

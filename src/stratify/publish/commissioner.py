@@ -7,20 +7,28 @@ to it that subtracting reveals nobody. Rates, comparisons and trends do not belo
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from stratify import contracts, disclosure, periods
+from stratify import contracts, disclosure
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
 from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
+from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
+from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
-from stratify.store import Store, build_file
+from stratify.store import Store
 
-TABLES = ("out.about", "out.metric", "out.metric_value", "out.pathway_count", "out.population")
+TABLES = (
+    "out.about",
+    "out.metric",
+    "out.metric_funnel",
+    "out.metric_gradient",
+    "out.metric_value",
+    "out.pathway_count",
+    "out.population",
+)
 """The tables of the commissioners' file."""
 
 _SUMS = (
@@ -60,13 +68,14 @@ _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
 
 
-def build_counts(store: Store, context: PublishContext, counted: Counted) -> None:
+def build_counts(store: Store, context: PublishContext, counted: Counted, *, signature: str) -> None:
     """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
 
     Args:
         store: The store of the run.
         context: What its outputs say of it.
         counted: Who is registered, and the metrics; exact.
+        signature: Who signs the file, in words.
 
     Raises:
         PrivacyError: counts do not add up, so that what they reveal cannot be known, or a small number is left.
@@ -93,8 +102,13 @@ def build_counts(store: Store, context: PublishContext, counted: Counted) -> Non
     )
     _keep(store, "out.pathway_count", _marked(pathways, context, places))
     _keep(store, "out.metric", metric_definitions(counted))
-    _keep(store, "out.metric_value", metric_values(safe, counted, held_marks(context, places)).with_columns(run))
-    rows = about_rows(context, not_counted=_not_counted(store))
+    values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
+    _keep(store, "out.metric_value", values)
+    scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
+    boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}
+    _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
+    _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
+    rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 
 
@@ -110,14 +124,6 @@ def _keep(store: Store, name: str, frame: pl.DataFrame) -> None:
             action="Nothing was published; correct disclosure control.",
         )
     store.create(name, frame.select(contract.column_names).sort(contract.key))
-
-
-def write_commissioner_file(store: Store, path: Path, context: PublishContext) -> None:
-    """Write the commissioners' DuckDB file of the tables ``build_counts`` made; it must not exist yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamp = "TEST: invented patients, not for use. " if context.is_test else ""
-    note = f"{stamp}Run {context.run_id}, index date {periods.in_words(context.index_date)}; read the table about."
-    build_file(store, path, TABLES, note=note)
 
 
 def _of_pathways(decisions: pl.DataFrame) -> pl.DataFrame:
