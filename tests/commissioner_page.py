@@ -9,7 +9,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "for-commissioners.md"
 _QUESTION = re.compile(
-    r"^### \d+\. (?P<title>.+?)\n\n```sql\n(?P<sql>.+?)\n```\n\n(?P<answer>(?:\|.*\n)+)", re.M | re.S
+    r"^### \d+\. (?P<title>[^\n]+)\n\n```sql\n(?P<sql>[^`]+)\n```\n\n(?P<answer>(?:\|[^\n]*\n)+)", re.MULTILINE
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -14,7 +15,8 @@ from stratify import intervals, metrics
 from stratify.errors import RuleError
 from stratify.metric_book import MOST_ACID_TESTS, load_metrics, why_not, windows
 from stratify.metric_run import counted
-from stratify.publish import build_counts
+from stratify.publish import HeldList, build_counts
+from stratify.publish.metric_tables import HELD
 from stratify.rulebook import load_rule_book
 from stratify.rules.metric import Metric, MetricsFile
 from stratify.store import open_store
@@ -123,6 +125,23 @@ def test_events_of_few_people_are_hidden_though_they_are_many(store, run, found)
         assert shown == [(None, 10, True, None)]
     finally:
         store.create("core.apc_spell", frame("core.apc_spell", ADMISSIONS))
+
+
+def test_a_held_pathway_holds_its_metrics_and_says_so(store, run):
+    """All who are scored are of A81001, whose diabetes lists are held: nobody is left to count, which is no nought."""
+    held = HeldList("core.gp_observation", "OBS-01", "diabetes", "A81001", (), (), "a check failed", 3)
+    held_run = replace(run, held=(held,))
+    found = counted(store, load_metrics(), held_run, load_rule_book())
+    build_counts(store, held_run, found, signature="Not signed")
+    rows = store.rows(
+        "SELECT geography_type, geography_code, numerator, value, is_suppressed, held, reason FROM out.metric_value "
+        "WHERE metric = 'diabetes_hba1c' ORDER BY geography_type DESC"
+    )
+    assert [row[:2] for row in rows] == [("practice", "A81001"), ("pcn", "U10001"), ("icb", "QXX")]
+    assert [row[5] for row in rows] == ["all", "part", "part"]
+    assert {row[2:5] for row in rows} == {(None, None, False)} and {row[6] for row in rows} == {HELD}
+    others = "SELECT count(*) FROM out.metric_value WHERE metric = 'emergency_admissions' AND held <> 'no'"
+    assert store.scalar(others) == 0
 
 
 def test_a_feed_that_was_not_received_is_not_nought(store, found):

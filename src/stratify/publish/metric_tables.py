@@ -130,7 +130,7 @@ def metric_values(safe: pl.DataFrame, counted: Counted, held: pl.DataFrame) -> p
     ).with_columns(pl.col("held").fill_null("no"))
     joined = pl.concat([joined, _not_counted(rows, marks, joined)], how="diagonal_relaxed")
     reason = (
-        pl.when(pl.col("held") == "all")
+        pl.when(pl.col("is_total_hidden").is_null())
         .then(pl.lit(HELD))
         .when(pl.col("is_total_hidden"))
         .then(pl.lit(AMONG_HIDDEN))
@@ -144,8 +144,8 @@ def metric_values(safe: pl.DataFrame, counted: Counted, held: pl.DataFrame) -> p
 
 
 def _not_counted(rows: pl.DataFrame, marks: pl.DataFrame, joined: pl.DataFrame) -> pl.DataFrame:
-    """Give a row for every place where a metric is held altogether, or else it would read as one of nobody."""
-    held = rows.join(marks.filter(pl.col("held") == "all"), on="held_with")
+    """Give a row for every place where a metric is held and nobody is counted, or else it would read as nought."""
+    held = rows.join(marks, on="held_with")
     there = ["subject", "geography_type", "geography_code"]
     return held.join(joined, on=there, how="anti").with_columns(
         pl.lit("all").alias("breakdown"), pl.lit("all").alias("breakdown_value")

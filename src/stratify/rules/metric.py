@@ -18,8 +18,8 @@ Words = Annotated[str, Field(min_length=3)]
 Event = Literal["emergency_admission", "ed_attendance"]
 Period = Literal["hospital_year", "year_before_run", "year_with_this_week", "this_week", "since_first_list"]
 
-NEVER_EMPTY_NUMERATORS = ("events", "sum_of", "score", "had_all", "had_any", "placed", "steps_to", "answers",
-                          "waiting_longer_than_days", "never_listed", "answered_since")  # fmt: skip
+_NUMERATORS = ("events", "sum_of", "score", "had_all", "had_any", "placed", "steps_to", "answers",
+               "waiting_longer_than_days", "never_listed", "answered_since")  # fmt: skip
 
 
 class Numerator(Strict):
@@ -57,9 +57,9 @@ class Numerator(Strict):
 
     @model_validator(mode="after")
     def _is_one(self) -> Numerator:
-        given = [name for name in NEVER_EMPTY_NUMERATORS if getattr(self, name) not in (None, (), False)]
+        given = [name for name in _NUMERATORS if getattr(self, name) not in (None, (), False)]
         if len(given) != 1:
-            raise refusal(f"exactly one of {', '.join(NEVER_EMPTY_NUMERATORS)}; found {len(given)}")
+            raise refusal(f"exactly one of {', '.join(_NUMERATORS)}; found {len(given)}")
         if bool(self.tier_in) != bool(self.score):
             raise refusal("score and tier_in go together")
         if self.department_types and self.events != "ed_attendance":
