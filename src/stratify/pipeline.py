@@ -8,6 +8,7 @@ it left.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import polars as pl
 from stratify import approvals, contracts, feedback_run, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
+from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
@@ -36,6 +38,7 @@ from stratify.runs import (
     without_values,
 )
 from stratify.settings import Settings
+from stratify.signing import read_signer
 from stratify.smallest_change import smallest_changes
 from stratify.store import Store, open_store
 from stratify.wording import load_wording
@@ -324,13 +327,14 @@ def publish_outputs(plan: Plan) -> Receipt:
         files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
         if plan.settings.fhir:
             files += publish.write_bundles(store, plan.published / "direct_care", context, book)
-        publish.build_counts(store, context)
-        out = [contracts.load(name) for name in ("out.pathway_count", "out.population", "out.about")]
+        counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
+        publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
+        out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
         )
         holding.stop_if_unfit(checked, (), book)
-        publish.write_commissioner_file(store, plan.published / "secondary_use" / "commissioner.duckdb", context)
+        publish.write_commissioner_file(store, plan.published / "secondary_use", context, signer)
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
         count_who_is_reached(store, plan, book)

@@ -39,6 +39,7 @@ from stratify.rules import (
     Variable,
     VariablesFile,
 )
+from stratify.rules.metric import MetricsFile
 
 D = TypeVar("D", Measurement, Variable, Score, Pathway)
 S = TypeVar("S", Score, Pathway)
@@ -535,6 +536,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "pathway": Pathway,
         "examples": ExamplesFile,
         "patients": PatientsFile,
+        "metrics": MetricsFile,
     }
     return {
         name: json.loads(json.dumps(model.model_json_schema(by_alias=True), sort_keys=True))

@@ -45,6 +45,7 @@ from stratify.ingest import InputFile, LostFeed, Refused, Source
 from stratify.returned_files import ReturnedFile
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.settings import Settings
+from stratify.signing import read_signer
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -204,6 +205,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         PrivacyError: the weeks kept so far are under another identity key.
     """
     book = checked_rule_book(settings)
+    read_signer(os.environ)  # a wrong one is said now, and not when everything else is done
     rollout.check(settings.rollout, book.pathways)
     source = chosen_source(settings)
     page_lock.read_passphrases(os.environ, is_test=source.is_synthetic)  # one that cannot be used is told now

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,28 @@ def open_store(
         connection.close()
 
 
-def build_file(store: Store, path: Path, tables: Sequence[str], *, note: str = "") -> None:
+@dataclass(frozen=True)
+class Macro:
+    """A question that travels inside a published file.
+
+    Attributes:
+        name: What it is called by.
+        parameters: What it is asked with; none of them is a column's name.
+        query: What it asks of the tables of the file.
+        about: What it answers.
+        example: One use of it.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    query: str
+    about: str
+    example: str
+
+
+def build_file(
+    store: Store, path: Path, tables: Sequence[str], *, note: str = "", macros: Sequence[Macro] = ()
+) -> None:
     """Copy tables of a run into a new DuckDB file that older clients open, with comments from their contracts.
 
     Args:
@@ -180,7 +202,9 @@ def build_file(store: Store, path: Path, tables: Sequence[str], *, note: str = "
         path: The file to make; it must not exist.
         tables: ``schema.table`` names; in the file they lose the schema.
         note: What to add to the comment of each table, for example that it is a test.
+        macros: Questions to keep in the file.
     """
+    here = store.scalar("SELECT current_catalog()")
     store.execute(f"ATTACH '{quoted(path)}' AS published (STORAGE_VERSION '{PUBLISHED_STORAGE_VERSION}')")
     try:
         for name in tables:
@@ -192,7 +216,13 @@ def build_file(store: Store, path: Path, tables: Sequence[str], *, note: str = "
             for column in contract.columns:
                 words = column.description.replace("'", "''")
                 store.execute(f"COMMENT ON COLUMN published.{contract.table}.\"{column.name}\" IS '{words}'")
+        store.execute("USE published")  # a macro keeps the names of tables as written: they must be those of the file
+        for macro in macros:
+            store.execute(f"CREATE MACRO {macro.name}({', '.join(macro.parameters)}) AS TABLE {macro.query}")
+            words = f"{macro.about} For example: {macro.example}".replace("'", "''")
+            store.execute(f"COMMENT ON MACRO TABLE {macro.name} IS '{words}'")
     finally:
+        store.execute(f'USE "{here}"')
         store.detach("published")
 
 

@@ -6,10 +6,14 @@ import re
 import stat
 from datetime import date, datetime
 
+import polars as pl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from stratify import runs
+from stratify import metric_run, runs
+from stratify.publish.commissioner import TABLES
+from stratify.rulebook import load_rule_book
+from stratify.run_record import publish_context
 from stratify.schemas import RunManifest
 from stratify.settings import Settings
 from stratify.store import open_store
@@ -106,7 +110,9 @@ def test_the_tree_is_the_one_the_documents_name(published):
         "data_quality",
         "run_manifest.json",
     }
-    assert [each.name for each in (published / "secondary_use").iterdir()] == ["commissioner.duckdb"]
+    tables = [name.removeprefix("out.") for name in TABLES]
+    there = {"commissioner.duckdb", "manifest.json", "SHA256SUMS", *(f"{each}.parquet" for each in tables)}
+    assert {each.name for each in (published / "secondary_use").iterdir()} == there
     practices = {each.name for each in (published / "direct_care").iterdir()}
     assert practices == {"Y00001", "Y00002", "Y00003"}
     for path in (published / "direct_care").rglob("*"):
@@ -195,19 +201,81 @@ def test_the_commissioners_file_has_no_small_number_and_explains_itself(publishe
     path = published / "secondary_use" / "commissioner.duckdb"
     with open_store(path, temp_directory=folder / "scratch", read_only=True) as store:
         tables = {name for (name,) in store.rows("SELECT table_name FROM duckdb_tables()")}
-        assert tables == {"about", "pathway_count", "population"}
-        for table in ("pathway_count", "population"):
-            counts = [count for (count,) in store.rows(f"SELECT people_count FROM {table}")]
+        assert tables == {name.removeprefix("out.") for name in TABLES}
+        for table, column in (
+            ("pathway_count", "people_count"),
+            ("population", "people_count"),
+            ("metric_value", "numerator"),
+            ("metric_value", "denominator"),
+        ):
+            counts = [count for (count,) in store.rows(f"SELECT {column} FROM {table}")]
             shown = [count for count in counts if count is not None]
             assert shown and all(count == 0 or count > 7 for count in shown)
             assert all(count % 5 == 0 for count in shown)
-            hidden = store.rows(f"SELECT count(*) FROM {table} WHERE people_count IS NULL AND NOT is_suppressed")
+            hidden = store.rows(f"SELECT count(*) FROM {table} WHERE {column} IS NULL AND NOT is_suppressed")
             assert hidden == [(0,)]
         assert any(count is None for (count,) in store.rows("SELECT people_count FROM pathway_count"))
         bare = "SELECT count(*) FROM {} WHERE NOT internal AND coalesce(comment, '') = ''"
         assert store.scalar(bare.format("duckdb_columns()")) == store.scalar(bare.format("duckdb_tables()")) == 0
         about = dict(store.rows("SELECT topic, detail FROM about"))
         assert any(topic.endswith("TEST") for topic in about)
+
+
+def test_published_admissions_are_those_of_the_core_tables_counted_once_more(out, published, folder, first):
+    """By plain loops: an admission counts at the practice of its day, everybody but whoever objected."""
+    with working_store(out, folder / "scratch") as store:
+        may = dict(
+            store.rows(
+                "SELECT patient_key, sex FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
+            )
+        )
+        homes: dict[str, list[tuple[date, date, str]]] = {}
+        for key, practice, start, end in store.rows(
+            "SELECT patient_key, practice_code, coalesce(start_date, DATE '1900-01-01'), "
+            "coalesce(end_date, DATE '9999-12-31') FROM core.registration WHERE registration_type = 'REGULAR'"
+        ):
+            homes.setdefault(key, []).append((start, end, practice))
+        networks = dict(store.rows("SELECT practice_code, pcn_code FROM core.practice"))
+        spells = store.rows("SELECT patient_key, admission_date FROM core.apc_spell WHERE is_emergency")
+    counted: dict[tuple[str, str, str, str], int] = {}
+    for key, day in spells:
+        at = max(((start, home) for start, end, home in homes.get(key, ()) if start <= day < end), default=None)
+        if key not in may or at is None or not date(2025, 9, 1) <= day <= date(2026, 8, 31):
+            continue
+        sex = may[key] if may[key] in ("F", "M") else "not known"
+        for kind, code in (("practice", at[1]), ("pcn", networks[at[1]]), ("icb", "QZZ")):
+            for cell in ((kind, code, "all", "all"), (kind, code, "sex", sex)):
+                counted[cell] = counted.get(cell, 0) + 1
+    path = published / "secondary_use" / "commissioner.duckdb"
+    with open_store(path, temp_directory=folder / "scratch", read_only=True) as store:
+        rows = store.rows(
+            "SELECT geography_type, geography_code, breakdown, breakdown_value, numerator FROM metric_value "
+            "WHERE metric = 'emergency_admissions' AND status = 'final' AND breakdown IN ('all', 'sex')"
+        )
+    shown = {tuple(cell): number for *cell, number in rows if number is not None}
+    assert len(shown) >= 5
+    assert shown == {cell: (counted.get(cell, 0) + 2) // 5 * 5 for cell in shown}
+    assert all(counted.get(cell, 0) not in range(1, 8) for cell in shown)
+
+
+def test_the_eight_care_processes_are_those_that_the_score_counts(out, folder, first):
+    """The score counts what is still to do: eight less that, added up over everybody, is what was done."""
+    plan = runs.plan_in_place(out)
+    book = load_rule_book()
+    with working_store(out, folder / "scratch") as store:
+        store.attach(out / "restricted" / "identity.duckdb", "identity", read_only=True)
+        found = metric_run.count_metrics(store, plan, publish_context(store, plan, book), book)
+        scored = dict(
+            store.rows(
+                "SELECT patient_key, value FROM derived.patient_score "
+                "WHERE score = 'diabetes_care_processes_8' AND tier IS NOT NULL"
+            )
+        )
+    eight = [each.subject for each in found.rows if each.metric.startswith("diabetes_") and "eight" not in each.metric]
+    done = found.counts.filter(pl.col("subject").is_in(eight) & (pl.col("part") == "numerator"))["people_count"].sum()
+    mine = [scored[key] for key in found.people["patient_key"] if key in scored]
+    assert len(eight) == 8 and len(mine) > 20
+    assert done == sum(8 - value for value in mine)
 
 
 def test_every_output_says_that_it_is_a_test(published, manifest):

@@ -10,18 +10,36 @@ import duckdb
 import pytest
 from publish_example import INDEX_DATE, context, outcome, person, small_run
 
+from stratify.metric_run import counted
 from stratify.publish import build_counts, write_commissioner_file, write_manifest
 from stratify.publish.commissioner import TABLES
+from stratify.rulebook import load_rule_book
+
+BOOK = load_rule_book()
+
+
+def build(store, run):
+    build_counts(store, run, counted(store, (), run, BOOK), signature="Not signed")
 
 
 def county():
-    """Three practices of one network, half of each in the most deprived fifth and half in the least.
+    """Three practices of one network, half of each in the most deprived fifth and half in the least,
+    and half of those each sex.
 
     600, 40 and 520 people; 50, 20 and 15 are offered self-management for COPD, and 10 of the first are to be assessed.
     """
     sizes = {"A81001": range(600), "A81002": range(600, 640), "A81003": range(640, 1160)}
     people = [
-        person(n, imd_decile=1 if n % 2 else 10, practice_code=code) for code, numbers in sizes.items() for n in numbers
+        person(
+            n,
+            imd_decile=1 if n % 2 else 10,
+            sex="FFMM"[n % 4],
+            age_years=(30, 30, 76, 76)[n % 4],
+            ethnic_category="AAHH"[n % 4],
+            practice_code=code,
+        )
+        for code, numbers in sizes.items()
+        for n in numbers
     ]
     people += [person(2000, person_status="died", practice_code=None), person(2001, may_be_counted=False)]
     people += [person(2002, practice_code="Z99999", pcn_code=None, person_status="practice_unknown")]
@@ -37,8 +55,8 @@ def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("county")
     people, outcomes = county()
     with small_run(folder, people=people, outcomes=outcomes) as store:
-        build_counts(store, context())
-        write_commissioner_file(store, folder / "out" / "commissioner.duckdb", context())
+        build(store, context())
+        write_commissioner_file(store, folder / "out", context())
     with duckdb.connect(str(folder / "out" / "commissioner.duckdb"), read_only=True) as connection:
         yield connection
 
@@ -51,7 +69,7 @@ def population(published, kind, code, value="all"):
     ).fetchone()
 
 
-def count(published, decision, tier, kind, code, value="all"):
+def pathway_count(published, decision, tier, kind, code, value="all"):
     return published.execute(
         "SELECT people_count, is_suppressed FROM pathway_count WHERE pathway = 'copd' AND decision = ? AND tier = ? "
         "AND geography_type = ? AND geography_code = ? AND breakdown_value = ?",
@@ -82,15 +100,15 @@ def test_the_breakdown_of_a_small_practice_cannot_be_had_by_subtraction(publishe
 
 
 def test_pathway_counts_go_by_decision_and_tier(published):
-    assert count(published, "all", "all", "icb", "QXX") == (95, False)
-    assert count(published, "all", "all", "practice", "A81001") == (60, False)
-    assert count(published, "self_management", "LR", "practice", "A81001") == (50, False)
-    assert count(published, "assessment", "not graded", "practice", "A81001") == (10, False)
-    assert count(published, "all", "LR", "pcn", "U10001") == (85, False)
+    assert pathway_count(published, "all", "all", "icb", "QXX") == (95, False)
+    assert pathway_count(published, "all", "all", "practice", "A81001") == (60, False)
+    assert pathway_count(published, "self_management", "LR", "practice", "A81001") == (50, False)
+    assert pathway_count(published, "assessment", "not graded", "practice", "A81001") == (10, False)
+    assert pathway_count(published, "all", "LR", "pcn", "U10001") == (85, False)
 
 
 def test_excluded_people_who_died_or_objected_are_not_counted(published):
-    assert count(published, "excluded", "all", "icb", "QXX") is None
+    assert pathway_count(published, "excluded", "all", "icb", "QXX") is None
 
 
 def test_places_have_names_and_rows_say_which_run(published):
@@ -108,7 +126,7 @@ def test_no_number_from_1_to_7_and_none_unrounded(published):
         assert published.execute(odd).fetchone() == (0,)
 
 
-def test_the_file_has_the_three_tables_with_a_comment_on_each_and_on_every_column(published):
+def test_the_file_has_its_tables_with_a_comment_on_each_and_on_every_column(published):
     tables = dict(published.execute("SELECT table_name, comment FROM duckdb_tables()").fetchall())
     assert sorted(f"out.{name}" for name in tables) == sorted(TABLES)
     assert all("TEST" in text and "run-1" in text for text in tables.values())
@@ -147,13 +165,13 @@ def test_about_says_what_was_used_who_is_not_counted_and_what_the_limits_are(pub
 
 def test_a_real_run_is_not_stamped(tmp_path):
     with small_run(tmp_path) as store:
-        build_counts(store, context(is_test=False))
+        build(store, context(is_test=False))
         assert store.scalar("SELECT count(*) FROM out.about WHERE topic LIKE '%TEST%' OR detail LIKE '%TEST%'") == 0
 
 
 def test_a_run_with_nobody_on_a_pathway_has_empty_counts(tmp_path):
     with small_run(tmp_path, outcomes=[]) as store:
-        build_counts(store, context())
+        build(store, context())
         assert store.scalar("SELECT count(*) FROM out.pathway_count") == 0
         assert store.scalar("SELECT count(*) FROM out.population") > 0
 

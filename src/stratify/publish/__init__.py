@@ -7,7 +7,9 @@ what goes back to a supplier (``supplier_report``): places in files and no value
 nothing here decides about a person, and no file is put in its final place here.
 """
 
-from stratify.publish.commissioner import build_counts, write_commissioner_file
+from stratify.publish.commissioner import TABLES as COMMISSIONER_TABLES
+from stratify.publish.commissioner import build_counts
+from stratify.publish.commissioner_file import signature_in_words, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, row_reference
 from stratify.publish.feedback_files import answers_to_write, is_told, read_told
 from stratify.publish.feedback_files import write_form as write_form_of_practice
@@ -18,8 +20,10 @@ from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
 from stratify.publish.manifest import write_manifest
+from stratify.publish.metric_tables import Counted, MetricRow
 from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
+from stratify.publish.places import places_of
 from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row
 from stratify.publish.register import is_meeting
@@ -33,12 +37,15 @@ from stratify.publish.what_if_words import what_if_in_words
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "COMMISSIONER_TABLES",
     "FORM_COLUMNS",
     "FORM_MARK",
     "UNVERIFIED_NUMBER",
+    "Counted",
     "Delivery",
     "FormQuestion",
     "HeldList",
+    "MetricRow",
     "PublishContext",
     "ReturnedLine",
     "SaidBefore",
@@ -52,6 +59,7 @@ __all__ = [
     "is_meeting",
     "is_told",
     "list_names",
+    "places_of",
     "protected_lists",
     "reached_page",
     "read_filled",
@@ -61,6 +69,7 @@ __all__ = [
     "report_of_rows",
     "row_reference",
     "share_row",
+    "signature_in_words",
     "source_in_words",
     "team_pages_in_words",
     "what_if_in_words",

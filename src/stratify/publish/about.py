@@ -11,6 +11,7 @@ from stratify import disclosure, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.rules import Pathway, Score
+from stratify.store import Macro
 
 SMALLEST_PRACTICE = 500
 """Practices with fewer registered people get no breakdown of their own."""
@@ -18,24 +19,28 @@ SMALLEST_PRACTICE = 500
 NOT_GRADED = "not graded"
 """What ``tier`` says of people without one."""
 
-UNKNOWN = "unknown"
-"""Deprivation quintile of people without one."""
 
-
-def about_rows(context: PublishContext, *, not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]:
+def about_rows(
+    context: PublishContext, *, not_counted: Sequence[tuple[str, int]], macros: Sequence[Macro], signature: str
+) -> list[tuple[str, str]]:
     """Give topics and their text in reading order, numbered so that they sort that way.
 
     Args:
         context: The run.
         not_counted: Why people are not counted, and how many.
+        macros: Questions that are kept in the file.
+        signature: Who signs the file.
     """
+    examples = "; ".join(f"{each.about.rstrip('.')}: {each.example}" for each in macros)
     topics = [
         *_the_run(context),
         *_held(context),
         *_rolled_out(context),
         *_the_counts(not_counted),
+        ("Ready-made questions", f"{examples}."),
         *_the_rules(context),
         *_the_small_print(context),
+        ("Signature", signature),
     ]
     return [(f"{number:02} {topic}", detail) for number, (topic, detail) in enumerate(topics, 1)]
 
@@ -51,8 +56,10 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
         *stamp,
         (
             "What this is",
-            "People on each pathway, by what was proposed and by tier, for each practice, network and board, with the "
-            "registered population beside it. Counts under disclosure control; there is no person in it.",
+            "Metrics with intervals (metric, metric_value), how steep they are by deprivation (metric_gradient), which "
+            "places differ by more than chance (metric_funnel), people on each pathway by what was proposed and by "
+            "tier (pathway_count), and the registered population (population), for each practice, network and board. "
+            "Under disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),
         ("Index date", f"{day}: what is described is the state on that day."),
@@ -108,8 +115,9 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
         ("Who is not counted", "; ".join(left_out) + "." if left_out else "Nobody was left out."),
         (
             "Reading the tables",
-            "A row is there only when there is at least one person: a row that is absent is a nought, unless the "
-            "column held says 'all' of that pathway and place: it is not counted this week. 'all' elsewhere stands for "
+            "A row of population and pathway_count is there only when there is at least one person, and one of "
+            "metric_value when there is anybody to count among: a row that is absent is a nought, unless the column "
+            "held says 'all' of that pathway and place: it is not counted this week. 'all' elsewhere stands for "
             "everybody in that column, so never add rows with 'all' to rows without. Tier "
             f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
             "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "
@@ -120,8 +128,10 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
             "The method of HES and ECDS: 0 stays 0, 1 to 7 are hidden (people_count is empty, is_suppressed is true), "
             "others are rounded to the nearest 5. Totals come from exact counts and are then rounded, so rounded parts "
             "need not add up. More is hidden wherever a hidden number could be worked out from totals and parts. A "
-            f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Make rates "
-            "from these counts. Do not compare files of different weeks to find small changes.",
+            f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Numbers of "
+            "events are hidden too when they are of fewer than 8 people. Values and intervals come from the rounded "
+            "numbers beside them; standardised rates come from exact ones and are given only beside a value. Do not "
+            "compare files of different weeks to find small changes.",
         ),
     ]
 

@@ -7,51 +7,31 @@ to it that subtracting reveals nobody. Rates, comparisons and trends do not belo
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from stratify import contracts, disclosure, periods
+from stratify import contracts, disclosure
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
-from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, UNKNOWN, about_rows
+from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
+from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
-from stratify.store import Store, build_file
+from stratify.publish.macros import MACROS
+from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
+from stratify.publish.places import KINDS, held_marks, named, places_of
+from stratify.store import Store
 
-TABLES = ("out.about", "out.pathway_count", "out.population")
+TABLES = (
+    "out.about",
+    "out.metric",
+    "out.metric_funnel",
+    "out.metric_gradient",
+    "out.metric_value",
+    "out.pathway_count",
+    "out.population",
+)
 """The tables of the commissioners' file."""
 
-# People of a practice outside the reference belong to no network: they are not counted at all, since a handful of them
-# would have to be hidden, and with them the totals of whole networks.
-_COUNTED = "may_be_counted AND person_status = 'registered'"
-
-# One row per practice, with what it belonged to on the index date: the membership then current, or else the last one
-# before, or else the first. A network counts to one board only, the first by code, so that its total adds up.
-_PLACES = """
-WITH practice AS (
-    SELECT practice_code, practice_name, pcn_code, pcn_name, icb_code,
-    FROM core.practice
-    QUALIFY row_number() OVER (
-        PARTITION BY practice_code
-        ORDER BY valid_from <= $day AND coalesce($day < valid_to, true) DESC, valid_from <= $day DESC, valid_from DESC
-    ) = 1
-), network AS (
-    SELECT pcn_code, min(pcn_name) AS pcn_name, min(icb_code) AS icb_code FROM practice GROUP BY pcn_code
-)
-SELECT practice_code, practice_name, n.pcn_code, n.pcn_name, n.icb_code, coalesce(p.people, 0) AS list_size
-FROM practice JOIN network AS n USING (pcn_code)
-LEFT JOIN (
-    SELECT practice_code, count(*) AS people FROM core.person WHERE person_status = 'registered' GROUP BY practice_code
-) AS p USING (practice_code)
-"""
-
-_PEOPLE = f"""
-SELECT patient_key, practice_code,
-    coalesce(CAST(CAST(ceil(imd_decile / 2) AS BIGINT) AS VARCHAR), '{UNKNOWN}') AS imd_quintile
-FROM core.person WHERE {_COUNTED}
-"""
-
-_SUMS_OF_PLACES = (
+_SUMS = (
     Sum(
         "practices of a network",
         pl.col("geography_type") == "practice",
@@ -68,63 +48,128 @@ _SUMS_OF_PLACES = (
         {"breakdown": pl.lit("all"), "breakdown_value": pl.lit("all")},
         within=("breakdown",),
     ),
-)
-_SUMS_OF_PATHWAYS = (
-    *_SUMS_OF_PLACES,
-    Sum("decisions", pl.col("decision") != "all", {"decision": pl.lit("all")}),
+    Sum("decisions", (pl.col("part") != "all") & pl.col("total_subject").is_null(), {"part": pl.lit("all")}),
     Sum("tiers", pl.col("tier") != "all", {"tier": pl.lit("all")}),
+    Sum(
+        "those who have it and the rest",
+        pl.col("total_subject").is_not_null(),
+        {"subject": pl.col("total_subject"), "part": pl.col("total_part")},
+        within=("subject",),
+    ),
+    Sum(
+        "ages of a metric of some ages",
+        pl.col("ages_subject").is_not_null(),
+        {"subject": pl.col("ages_subject"), "breakdown": pl.lit("all"), "breakdown_value": pl.lit("all")},
+    ),
 )
+_PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
+_BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex")
+_OF_PATHWAYS = ("all", "imd_quintile")
+"""Breakdowns of ``out.pathway_count``."""
 
 
-def build_counts(store: Store, context: PublishContext) -> None:
-    """Make ``out.pathway_count``, ``out.population`` and ``out.about`` in the run's store.
+def build_counts(store: Store, context: PublishContext, counted: Counted, *, signature: str) -> None:
+    """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
+
+    Args:
+        store: The store of the run.
+        context: What its outputs say of it.
+        counted: Who is registered, and the metrics; exact.
+        signature: Who signs the file, in words.
 
     Raises:
         PrivacyError: counts do not add up, so that what they reveal cannot be known, or a small number is left.
     """
-    places = store.frame(_PLACES.replace("$day", f"DATE '{context.index_date.isoformat()}'")).sort("practice_code")
-    people = store.frame(_PEOPLE).join(places, on="practice_code", how="inner")
+    places = places_of(store, context)
     decisions = store.frame(
-        "SELECT patient_key, pathway, pathway_version, decision, "
-        f"coalesce(tier, '{NOT_GRADED}') AS tier FROM derived.pathway_decision"
-    ).join(people, on="patient_key", how="inner")
-    decisions = decisions.filter(pl.col("pathway").is_in(sorted(context.pathways)))
-    population = _protected(context, "out.population", _cube(people), _SUMS_OF_PLACES, places)
-    store.create("out.population", population)
-    published = decisions.filter(~_is_held(context))
-    counted = _cube(published, by=("pathway", "pathway_version"), alls=("decision", "tier"))
-    safe = _protected(context, "out.pathway_count", counted, _SUMS_OF_PATHWAYS, places)
-    store.create("out.pathway_count", _marked(safe, context, places))
-    rows = about_rows(context, not_counted=_not_counted(store))
+        f"SELECT patient_key, pathway, decision, coalesce(tier, '{NOT_GRADED}') AS tier FROM derived.pathway_decision"
+    ).join(counted.people, on="patient_key", how="inner")
+    published = decisions.filter(pl.col("pathway").is_in(sorted(context.pathways)) & ~_is_held(context))
+    cells = _cube(pl.concat([counted.counts, _of_pathways(published)]), places)
+    safe = _protected(cells, places)
+    names = named(places).select("geography_type", "geography_code", "geography_name")
+    safe = safe.join(names, on=["geography_type", "geography_code"], how="left", maintain_order="left")
+    run = [pl.lit(context.index_date).alias("index_date"), pl.lit(context.run_id).alias("run_id")]
+    people = safe.filter((pl.col("subject") == "population") & (pl.col("tier") == "all")).with_columns(run)
+    _keep(store, "out.population", people)
+    versions = {each.id: each.version for each in context.pathways.values()}
+    of_pathways = safe.filter(pl.col("subject").is_in(sorted(versions)) & pl.col("breakdown").is_in(_OF_PATHWAYS))
+    pathways = of_pathways.with_columns(
+        pl.col("subject").alias("pathway"),
+        pl.col("subject").replace_strict(versions, return_dtype=pl.String).alias("pathway_version"),
+        pl.col("part").alias("decision"),
+        *run,
+    )
+    _keep(store, "out.pathway_count", _marked(pathways, context, places))
+    _keep(store, "out.metric", metric_definitions(counted))
+    values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
+    _keep(store, "out.metric_value", values)
+    scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
+    boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}
+    _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
+    _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
+    rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 
 
-def write_commissioner_file(store: Store, path: Path, context: PublishContext) -> None:
-    """Write the commissioners' DuckDB file of the tables ``build_counts`` made; it must not exist yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamp = "TEST: invented patients, not for use. " if context.is_test else ""
-    note = f"{stamp}Run {context.run_id}, index date {periods.in_words(context.index_date)}; read the table about."
-    build_file(store, path, TABLES, note=note)
+def _keep(store: Store, name: str, frame: pl.DataFrame) -> None:
+    contract = contracts.load(name)
+    counts = [each.name for each in contract.columns if each.type == "BIGINT"]
+    small = sum(frame[name].is_between(1, disclosure.LARGEST_HIDDEN).sum() for name in counts)
+    if small:
+        raise PrivacyError(
+            name,
+            expected="no count from 1 to 7",
+            found=f"{small} rows with one",
+            action="Nothing was published; correct disclosure control.",
+        )
+    store.create(name, frame.select(contract.column_names).sort(contract.key))
 
 
-def _cube(people: pl.DataFrame, *, by: tuple[str, ...] = (), alls: tuple[str, ...] = ()) -> pl.DataFrame:
-    """Count people for each place and breakdown and, for every column in ``alls``, each value and all together."""
-    places = {"practice": "practice_code", "pcn": "pcn_code", "icb": "icb_code"}
-    keys = [*by, *alls, "geography_type", "geography_code", "breakdown", "breakdown_value"]
-    base = people.group_by(*by, *alls, *places.values(), "imd_quintile").agg(pl.len().cast(pl.Int64).alias("people"))
+def _of_pathways(decisions: pl.DataFrame) -> pl.DataFrame:
+    """Count people of each pathway by decision and tier, each value and all together."""
+    groups = [name for name in _BREAKDOWNS if name != "all"]
+    base = (
+        decisions.group_by(
+            pl.col("pathway").alias("subject"), pl.col("decision").alias("part"), "tier", "practice_code", *groups
+        )
+        .agg(pl.len().cast(pl.Int64).alias("people_count"))
+        .with_columns(
+            pl.col("people_count").alias("person_count"),
+            *(pl.lit(None, pl.String).alias(name) for name in ("total_subject", "total_part", "ages_subject")),
+        )
+    )
+    frames = [base]
+    for name in ("part", "tier"):
+        frames += [frame.with_columns(pl.lit("all").alias(name)) for frame in frames]
+    return pl.concat(frames).select(
+        "subject", "part", "tier", "practice_code", *groups, "total_subject", "total_part", "ages_subject",
+        "people_count", "person_count",
+    )  # fmt: skip
+
+
+def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Add exact counts up to each place and breakdown; tiers have the breakdowns of ``out.pathway_count`` alone."""
+    placed = counts.join(places.select(*KINDS.values()), on="practice_code", how="inner")
+    ages = pl.col("ages_subject")
     frames = [
-        base.with_columns(
+        placed.filter((pl.col("tier") == "all") | pl.lit(breakdown in _OF_PATHWAYS))
+        .with_columns(
             pl.lit(kind).alias("geography_type"),
             pl.col(code).alias("geography_code"),
             pl.lit(breakdown).alias("breakdown"),
-            value.alias("breakdown_value"),
+            (pl.lit("all") if breakdown == "all" else pl.col(breakdown)).alias("breakdown_value"),
+            (ages if breakdown == "age_band" else pl.lit(None, pl.String)).alias("ages_subject"),
         )
-        for kind, code in places.items()
-        for breakdown, value in (("all", pl.lit("all")), ("imd_quintile", pl.col("imd_quintile")))
+        .group_by("subject", "part", "tier", *_PLACE)
+        .agg(
+            pl.col("people_count", "person_count").sum(),
+            pl.col("total_subject", "total_part", "ages_subject").first(),
+        )
+        for kind, code in KINDS.items()
+        for breakdown in _BREAKDOWNS
     ]
-    for name in alls:
-        frames += [frame.with_columns(pl.lit("all").alias(name)) for frame in frames]
-    return pl.concat(frames).group_by(keys).agg(pl.col("people").sum().alias("people_count")).sort(keys)
+    return pl.concat(frames)
 
 
 def _is_held(context: PublishContext) -> pl.Expr:
@@ -141,97 +186,40 @@ def _marked(counts: pl.DataFrame, context: PublishContext, places: pl.DataFrame)
 
     Without it, a held pathway would read as one with nobody on it.
     """
-    kinds = {"practice": "practice_code", "pcn": "pcn_code", "icb": "icb_code"}
-    marks = []
-    for name in sorted({each.pathway for each in context.held}):
-        where = {each.practice_code for each in context.held if each.pathway == name}
-        lacking = pl.lit(True) if None in where else pl.col("practice_code").is_in(sorted(where - {None}))
-        for kind, code in kinds.items():
-            label = pl.lit(None, pl.String) if kind == "icb" else pl.col(code.replace("_code", "_name")).first()
-            marks.append(
-                places.with_columns(lacking.alias("is_held"))
-                .group_by(pl.col(code).alias("geography_code"))
-                .agg(pl.col("is_held").all().alias("is_all"), pl.col("is_held").any().alias("is_any"), label.alias("n"))
-                .filter("is_any")
-                .select(
-                    pl.lit(name).alias("pathway"),
-                    pl.lit(kind).alias("geography_type"),
-                    "geography_code",
-                    pl.col("n").alias("name"),
-                    pl.when("is_all").then(pl.lit("all")).otherwise(pl.lit("part")).alias("mark"),
-                )
-            )
-    if not marks:
-        return counts.with_columns(pl.lit("no").alias("held")).select(contracts.load("out.pathway_count").column_names)
+    marks = held_marks(context, places)
     place = ["pathway", "geography_type", "geography_code"]
-    marked = pl.concat(marks)
-    known = counts.join(marked.select(*place, "mark"), on=place, how="left", maintain_order="left")
-    known = known.with_columns(pl.col("mark").fill_null("no").alias("held"))
-    rows = marked.join(counts, on=place, how="anti").with_columns(
-        pl.col("pathway").replace_strict({each.id: each.version for each in context.pathways.values()}).alias("version")
-    )
-    absent = rows.select(
+    known = counts.join(marks.select(*place, "held"), on=place, how="left", maintain_order="left")
+    known = known.with_columns(pl.col("held").fill_null("no"))
+    versions = {each.id: each.version for each in context.pathways.values()}
+    absent = marks.join(counts, on=place, how="anti").select(
         "pathway",
-        pl.col("version").alias("pathway_version"),
+        pl.col("pathway").replace_strict(versions, return_dtype=pl.String).alias("pathway_version"),
         *(pl.lit("all").alias(name) for name in ("decision", "tier", "breakdown", "breakdown_value")),
         "geography_type",
         "geography_code",
-        pl.col("name").alias("geography_name"),
-        pl.when(pl.col("mark") == "part").then(pl.lit(0, pl.Int64)).alias("people_count"),
+        "geography_name",
+        pl.when(pl.col("held") == "part").then(pl.lit(0, pl.Int64)).alias("people_count"),
         pl.lit(False).alias("is_suppressed"),
         pl.lit(context.index_date).alias("index_date"),
         pl.lit(context.run_id).alias("run_id"),
-        pl.col("mark").alias("held"),
+        "held",
     )
-    contract = contracts.load("out.pathway_count")
-    whole = pl.concat([known.select(contract.column_names), absent.select(contract.column_names)])
-    return whole.sort(contract.key)
+    return pl.concat([known.select(absent.columns), absent])
 
 
-def _protected(
-    context: PublishContext,
-    name: str,
-    cube: pl.DataFrame,
-    sums: tuple[Sum, ...],
-    places: pl.DataFrame,
-) -> pl.DataFrame:
-    """Put a cube under disclosure control and give places their names; what is held is marked later."""
-    contract = contracts.load(name)
-    practices = places.select(
-        pl.lit("practice").alias("geography_type"),
-        pl.col("practice_code").alias("geography_code"),
-        pl.col("practice_name").alias("geography_name"),
-        "pcn_code",
-        "list_size",
-    )
-    networks = places.unique("pcn_code").select(
-        pl.lit("pcn").alias("geography_type"),
-        pl.col("pcn_code").alias("geography_code"),
-        pl.col("pcn_name").alias("geography_name"),
-        "icb_code",
-    )
-    known = pl.concat([practices, networks], how="diagonal_relaxed")
-    placed = cube.join(known, on=["geography_type", "geography_code"], how="left").sort(contract.key)
+def _protected(cells: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Put all cells under disclosure control at once, so that no table gives away what another one hides."""
+    above = named(places).drop("geography_name")
+    key = ("subject", "part", "tier", *_PLACE)
+    placed = cells.join(above, on=["geography_type", "geography_code"], how="left").sort(key)
     is_small = (
         (pl.col("geography_type") == "practice")
         & (pl.col("breakdown") != "all")
         & (pl.col("list_size") < SMALLEST_PRACTICE)
-    )
-    safe = disclosure.protect(
-        placed, count="people_count", key=contract.key, sums=sums, hide=is_small.fill_null(False)
-    ).with_columns(
-        pl.lit(context.index_date).alias("index_date"),
-        pl.lit(context.run_id).alias("run_id"),
-    )
-    left = safe.filter(pl.col("people_count").is_between(1, disclosure.LARGEST_HIDDEN)).height
-    if left:
-        raise PrivacyError(
-            name,
-            expected="no count from 1 to 7",
-            found=f"{left} rows with one",
-            action="Nothing was published; correct disclosure control.",
-        )
-    return safe.select(column for column in contract.column_names if column in safe.columns)
+    ).fill_null(False)
+    # Ten admissions of two people are a small number too.
+    is_of_few = pl.col("person_count") <= disclosure.LARGEST_HIDDEN
+    return disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=is_small | is_of_few)
 
 
 def _not_counted(store: Store) -> list[tuple[str, int]]:

@@ -1,0 +1,228 @@
+"""The metrics of a run: read from its store, counted, and handed to ``publish`` to be hidden, rounded and written.
+
+Where ``metrics`` meets the store. People who objected are left out in the queries here and never read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+
+from stratify import fairness, metrics
+from stratify.metric_book import Window, events_of, load_metrics, why_not, windows
+from stratify.metrics import Measured, Records
+from stratify.publish import Counted, MetricRow, PublishContext, places_of
+from stratify.rulebook import RuleBook
+from stratify.rules.metric import Metric
+from stratify.runs import Plan
+from stratify.store import Store
+
+# People of a practice outside the reference belong to no network: they are not counted at all, since a handful of them
+# would have to be hidden, and with them the totals of whole networks.
+_REGISTERED = "SELECT * FROM core.person WHERE may_be_counted AND person_status = 'registered'"
+_EVERYBODY = "SELECT * FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
+_MINE = "patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)"
+
+
+_EVENTS = {
+    "emergency_admission": """
+        SELECT patient_key, admission_date AS event_date, NULL::VARCHAR AS department_type,
+            provider_code || ' ' || spell_id AS event
+        FROM core.apc_spell WHERE is_emergency""",
+    # Category 4 is a planned follow-up.
+    "ed_attendance": """
+        SELECT patient_key, CAST(arrival_at AS DATE) AS event_date, department_type,
+            provider_code || ' ' || attendance_id AS event
+        FROM core.ed_attendance
+        WHERE coalesce(attendance_category, '1') <> '4' AND NOT coalesce(is_sdec, false)""",
+}
+# An event belongs to the practice that the person was registered with on its day; of two at once, to the newer one.
+_PLACED_EVENTS = """
+SELECT patient_key, practice_code, event_date, department_type
+FROM ({events}) JOIN core.registration AS r USING (patient_key)
+WHERE event_date >= DATE '{start}' AND {mine} AND registration_type = 'REGULAR' AND practice_code IS NOT NULL
+    AND coalesce(start_date <= event_date, true) AND coalesce(event_date < end_date, true)
+QUALIFY row_number() OVER (PARTITION BY event ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
+"""
+# Registered on an earlier day, by the registrations and deaths known now; the age is that of that day.
+_PEOPLE_THEN = """
+SELECT p.* REPLACE (
+    r.practice_code AS practice_code,
+    CAST(year(DATE '{day}') - year(date_of_birth)
+        - CAST(strftime(DATE '{day}', '%m%d') < strftime(date_of_birth, '%m%d') AS INTEGER) AS BIGINT) AS age_years)
+FROM core.person AS p JOIN core.registration AS r USING (patient_key)
+WHERE may_be_counted AND person_status <> 'test_patient' AND registration_type = 'REGULAR'
+    AND r.practice_code IS NOT NULL
+    AND coalesce(start_date <= DATE '{day}', true) AND coalesce(DATE '{day}' < end_date, true)
+    AND (date_of_birth IS NULL OR date_of_birth <= DATE '{day}')
+    AND patient_key NOT IN (
+        SELECT patient_key FROM core.death WHERE date_of_death <= DATE '{day}' OR date_of_death IS NULL)
+QUALIFY row_number() OVER (PARTITION BY patient_key ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
+"""
+
+
+def count_metrics(store: Store, plan: Plan, context: PublishContext, book: RuleBook) -> Counted:
+    """Count who is registered, and every metric of the clinical folder that the run can carry; say why of the others.
+
+    Args:
+        store: The store of the run, placed.
+        plan: The run.
+        context: What its outputs say of it.
+        book: The definitions that it worked out.
+    """
+    return counted(store, load_metrics(plan.settings.clinical), context, book)
+
+
+def counted(store: Store, declared: Sequence[Metric], context: PublishContext, book: RuleBook) -> Counted:
+    """Count who is registered, and declared metrics, in a store."""
+    places = places_of(store, context)
+    refused = {each.id: why_not(each, book, context.data_cutoffs) for each in declared}
+    refused |= {each.id: refused[each.within] for each in declared if each.within}
+    can = [each for each in declared if not refused[each.id] and not each.within]
+    first_step = store.scalar(f"SELECT min(effective_date) FROM audit.transition WHERE {_MINE}") if can else None
+    spans = {
+        each.id: windows(each, context.data_cutoffs, index_date=context.index_date, first_step=first_step)
+        for each in can
+    }
+    refused |= {
+        name: "Not measurable yet: no list went out before the last day of the hospital data."
+        for name, found in spans.items()
+        if not found
+    }
+    people = _groups(store.frame(_REGISTERED)).join(places.select("practice_code"), on="practice_code", how="semi")
+    asked = [(each, span, name) for each in can for span in spans[each.id] for name in _pathways(each, context)]
+    records = _records(store, can, spans, people, book) if asked else Records.none(people)
+    counts, rows, strata = [metrics.population(people, ("population", metrics.ALL))], [], []
+    for metric, window, pathway in asked:
+        measured = metrics.measure(metric, pathway, window, _not_held(records, metric, pathway, context))
+        for child in (each for each in declared if each.within == metric.id):
+            part = metrics.within(child, measured)
+            measured = metrics.marked_for(child, measured)
+            counts.append(part.counts)
+            rows.append(_row(child, metric, pathway, window, part))
+        counts.append(measured.counts)
+        rows.append(_row(metric, metric, pathway, window, measured))
+        if measured.strata is not None:
+            named = pl.lit(measured.subject).alias("subject")
+            strata.append(metrics.standardised(measured.strata, places).with_columns(named))
+    return Counted(
+        people=people,
+        counts=_once(counts),
+        metrics=tuple(declared),
+        refused={name: words for name, words in refused.items() if words},
+        rows=tuple(rows),
+        standardised=pl.concat(strata) if strata else None,
+    )
+
+
+def _row(metric: Metric, how: Metric, pathway: str, window: Window, measured: Measured) -> MetricRow:
+    return MetricRow(
+        metric=metric.id,
+        version=metric.version,
+        pathway=pathway,
+        held_with=metric.pathway or (None if pathway == metrics.ALL else pathway),
+        is_share=how.kind == "share",
+        per=how.per or 100,
+        status=window.status,
+        period_start=window.start,
+        period_end=window.last_day,
+        subject=measured.subject,
+        total=measured.total,
+    )
+
+
+def _once(counts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put counts under one another; those of a denominator that several metrics share, once."""
+    key = [*metrics.CELL, *metrics.GROUPS]
+    both = pl.concat(counts)
+    marks = both.group_by(key).agg(pl.col("ages_subject").drop_nulls().first())
+    once = both.drop("ages_subject").unique(key, keep="first", maintain_order=True)
+    return once.join(marks, on=key).select(metrics.COUNTED).sort(key)
+
+
+def _pathways(metric: Metric, context: PublishContext) -> tuple[str, ...]:
+    is_of_each = metric.denominator is not None and metric.denominator.is_of_each_pathway
+    return tuple(sorted(context.pathways)) if is_of_each else (metrics.ALL,)
+
+
+def _not_held(records: Records, metric: Metric, pathway: str, context: PublishContext) -> Records:
+    """Leave out the people of practices whose lists are held on the pathway that a metric is of."""
+    name = metric.pathway or pathway
+    where = {each.practice_code for each in context.held if each.pathway == name}
+    if not where:
+        return records
+    kept = pl.lit(None not in where) & ~pl.col("practice_code").is_in(sorted(each for each in where if each))
+    return replace(records, people=records.people.filter(kept))
+
+
+def _groups(persons: pl.DataFrame) -> pl.DataFrame:
+    """Give people with the groups that they are counted in; sex is F, M or not known."""
+    found = fairness.groups(persons).select(
+        "patient_key",
+        pl.col("practice").alias("practice_code"),
+        pl.col("imd_fifth").alias("imd_quintile"),
+        "ethnic_group",
+        "age_band",
+        pl.when(pl.col("sex").is_in(["F", "M"])).then("sex").otherwise(pl.lit(fairness.NOT_KNOWN)).alias("sex"),
+    )
+    return found.join(persons.select("patient_key", "age_years"), on="patient_key")
+
+
+def _records(
+    store: Store,
+    can: Sequence[Metric],
+    spans: Mapping[str, Sequence[Window]],
+    people: pl.DataFrame,
+    book: RuleBook,
+) -> Records:
+    """Read what the metrics need, and no more of it."""
+    starts: dict[str, date] = {}
+    for metric in can:
+        for event in events_of(metric):
+            for window in spans[metric.id]:
+                starts[event] = min(window.start, starts.get(event, window.start))
+    final = {
+        window.last_day
+        for metric in can
+        for window in spans[metric.id]
+        if window.status == "final" and metric.denominator and metric.denominator.registered
+    }
+    numerators = [each.numerator for each in can if each.numerator]
+    variables = {name for each in numerators for name in (*each.had_all, *each.had_any, each.sum_of) if name}
+    scores = {each.score for each in numerators} | {each.denominator.scored for each in can if each.denominator}
+    flags = [name for name in variables if name in book.variables and book.variables[name].take == "has"]
+    is_true = f"(value >= 1 OR NOT coalesce(variable IN ({_listed(flags)}), false))"
+    return Records(
+        people=people,
+        people_on={day: _groups(store.frame(_PEOPLE_THEN.format(day=day.isoformat()))) for day in sorted(final)},
+        groups=_groups(store.frame(_EVERYBODY)).drop("practice_code") if starts else people.drop("practice_code"),
+        events={
+            name: store.frame(_PLACED_EVENTS.format(events=_EVENTS[name], mine=_MINE, start=start.isoformat()))
+            for name, start in sorted(starts.items())
+        },
+        decisions=store.frame(f"SELECT patient_key, pathway, decision FROM derived.pathway_decision WHERE {_MINE}"),
+        placements=store.frame(
+            f"SELECT patient_key, pathway, placement, waiting_since FROM derived.placement WHERE {_MINE}"
+        ),
+        scores=store.frame(
+            "SELECT patient_key, score, tier FROM derived.patient_score "
+            f"WHERE tier IS NOT NULL AND score IN ({_listed(scores)}) AND {_MINE}"
+        ),
+        values=store.frame(
+            "SELECT patient_key, variable, value FROM derived.variable_value "
+            f"WHERE state = 'known' AND variable IN ({_listed(variables)}) AND {is_true} AND {_MINE}"
+        ),
+        steps=store.frame(
+            "SELECT patient_key, pathway, from_state, to_state, outcome, effective_date "
+            f"FROM audit.transition WHERE {_MINE}"
+        ),
+    )
+
+
+def _listed(names: Iterable[str | None]) -> str:
+    """Give ids of the rule book as SQL texts; an id is of letters, digits and underscores."""
+    found = sorted(each for each in names if each)
+    return ", ".join(f"'{each}'" for each in found) or "NULL"
