@@ -264,6 +264,7 @@ def pathway_text(pathway: Pathway, book: RuleBook) -> str:
         f"## Clinics, worklists and offers\n\n{_clinic_table(pathway)}\n"
         f"{_agendas(pathway)}{_check_table(pathway, book)}{_offers(pathway)}"
         f"## Afterwards\n\n{_afterwards(pathway.follow_up)}\n\n"
+        f"{_coded(pathway, book)}"
         f"## Facts given as reasons\n\nThe deciding ones first, then {rest}"
     )
 
@@ -352,6 +353,22 @@ def _afterwards(follow: FollowUp) -> str:
         f"{follow.reconsider_after_months}; a higher tier or an emergency admission opens again, after a no only by "
         f"way of a clinician. No other pathway invites within {follow.contact_apart_days} days of an invitation."
     )
+
+
+def _coded(pathway: Pathway, book: RuleBook) -> str:
+    """Say what in the GP record counts as an answer."""
+    means = {
+        "attended": "was seen",
+        "activated": "uses what was offered",
+        "declined": "said no",
+    }
+    lines = [
+        f"- {book.codelists[each.codelist].entry.label} (`{each.codelist}`), while on the list or waiting for "
+        + (pathway.offers_in_words if each.at == "self_management" else pathway.clinic(each.at).label)
+        + f": {means[each.means]}\n"
+        for each in pathway.coded
+    ]
+    return f"An entry of the GP record counts as an answer, from its date:\n\n{''.join(lines)}\n" if lines else ""
 
 
 def _clinic_table(pathway: Pathway) -> str:

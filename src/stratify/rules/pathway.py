@@ -122,6 +122,26 @@ class FollowUp(Strict):
     reconsider_after_months: int = Field(default=12, ge=1)
 
 
+class CodedAnswer(Strict):
+    """What in the GP record is an answer: an entry of a codelist while somebody is at one place of the pathway.
+
+    Attributes:
+        codelist: Any entry of it, of an exact day.
+        means: ``attended`` or ``declined``; of an offer ``activated`` or ``declined``.
+        at: The clinic or worklist the person is listed for or waits for; ``self_management`` for an offer.
+    """
+
+    codelist: str
+    means: Literal["attended", "activated", "declined"]
+    at: str
+
+    @model_validator(mode="after")
+    def _sound(self) -> CodedAnswer:
+        if self.means == ("attended" if self.at == "self_management" else "activated"):
+            raise ValueError("an offer (self_management) is activated or declined, a clinic is attended or declined")
+        return self
+
+
 class Route(Strict):
     """One rule of a pathway: the first that holds decides. The last has no ``when`` and takes the rest.
 
@@ -185,6 +205,7 @@ class Pathway(Strict):
     clinician_review: Clinic = CLINICIAN_REVIEW
     call: Clinic = CALL
     follow_up: FollowUp = FollowUp()
+    coded: tuple[CodedAnswer, ...] = ()
     agreed: tuple[Agreement, ...] = ()
 
     @model_validator(mode="after")
@@ -209,6 +230,10 @@ class Pathway(Strict):
                 if name not in offers:
                     words = f"route {each.id} names the offer {name}, which the pathway does not have"
                     raise refusal(words, "routes", number, "offers")
+        places = {each.id for each in self.places} | ({"self_management"} if self.offers else set())
+        for number, answer in enumerate(self.coded):
+            if answer.at not in places:
+                raise refusal(f"an entry counts at {answer.at}, which the pathway does not have", "coded", number, "at")
         return self
 
     @property
