@@ -42,6 +42,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         lost_feeds=holding.feed_notices(plan),
         off=approvals.places_off(store, plan, book),
         shared_lists=frozenset(plan.settings.shared_lists),
+        care_homes=plan.settings.care_homes,
         approval=approvals.in_words(plan, book),
     )
 

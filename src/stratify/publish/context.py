@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from stratify import contracts
+from stratify.care_homes import CareHome
 from stratify.errors import ContractError
 from stratify.rules import Pathway, Score
 
@@ -63,6 +64,7 @@ class PublishContext:
         off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
         shared_lists: Clinics of which the practices of a network share one list.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
+        care_homes: The homes of the area.
     """
 
     run_id: str
@@ -81,6 +83,7 @@ class PublishContext:
     off: frozenset[tuple[str, str | None]] = frozenset()
     shared_lists: frozenset[str] = frozenset()
     approval: Mapping[str, str] = field(default_factory=dict)
+    care_homes: tuple[CareHome, ...] = ()
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""

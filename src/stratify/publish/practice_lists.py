@@ -19,6 +19,7 @@ from stratify import contracts
 from stratify.codes import is_unverified
 from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
+from stratify.publish.care_home_roster import write_rosters
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.list_changes import list_changes, read_last_week
 from stratify.publish.notices import notice_line, write_notice
@@ -164,7 +165,7 @@ def write_direct_care(store: Store, folder: Path, context: PublishContext) -> li
             mine = {each: by_practice.get(each, []) for each in practices}
             shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
             written += _write_shared(folder / folder_name(code), (code, name), mine, shown, (sessions, last), context)
-    return sorted(written)
+    return sorted([*written, *write_rosters(store, folder, context)])
 
 
 def _write_shared(

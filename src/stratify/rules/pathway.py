@@ -169,6 +169,20 @@ class Route(Strict):
         return self
 
 
+class Roster(Strict):
+    """What the roster of care homes shows of everybody on the pathway, beside the list of its clinic.
+
+    Attributes:
+        clinic: The clinic in whose folder it lies; its ``within_working_days`` say by when the team is to come.
+        plan: Variable whose day is that of the plan.
+        visit_after: Variables whose day is that of moving in or coming back.
+    """
+
+    clinic: str
+    plan: str
+    visit_after: tuple[str, ...] = ()
+
+
 class RankBy(Strict):
     """One step of ranking after the tier: a variable, most or least first."""
 
@@ -200,6 +214,7 @@ class Pathway(Strict):
     show: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     clinics: tuple[Clinic, ...] = ()
+    roster: Roster | None = None
     offers: tuple[Offer, ...] = ()
     assessment: Clinic = ASSESSMENT
     clinician_review: Clinic = CLINICIAN_REVIEW
@@ -230,6 +245,8 @@ class Pathway(Strict):
                 if name not in offers:
                     words = f"route {each.id} names the offer {name}, which the pathway does not have"
                     raise refusal(words, "routes", number, "offers")
+        if self.roster and self.roster.clinic not in known:
+            raise refusal(f"the roster is of {self.roster.clinic}, which the pathway does not have", "roster", "clinic")
         places = {each.id for each in self.places} | ({"self_management"} if self.offers else set())
         for number, answer in enumerate(self.coded):
             if answer.at not in places:
@@ -256,7 +273,8 @@ class Pathway(Strict):
     def shown(self) -> tuple[str, ...]:
         """Variables that it orders by, shows or checks: they decide no route; each once."""
         checked = [name for each in self.checks for name in _of_check(each)]
-        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked]))
+        rostered = [self.roster.plan, *self.roster.visit_after] if self.roster else []
+        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked, *rostered]))
 
     def clinic(self, name: str) -> Clinic:
         """Give a clinic or worklist of the pathway by id."""
