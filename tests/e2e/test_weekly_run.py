@@ -101,7 +101,8 @@ def test_the_tree_is_the_one_the_documents_name(published):
         "data_quality",
         "run_manifest.json",
     }
-    assert [each.name for each in (published / "secondary_use").iterdir()] == ["commissioner.duckdb"]
+    names = {each.name for each in (published / "secondary_use").iterdir()}
+    assert names == {"commissioner.duckdb", "full_clinics.csv"}
     practices = {each.name for each in (published / "direct_care").iterdir()}
     assert practices == {"Y00001", "Y00002", "Y00003"}
     for path in (published / "direct_care").rglob("*"):

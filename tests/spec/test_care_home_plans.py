@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import polars as pl
 import pytest
@@ -33,12 +35,16 @@ def book() -> RuleBook:
     return load_rule_book().cut_down_to("care_homes", "frailty")
 
 
-def run_weeks(book: RuleBook, *coded: Record, last: int) -> Weeks:
+def run_weeks(book: RuleBook, *coded: Record, last: int, died: Mapping[str, date] = MappingProxyType({})) -> Weeks:
     """Run the weeks 0 to ``last`` with these entries beside what everybody has; each sees what is dated before it."""
     lists = Weeks(book)
-    people = [{"patient_key": name, "age_years": 86} for name in sorted(PEOPLE)]
     for week in range(last + 1):
         day = week_of(week)
+        people = [
+            {"patient_key": name, "age_years": 86,
+             "person_status": "died" if died.get(name, date.max) <= day else "registered"}
+            for name in sorted(PEOPLE)
+        ]  # fmt: skip
         records = [each for mine in PEOPLE.values() for each in mine] + list(coded)
         seen = [each for each in records if each[1].get("effective_date", date.min) < day]
         tables, persons = invented.core_tables(seen), invented.frame("core.person", people)
@@ -56,7 +62,8 @@ def run_weeks(book: RuleBook, *coded: Record, last: int) -> Weeks:
         round_ = {"clinic_id": "care_home_round", "practice_code": "Y99001", "clinic_date": day + timedelta(days=2)}
         places = [{**round_, "role": role, "slots": 9} for role in ("gp", "care_home_lead_nurse")]
         lists.decided = decided
-        lists.shown = lists.run(day, decided.to_dicts(), outcomes=came, capacity=places)
+        lives = {row["patient_key"]: row for row in people}
+        lists.shown = lists.run(day, decided.to_dicts(), people=lives, outcomes=came, capacity=places)
     return lists
 
 
@@ -82,6 +89,19 @@ def test_the_gap_is_closed_when_a_plan_is_coded_and_opens_again_when_it_is_a_yea
     assert row["placement_reason"] == "Attended on 17 June 2026: due again on 17 June 2027"
     assert "GP record: Anticipatory or advance care plan" in row["since_last_week"]
     assert lists.shown["no_plan", "frailty"]["placement"] == "not_listed"
+
+
+def test_who_moved_home_or_died_is_off_the_list_of_the_next_week(book, monkeypatch):
+    """Both were listed on 15 June 2026; one left the home on 17 June, the other died."""
+    monkeypatch.setitem(
+        PEOPLE, "no_plan", [flagged("no_plan", "CARE_HOME_NURSING", date(2024, 1, 1), date(2026, 6, 17))]
+    )
+    lists = run_weeks(book, last=1, died={"old_plan": week_of(1)})
+    first = lists.list_rows.filter(pl.col("week") == week_of(0), pl.col("placement") == "listed")["patient_key"]
+    assert {"no_plan", "old_plan"} <= {*first}
+    assert sorted(on_the_list(lists)) == ["by_code_alone", "plan"]
+    assert lists.week.standings["no_plan", "care_homes"].state == "need_ended"
+    assert lists.week.standings["old_plan", "care_homes"].state == "died"
 
 
 @pytest.mark.slow

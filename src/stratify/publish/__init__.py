@@ -16,7 +16,7 @@ from stratify.publish.manifest import write_manifest
 from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.practice_lists import write_direct_care
-from stratify.publish.reached_page import reached_page, share_row
+from stratify.publish.reached_page import reached_page, share_row, write_full_clinics
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
@@ -49,6 +49,7 @@ __all__ = [
     "write_commissioner_file",
     "write_direct_care",
     "write_form",
+    "write_full_clinics",
     "write_letters",
     "write_manifest",
     "write_packs",

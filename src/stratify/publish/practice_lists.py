@@ -347,8 +347,17 @@ def _workbook(
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
         changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
-        notices=notices,
+        notices=(*notices, *_full(place.clinic, len(waiting), sessions)),
     )
+
+
+def _full(clinic: Clinic, waiting: int, sessions: Sequence[Session]) -> tuple[str, ...]:
+    """Tell those who send people to a clinic that it takes nobody new in, and why."""
+    if not waiting or not clinic.needs_capacity:
+        return ()
+    places = sum(session.places for session in sessions)
+    why = f"its {places} places of this week are given" if places else "it has no session this week"
+    return (f"FULL: {why}. Whoever is sent here now waits; {waiting} wait already. Commissioners are told.",)
 
 
 def _rank(row: Row) -> tuple[bool, int]:
