@@ -6,12 +6,13 @@ not belong: reading and checking what came back, and what happens when nothing d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 
 import polars as pl
 
 from stratify import periods
+from stratify.coded_activity import SOURCE as GP_RECORD
 from stratify.memory import ANSWER_WORDS, ANSWERS, CLOSED, GONE, INVITED, OFFER, Key, Standing
 from stratify.rulebook import RuleBook
 from stratify.rules import Pathway
@@ -41,9 +42,16 @@ _TEXTS = (
 
 
 def take_in_answers(
-    week: Week, transitions: pl.DataFrame, list_rows: pl.DataFrame, outcomes: pl.DataFrame, decided: Mapping[Key, Row]
+    week: Week,
+    transitions: pl.DataFrame,
+    list_rows: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    decided: Mapping[Key, Row],
+    is_held: Callable[[Key], bool] = lambda _: False,
 ) -> None:
     """Take in every answer that was not taken in before.
+
+    What the GP record answers is left for a week in which the list is not held.
 
     Args:
         week: The week.
@@ -51,10 +59,12 @@ def take_in_answers(
         list_rows: Contract ``audit.list_row``, earlier weeks: what a row of a list stood for.
         outcomes: Contract ``core.outcome``: everything that came back, ever.
         decided: This week's decision by person and pathway.
+        is_held: Tells whether the list of a person's practice is held.
     """
     found = _answers_by_key(week, transitions, list_rows, outcomes, decided)
-    for key, answers in found.items():
-        _take_in(week, key, answers, decided.get(key))
+    for key, (fresh, earlier) in found.items():
+        believed = [each for each in fresh if each["source"] != GP_RECORD] if is_held(key) else fresh
+        _take_in(week, key, (believed, earlier), decided.get(key))
 
 
 def _answers_by_key(
@@ -158,6 +168,8 @@ def _apply(week: Week, key: Key, answer: Row, known: Iterable[Row], decision: Ro
     standing, outcome, day = week.at(key), answer["outcome"], answer["outcome_date"]
     pathway = week.book.pathways[key[1]]
     text = f"{ANSWER_WORDS[outcome]} on {periods.in_words(day)}"
+    if answer["source"] == GP_RECORD and answer["reason_code"] in week.book.codelists:
+        text += f" (GP record: {week.book.codelists[answer['reason_code']].entry.label})"
     froms, _ = ANSWERS[outcome]
     if any(_is_repeat(answer, each) for each in known):
         _note(week, key, answer, f"{text}: known already")
@@ -167,13 +179,18 @@ def _apply(week: Week, key: Key, answer: Row, known: Iterable[Row], decision: Ro
             _by_answer(week, key, answer, "review", "late_answer", text, None, decision)
         else:
             _note(week, key, answer, f"{text}: a newer answer holds")
-    elif standing.state not in froms:
+    elif standing.state not in froms or (outcome == "activated" and _is_in_queue(standing)):
         _note(week, key, answer, text)
     elif outcome == "did_not_attend" and standing.missed:
         _by_answer(week, key, answer, "review", "missed_twice", f"{text}, the second time", None, decision)
     else:
         until = _until(answer, standing, pathway)
         _by_answer(week, key, answer, _state_after(outcome, standing), "answer", text, until, decision)
+
+
+def _is_in_queue(standing: Standing) -> bool:
+    """Tell whether somebody waits for a clinic: using an offer does not end that; waiting for an offer it does."""
+    return standing.state == "waiting" and standing.clinic_id != OFFER
 
 
 def _is_repeat(answer: Row, other: Row) -> bool:

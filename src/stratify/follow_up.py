@@ -58,15 +58,18 @@ def before_placing(
     decided = {(row["patient_key"], row["pathway"]): row for row in decisions.iter_rows(named=True)}
     people = {key: (practice, status) for key, practice, status in
               persons.select("patient_key", "practice_code", "person_status").iter_rows()}  # fmt: skip
-    take_in_answers(week, transitions, list_rows, outcomes, decided)
+
+    def is_held(key: Key) -> bool:
+        return any((key[1], where) in held for where in (None, people.get(key[0], (None, None))[0]))
+
+    take_in_answers(week, transitions, list_rows, outcomes, decided, is_held)
     for key in sorted(key for key in week.standings if key[1] in book.pathways):
         pathway = book.pathways[key[1]]
         practice, status = people.get(key[0], (None, None))
         _follow_person(week, key, practice, status)
-        is_held = any((pathway.id, where) in held for where in (None, practice))
         decision = decided.get(key)
         _let_time_pass(week, key, decision, pathway)
-        if is_held:
+        if is_held(key):
             continue
         _follow_need(week, key, decision, pathway, practice)
         if decision and decision["decision"] != "excluded":

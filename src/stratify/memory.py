@@ -116,7 +116,7 @@ ANSWERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "deferred": (_IN_HAND, ("deferred",)),
     "not_appropriate": (_SEEN_FROM, ("not_appropriate",)),
     "offered": (("new", "waiting", "offered"), ("offered",)),
-    "activated": (("new", "offered", "stepped_up", "deferred", "declined"), ("activated",)),
+    "activated": (("new", "waiting", "offered", "stepped_up", "deferred", "declined"), ("activated",)),
     "concern": ((), ()),
     "disagreement": ((), ()),
 }

@@ -197,6 +197,7 @@ def work_features(plan: Plan) -> Receipt:
 def _codelists_read(book: RuleBook) -> set[str]:
     """Give the codelists that some variable or measurement reads: nobody would miss what the others do not match."""
     read = {name for variable in book.variables.values() for name in variable.codelists}
+    read |= {each.codelist for pathway in book.pathways.values() for each in pathway.coded}
     for each in book.measurements.values():
         read |= {*each.codelists, *each.unit_of_codelists, *each.grade_codelists, *each.offset_codelists}
     return read & set(book.codelists)

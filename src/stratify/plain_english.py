@@ -264,6 +264,7 @@ def pathway_text(pathway: Pathway, book: RuleBook) -> str:
         f"## Clinics, worklists and offers\n\n{_clinic_table(pathway)}\n"
         f"{_agendas(pathway)}{_check_table(pathway, book)}{_offers(pathway)}"
         f"## Afterwards\n\n{_afterwards(pathway.follow_up)}\n\n"
+        f"{_coded(pathway, book)}{_roster(pathway, book)}"
         f"## Facts given as reasons\n\nThe deciding ones first, then {rest}"
     )
 
@@ -351,6 +352,35 @@ def _afterwards(follow: FollowUp) -> str:
         f"{follow.ask_again_after_months}, and not appropriate is looked at again after "
         f"{follow.reconsider_after_months}; a higher tier or an emergency admission opens again, after a no only by "
         f"way of a clinician. No other pathway invites within {follow.contact_apart_days} days of an invitation."
+    )
+
+
+def _coded(pathway: Pathway, book: RuleBook) -> str:
+    """Say what in the GP record counts as an answer."""
+    means = {
+        "attended": "was seen",
+        "activated": "uses what was offered",
+        "declined": "said no",
+    }
+    lines = [
+        f"- {book.codelists[each.codelist].entry.label} (`{each.codelist}`), while on the list or waiting for "
+        + (pathway.offers_in_words if each.at == "self_management" else pathway.clinic(each.at).label)
+        + f": {means[each.means]}\n"
+        for each in pathway.coded
+    ]
+    return f"An entry of the GP record counts as an answer, from its date:\n\n{''.join(lines)}\n" if lines else ""
+
+
+def _roster(pathway: Pathway, book: RuleBook) -> str:
+    """Say what the roster of care homes shows."""
+    if pathway.roster is None:
+        return ""
+    clinic = pathway.clinic(pathway.roster.clinic)
+    after = ", or ".join(label_of(name, book) for name in pathway.roster.visit_after)
+    within = f"; visit within {clinic.within_working_days} working days after: {after}" if after else ""
+    return (
+        f"Roster by care home, beside the list of {clinic.label}: everybody on the pathway, on the list or not; plan: "
+        f"{label_of(pathway.roster.plan, book)}{within}.\n\n"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from stratify import approvals, disclosure, fairness, pools, publish
+from stratify import approvals, disclosure, fairness, kept_weeks, pools, publish, signals
 from stratify.disclosure import Sum
 from stratify.rulebook import RuleBook
 from stratify.runs import Plan
@@ -22,7 +22,10 @@ _SHOWN = ("all", "imd_fifth", "ethnic_group", "practice")
 
 
 def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
-    """Make ``audit.attrition``, ``audit.listed_share`` and ``audit.workload``, and write the page of them."""
+    """Count who is reached, which clinics are full and which practices silent, and write the page of it.
+
+    Leaves ``audit.attrition``, ``listed_share``, ``workload``, ``clinic_signal`` and ``silent_practice``.
+    """
     persons = store.frame("SELECT * FROM core.person ORDER BY patient_key")
     placements = store.frame("SELECT * FROM derived.placement ORDER BY patient_key, pathway")
     off = approvals.places_off(store, plan, book)
@@ -37,6 +40,13 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         placements.with_columns(pcn),
     )
     store.create("audit.workload", work)
+    found = signals.full_clinics(
+        store.frame("SELECT * FROM derived.clinic_session"), placements, networks, index_date=plan.settings.index_date
+    )
+    store.create("audit.clinic_signal", found)
+    full = publish.write_full_clinics(plan.published / "secondary_use" / "full_clinics.csv", found)
+    silent = _silent(store, plan)
+    store.create("audit.silent_practice", silent)
     counted = fairness.groups(persons.filter("may_be_counted"))
     steps = _shown_steps(fairness.attrition(counted, placements, book.pathways, off))
     shares = _shown_shares(fairness.shares(counted, placements))
@@ -44,6 +54,8 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         [_pathway(name, book, steps, shares) for name in sorted(book.pathways)],
         fairness.load_ratios(work),
         work.to_dicts(),
+        full=full.to_dicts(),
+        silent=silent.filter(~(pl.col("has_feedback") & pl.col("has_uptake"))).to_dicts(),
         bound=plan.settings.most_workload_ratio,
         title=f"Who is reached: {plan.settings.organisation}",
         index_date=plan.settings.index_date,
@@ -51,6 +63,20 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         is_test=plan.is_test,
     )
     (plan.published / "data_quality" / PAGE).write_text(page, encoding="utf-8")
+
+
+def _silent(store: Store, plan: Plan) -> pl.DataFrame:
+    """Give contract ``audit.silent_practice``, from the weeks kept and this one."""
+    restricted, today = plan.settings.out / "restricted", plan.settings.index_date
+    rows = kept_weeks.scan(restricted, "audit.list_row", before=today, same_person={})
+    rows = rows.filter(pl.col("practice_code").is_not_null())
+    answers = kept_weeks.scan(restricted, "audit.answer", before=today, same_person={})
+    return signals.silent_practices(
+        rows.select("week", "practice_code", "placement", "row_reference").collect(),
+        pl.concat([answers.collect(), store.frame("SELECT * FROM audit.answer")]),
+        store.frame("SELECT * FROM audit.transition"),
+        index_date=today,
+    )
 
 
 def _shown_steps(counts: pl.DataFrame) -> pl.DataFrame:

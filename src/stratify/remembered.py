@@ -10,7 +10,17 @@ from datetime import date
 
 import polars as pl
 
-from stratify import approvals, combined_review, feedback_run, follow_up, kept_weeks, pools, routing, weeks
+from stratify import (
+    approvals,
+    coded_activity,
+    combined_review,
+    feedback_run,
+    follow_up,
+    kept_weeks,
+    pools,
+    routing,
+    weeks,
+)
 from stratify.memory import OFFER
 from stratify.publish.context import row_reference
 from stratify.publish.offers import OFFERS_PLACE
@@ -35,6 +45,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     persons = store.frame(f"SELECT {', '.join((*routing.PERSON_COLUMNS, 'person_status'))} FROM core.person")
     values = store.frame(f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS})")
     capacity = store.frame("SELECT * FROM core.clinic_capacity")
+    take_in_coded(store, plan, book)
     most_minutes = plan.settings.most_minutes_a_week
     outcomes, admissions = came_back(store), _admissions(store)
     transitions, rows = _kept(store, plan, outcomes)
@@ -87,6 +98,49 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
         kept_weeks.write(plan.restricted, "audit.answer", store.frame("SELECT * FROM audit.answer ORDER BY ALL"), today)
 
 
+def take_in_coded(store: Store, plan: Plan, book: RuleBook) -> None:
+    """Add to ``core.outcome`` what the GP record answers, and to ``audit.answer`` what earlier weeks had not."""
+    codelists = coded_activity.codelists_of(book)
+    restricted, today, same = plan.settings.out / "restricted", plan.settings.index_date, _same_person(store)
+    weeks_before = [week for week in kept_weeks.weeks(restricted) if week < today]
+    if not codelists or not weeks_before:
+        return
+    with store.loaned(pl.DataFrame({"codelist": codelists})) as wanted:
+        entries = store.frame(_ENTRIES.format(wanted=wanted, since=min(weeks_before), today=today))
+    rows = kept_weeks.scan(restricted, "audit.list_row", before=today, same_person=same)
+    is_read = pl.col("patient_key").is_in(entries["patient_key"].unique().to_list())
+    found = coded_activity.coded_outcomes(entries, rows.filter(is_read).collect(), book)
+    known = kept_weeks.scan(restricted, "audit.answer", before=today, same_person=same).select("answer_id").collect()
+    if found.is_empty():
+        return
+    with store.loaned(found) as outcomes, store.loaned(known.unique()) as before:
+        store.execute(f"INSERT INTO core.outcome BY NAME SELECT * FROM {outcomes} ORDER BY outcome_id")
+        store.execute(
+            f"""
+            INSERT INTO audit.answer BY NAME
+            SELECT outcome_id AS answer_id, source_file_id, source_row, 'line ' || source_row AS cell, row_reference,
+                practice_code, source, 'applied' AS status, outcome, outcome_date, reason_code, false AS is_all_alike
+            FROM {outcomes} WHERE outcome_id NOT IN (SELECT answer_id FROM {before}) ORDER BY outcome_id
+            """
+        )
+
+
+_ENTRIES = """
+SELECT patient_key, codelist, effective_date AS day, source_file_id, source_row
+FROM (
+    SELECT patient_key, snomed_code, effective_date, effective_precision, source_file_id, source_row FROM core.gp_event
+    UNION ALL BY NAME
+    SELECT patient_key, snomed_code, effective_date, effective_precision, source_file_id, source_row
+    FROM core.gp_observation) AS entry
+JOIN derived.code_match AS m ON m.code_system = 'snomed_ct' AND m.code = entry.snomed_code
+JOIN {wanted} USING (codelist)
+WHERE coalesce(effective_precision, 'YMD') = 'YMD'
+    AND effective_date >= DATE '{since}' AND effective_date < DATE '{today}'
+QUALIFY row_number() OVER (PARTITION BY patient_key, codelist, day ORDER BY source_file_id, source_row) = 1
+ORDER BY ALL
+"""
+
+
 def came_back(store: Store) -> pl.DataFrame:
     """Give contract ``core.outcome``."""
     return store.frame("SELECT * FROM core.outcome ORDER BY outcome_id")
@@ -97,13 +151,17 @@ _SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <
 
 def _kept(store: Store, plan: Plan, outcomes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the steps of all earlier weeks, and the list rows of the last one and those that answers are about."""
-    superseded = store.rows("SELECT original_key, patient_key FROM identity.merged_number ORDER BY ALL")
-    earlier, today, same = plan.settings.out / "restricted", plan.settings.index_date, dict(superseded)
+    earlier, today, same = plan.settings.out / "restricted", plan.settings.index_date, _same_person(store)
     transitions = kept_weeks.scan(earlier, "audit.transition", before=today, same_person=same).collect()
     rows = kept_weeks.scan(earlier, "audit.list_row", before=today, same_person=same)
     named = outcomes["row_reference"].drop_nulls().unique().to_list()
     is_read = pl.col("row_reference").is_in(named) | (pl.col("week") == pl.col("week").max())
     return transitions, rows.filter(is_read).collect()
+
+
+def _same_person(store: Store) -> dict[str, str]:
+    """Give the pseudonym in use by each that it supersedes."""
+    return dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number ORDER BY ALL"))
 
 
 def _admissions(store: Store) -> dict[str, date]:

@@ -72,6 +72,7 @@ def digest_of_pathway(book: RuleBook, name: str) -> str:
     leaves = [leaf for variable in small.variables.values() for leaf in variable.leaves]
     measured = [small.measurements[leaf.what] for leaf in leaves if leaf.measurement]
     read = {codelist for variable in small.variables.values() for codelist in variable.codelists}
+    read |= {each.codelist for each in small.pathways[name].coded}
     for each in measured:
         read |= {*each.codelists, *each.unit_of_codelists, *each.grade_codelists, *each.offset_codelists}
     found["codelists"] = {key: entry for key, entry in found["codelists"].items() if key in read}

@@ -474,6 +474,8 @@ def _unresolved(book: RuleBook, files: Mapping[str, Path], unread: Iterable[str]
         for name in pathway.shown:
             if name not in {*book.variables, *PERSON_FIELDS}:
                 missing(where, "variable", name)
+        for answer in pathway.coded:
+            check_codelist(where, answer.codelist, "event")
         for each_check in pathway.checks:
             if each_check.when:
                 check(f"{where}, check {each_check.id}", each_check.when)

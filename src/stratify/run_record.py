@@ -46,6 +46,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         off=approvals.places_off(store, plan, book),
         shared_lists=frozenset(plan.settings.shared_lists),
         actions=agenda.actions if agenda else (),
+        care_homes=plan.settings.care_homes,
         approval=approvals.in_words(plan, book),
     )
 

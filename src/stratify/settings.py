@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify import strict_yaml
+from stratify.care_homes import CareHome
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 from stratify.rollout import Switch
@@ -71,6 +72,7 @@ class Settings(BaseModel):
         sign_offs: Signatures under pathways, from the file the settings name; None where they name none, and then
             every pathway may publish.
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
+        care_homes: The homes of the area, each with its postcode and who leads the round there.
         most_minutes_a_week: Minutes that a role may see people in a week, at one clinic of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
@@ -98,6 +100,7 @@ class Settings(BaseModel):
     rollout: tuple[Switch, ...] = ()
     sign_offs: tuple[SignOff, ...] | None = None
     shared_lists: tuple[str, ...] = ()
+    care_homes: tuple[CareHome, ...] = ()
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
     returned: Path | None = None
@@ -108,7 +111,7 @@ class Settings(BaseModel):
     @property
     def approved(self) -> dict[str, Any]:
         """What was decided about where, by whom and for how many: part of what makes a run."""
-        names = {"rollout", "sign_offs", "shared_lists", "most_minutes_a_week", "most_workload_ratio"}
+        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "most_minutes_a_week", "most_workload_ratio"}
         return self.model_dump(mode="json", include=names, by_alias=True)
 
 
@@ -141,7 +144,7 @@ def load_settings(
         for name in ("extracts", "out", "clinical", "returned"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
-        for name in ("rollout", "sign_offs"):
+        for name in ("rollout", "sign_offs", "care_homes"):
             if isinstance(found.get(name), str):
                 found[name] = _listed(folder / found[name], name)
         entry = found.get("entry")

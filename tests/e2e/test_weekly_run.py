@@ -111,7 +111,8 @@ def test_the_tree_is_the_one_the_documents_name(published):
         "run_manifest.json",
     }
     tables = [name.removeprefix("out.") for name in TABLES]
-    there = {"commissioner.duckdb", "manifest.json", "SHA256SUMS", *(f"{each}.parquet" for each in tables)}
+    there = {"commissioner.duckdb", "full_clinics.csv", "manifest.json", "SHA256SUMS"}
+    there |= {f"{each}.parquet" for each in tables}
     assert {each.name for each in (published / "secondary_use").iterdir()} == there
     practices = {each.name for each in (published / "direct_care").iterdir()}
     assert practices == {"Y00001", "Y00002", "Y00003"}

@@ -25,7 +25,7 @@ from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.places import places_of
 from stratify.publish.practice_lists import write_direct_care
-from stratify.publish.reached_page import reached_page, share_row
+from stratify.publish.reached_page import reached_page, share_row, write_full_clinics
 from stratify.publish.register import is_meeting
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
@@ -78,6 +78,7 @@ __all__ = [
     "write_direct_care",
     "write_form",
     "write_form_of_practice",
+    "write_full_clinics",
     "write_letters",
     "write_manifest",
     "write_packs",

@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from stratify import contracts
+from stratify.care_homes import CareHome
 from stratify.errors import ContractError
 from stratify.rules import Pathway, Score
 
@@ -64,6 +65,7 @@ class PublishContext:
         shared_lists: Clinics of which the practices of a network share one list.
         actions: What a meeting may agree to do, in the words of the agenda.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
+        care_homes: The homes of the area.
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class PublishContext:
     shared_lists: frozenset[str] = frozenset()
     actions: tuple[str, ...] = ()
     approval: Mapping[str, str] = field(default_factory=dict)
+    care_homes: tuple[CareHome, ...] = ()
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""

@@ -19,6 +19,7 @@ from stratify import contracts
 from stratify.codes import is_unverified
 from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
+from stratify.publish.care_home_roster import write_rosters
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.feedback_rows import SaidBefore
 from stratify.publish.list_changes import list_changes, read_last_week
@@ -186,7 +187,7 @@ def write_direct_care(
                 context,
                 pages,
             )
-    return sorted(written)
+    return sorted([*written, *write_rosters(store, folder, context)])
 
 
 def _write_shared(
@@ -385,10 +386,19 @@ def _workbook(
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
         changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
-        notices=notices,
+        notices=(*notices, *_full(place.clinic, len(waiting), sessions)),
         said=said,
         actions=tuple(agreed),
     )
+
+
+def _full(clinic: Clinic, waiting: int, sessions: Sequence[Session]) -> tuple[str, ...]:
+    """Tell those who send people to a clinic that it takes nobody new in, and why."""
+    if not waiting or not clinic.needs_capacity:
+        return ()
+    places = sum(session.places for session in sessions)
+    why = f"its {places} places of this week are given" if places else "it has no session this week"
+    return (f"FULL: {why}. Whoever is sent here now waits; {waiting} wait already. Commissioners are told.",)
 
 
 def _rank(row: Row) -> tuple[bool, int]:

@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from stratify import pages
 from stratify.publish import words
+from stratify.publish.context import check_frame
+from stratify.publish.offers import write_safe_csv
 
 _GROUPS = {
     "all": "Everybody",
@@ -65,6 +70,8 @@ def reached_page(
     ratios: Sequence[tuple[str, float, float, float | None]],
     work: Sequence[Mapping[str, Any]],
     *,
+    full: Sequence[Mapping[str, Any]] = (),
+    silent: Sequence[Mapping[str, Any]] = (),
     bound: float,
     title: str,
     index_date: date,
@@ -77,6 +84,8 @@ def reached_page(
         pathways: ``id``, ``label``, ``steps`` (``text``, ``left``, ``people``) and ``clinics`` (``label``, ``rows``).
         ratios: Role, least and greatest share of its minutes that is used, and how many times one is the other.
         work: Rows of contract ``audit.workload``.
+        full: Rows of contract ``out.full_clinic``.
+        silent: Rows of contract ``audit.silent_practice``, of practices without feedback or without uptake.
         bound: How many times as much is uneven.
         title: Heading.
         index_date: The day the run describes.
@@ -106,4 +115,27 @@ def reached_page(
             for role, _, _, ratio in ratios
         ],
         work=work,
+        full=full,
+        silent=[
+            {"practice": row["practice_code"], "feedback": row["has_feedback"], "uptake": row["has_uptake"]}
+            for row in silent
+        ],
     )
+
+
+def write_full_clinics(path: Path, found: pl.DataFrame) -> pl.DataFrame:
+    """Tell commissioners which clinics take nobody new in this week, and give contract ``out.full_clinic``.
+
+    Args:
+        path: The file.
+        found: Contract ``audit.clinic_signal``.
+    """
+    places = pl.col("places_count")
+    reason = (
+        pl.when(places > 0)
+        .then(pl.lit("Every place of the week is given: whoever is sent there now waits"))
+        .otherwise(pl.lit("No session this week: whoever is sent there now waits"))
+    )
+    full = found.filter("is_full").select("clinic_id", "serves", places, reason=reason)
+    write_safe_csv(path, check_frame(full, "out.full_clinic"))
+    return full

@@ -18,7 +18,7 @@ from stratify.rules.codes import (
     UnitWords,
 )
 from stratify.rules.conditions import EDGES, AtLeast, Condition
-from stratify.rules.pathway import Check, Clinic, Decision, FollowUp, Offer, Pathway, RankBy, Route
+from stratify.rules.pathway import Check, Clinic, CodedAnswer, Decision, FollowUp, Offer, Pathway, RankBy, Roster, Route
 from stratify.rules.scoring import Band, Eligibility, Points, Score, Tier
 from stratify.rules.variables import (
     ANY,
@@ -58,6 +58,7 @@ __all__ = [
     "Bounds",
     "Check",
     "Clinic",
+    "CodedAnswer",
     "Codelist",
     "CodelistEntry",
     "CodelistManifest",
@@ -78,6 +79,7 @@ __all__ = [
     "RankBy",
     "Records",
     "ResolvedMeasurement",
+    "Roster",
     "Route",
     "Score",
     "Size",

@@ -122,6 +122,26 @@ class FollowUp(Strict):
     reconsider_after_months: int = Field(default=12, ge=1)
 
 
+class CodedAnswer(Strict):
+    """What in the GP record is an answer: an entry of a codelist while somebody is at one place of the pathway.
+
+    Attributes:
+        codelist: Any entry of it, of an exact day.
+        means: ``attended`` or ``declined``; of an offer ``activated`` or ``declined``.
+        at: The clinic or worklist the person is listed for or waits for; ``self_management`` for an offer.
+    """
+
+    codelist: str
+    means: Literal["attended", "activated", "declined"]
+    at: str
+
+    @model_validator(mode="after")
+    def _sound(self) -> CodedAnswer:
+        if self.means == ("attended" if self.at == "self_management" else "activated"):
+            raise ValueError("an offer (self_management) is activated or declined, a clinic is attended or declined")
+        return self
+
+
 class Route(Strict):
     """One rule of a pathway: the first that holds decides. The last has no ``when`` and takes the rest.
 
@@ -147,6 +167,20 @@ class Route(Strict):
         if self.when_unknown == "pass_over" and not self.gap:
             raise ValueError("a rule that is passed over when unknown states the data gap to show")
         return self
+
+
+class Roster(Strict):
+    """What the roster of care homes shows of everybody on the pathway, beside the list of its clinic.
+
+    Attributes:
+        clinic: The clinic in whose folder it lies; its ``within_working_days`` say by when the team is to come.
+        plan: Variable whose day is that of the plan.
+        visit_after: Variables whose day is that of moving in or coming back.
+    """
+
+    clinic: str
+    plan: str
+    visit_after: tuple[str, ...] = ()
 
 
 class RankBy(Strict):
@@ -180,11 +214,13 @@ class Pathway(Strict):
     show: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     clinics: tuple[Clinic, ...] = ()
+    roster: Roster | None = None
     offers: tuple[Offer, ...] = ()
     assessment: Clinic = ASSESSMENT
     clinician_review: Clinic = CLINICIAN_REVIEW
     call: Clinic = CALL
     follow_up: FollowUp = FollowUp()
+    coded: tuple[CodedAnswer, ...] = ()
     agreed: tuple[Agreement, ...] = ()
 
     @model_validator(mode="after")
@@ -209,6 +245,12 @@ class Pathway(Strict):
                 if name not in offers:
                     words = f"route {each.id} names the offer {name}, which the pathway does not have"
                     raise refusal(words, "routes", number, "offers")
+        if self.roster and self.roster.clinic not in known:
+            raise refusal(f"the roster is of {self.roster.clinic}, which the pathway does not have", "roster", "clinic")
+        places = {each.id for each in self.places} | ({"self_management"} if self.offers else set())
+        for number, answer in enumerate(self.coded):
+            if answer.at not in places:
+                raise refusal(f"an entry counts at {answer.at}, which the pathway does not have", "coded", number, "at")
         return self
 
     @property
@@ -231,7 +273,8 @@ class Pathway(Strict):
     def shown(self) -> tuple[str, ...]:
         """Variables that it orders by, shows or checks: they decide no route; each once."""
         checked = [name for each in self.checks for name in _of_check(each)]
-        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked]))
+        rostered = [self.roster.plan, *self.roster.visit_after] if self.roster else []
+        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked, *rostered]))
 
     def clinic(self, name: str) -> Clinic:
         """Give a clinic or worklist of the pathway by id."""

@@ -1,0 +1,137 @@
+"""The roster of a practice's care-home residents, home by home: who has a plan, and by when the team is to come.
+
+Direct care only, one CSV for each practice and clinic whose pathway declares a ``roster``. Everybody on the pathway
+stands in it, on this week's list or not. Who lives in a home and what is proposed was settled before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stratify import contracts, periods
+from stratify.care_homes import NOT_KNOWN, home_and_lead
+from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
+from stratify.publish.offers import write_safe_csv
+from stratify.rules import Pathway, Roster
+from stratify.store import Store
+
+CONTRACT = "out.care_home_resident"
+
+_RESIDENTS = """
+SELECT p.patient_key, p.practice_code, p.placement, p.placement_reason, p.clinic_date, p.state, p.state_since,
+    d.reason AS why, c.age_years, coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, i.nhs_number,
+    i.family_name, i.given_names, CASE WHEN NOT c.is_spine_sensitive THEN i.postcode END AS postcode
+FROM derived.placement AS p
+JOIN derived.pathway_decision AS d USING (patient_key, pathway)
+JOIN core.person AS c USING (patient_key)
+LEFT JOIN identity.person AS i USING (patient_key)
+WHERE p.pathway = $1 AND p.practice_code IS NOT NULL AND p.decision <> 'excluded'
+    AND p.placement <> 'list_held' AND c.person_status IN ('registered', 'practice_unknown')
+ORDER BY p.practice_code, p.patient_key
+"""
+_COLUMNS = (
+    "patient_key", "practice_code", "placement", "placement_reason", "clinic_date", "state", "state_since", "why",
+    "age_years", "date_of_birth", "nhs_number", "family_name", "given_names", "postcode",
+)  # fmt: skip
+_DAYS = """
+SELECT patient_key, variable, value_date FROM derived.variable_value
+WHERE state = 'known' AND value > 0 AND list_contains($1, variable)
+"""
+
+Row = Mapping[str, Any]
+
+
+def write_rosters(store: Store, folder: Path, context: PublishContext) -> list[Path]:
+    """Write the rosters of all practices.
+
+    Args:
+        store: The run's store, with ``identity`` attached.
+        folder: Where the practices' folders go.
+        context: The run.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ContractError: rows do not keep ``out.care_home_resident``.
+    """
+    written = []
+    for pathway in sorted(context.pathways.values(), key=lambda each: each.id):
+        if pathway.roster is None:
+            continue
+        residents = [dict(zip(_COLUMNS, values, strict=True)) for values in store.rows(_RESIDENTS, [pathway.id])]
+        if not residents:
+            continue
+        named = [pathway.roster.plan, *pathway.roster.visit_after]
+        days = {(key, name): day for key, name, day in store.rows(_DAYS, [named])}
+        by_practice: dict[str, list[Row]] = {}
+        for row in residents:
+            if (pathway.id, row["practice_code"]) not in context.off:
+                record = _record(row, days, pathway, pathway.roster, context)
+                by_practice.setdefault(row["practice_code"], []).append(record)
+        for practice, records in by_practice.items():
+            frame = check_frame(pl.DataFrame(records, schema=_schema()), CONTRACT)
+            frame = frame.sort(pl.col("home") == NOT_KNOWN, "home", "visit_by", "plan_date", "row_reference",
+                               nulls_last=[False, False, True, False, False])  # fmt: skip
+            name = context.file_name("roster", "csv")
+            path = folder / folder_name(practice) / folder_name(pathway.roster.clinic) / name
+            shown = (pl.col(day).dt.strftime("%d/%m/%Y") for day in ("date_of_birth", "visit_by", "plan_date"))
+            write_safe_csv(path, frame.with_columns(shown))
+            written.append(path)
+    return written
+
+
+def _schema() -> dict[str, pl.DataType]:
+    kinds: dict[str, pl.DataType] = {"DATE": pl.Date(), "BIGINT": pl.Int64()}
+    return {column.name: kinds.get(column.type, pl.String()) for column in contracts.load(CONTRACT).columns}
+
+
+def _record(
+    row: Row, days: Mapping[tuple[str, str], date | None], pathway: Pathway, roster: Roster, context: PublishContext
+) -> dict[str, Any]:
+    home, lead = home_and_lead(row["postcode"], context.care_homes)
+    came = [day for name in roster.visit_after if (day := days.get((row["patient_key"], name)))]
+    visit_by, visit = _visit(max(came, default=None), row, pathway, roster, context.index_date)
+    plan = days.get((row["patient_key"], roster.plan))
+    number = row["nhs_number"]
+    return {
+        "row_reference": row_reference(context.index_date, roster.clinic, row["patient_key"]),
+        "home": home,
+        "named_lead": lead,
+        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,
+        "family_name": row["family_name"],
+        "given_names": row["given_names"],
+        "date_of_birth": row["date_of_birth"],
+        "age_years": row["age_years"],
+        "visit_by": visit_by,
+        "visit": visit,
+        "plan_date": plan,
+        "plan": f"{(context.index_date - plan).days} days old: is it shared?" if plan else "None in 12 months",
+        "this_week": _this_week(row),
+        "why": row["why"],
+    }
+
+
+def _visit(
+    came: date | None, row: Row, pathway: Pathway, roster: Roster, today: date
+) -> tuple[date | None, str | None]:
+    """Give the day by which the team is to come to somebody who moved in or came back, and how that stands."""
+    within = pathway.clinic(roster.clinic).within_working_days
+    if came is None or within is None:
+        return None, None
+    due = periods.working_days_after(came, within)
+    if row["state"] == "attended" and row["state_since"] >= came:
+        return None, f"Seen on {periods.in_words(row['state_since'])}"
+    words = f"moved in or came back on {periods.in_words(came)}, {within} working days"
+    return due, f"Overdue: {words}" if due < today else f"Due: {words}"
+
+
+def _this_week(row: Row) -> str:
+    if row["placement"] == "listed":
+        return f"On the list, {periods.in_words(row['clinic_date'])}" if row["clinic_date"] else "On the list"
+    return str(row["placement_reason"])
