@@ -160,7 +160,9 @@ def test_nobody_is_in_the_files_of_a_practice_that_is_not_theirs(published, out,
             )
         )
     found = 0
-    for path in [*workbooks(published), *(published / "direct_care").rglob("*.csv")]:
+    pages = sorted((published / "direct_care").rglob("team_page_*.html"))
+    assert len(pages) == 3
+    for path in [*workbooks(published), *(published / "direct_care").rglob("*.csv"), *pages]:
         practice = path.relative_to(published / "direct_care").parts[0]
         for number in re.findall(r"\b999 \d{3} \d{4}\b", all_text(path)):
             found += 1
