@@ -116,7 +116,9 @@ def test_the_tree_is_the_one_the_documents_name(published):
     assert {each.name for each in (published / "secondary_use").iterdir()} == there
     practices = {each.name for each in (published / "direct_care").iterdir()}
     assert practices == {"Y00001", "Y00002", "Y00003"}
-    for path in (published / "direct_care").rglob("*"):
+    pages = set((published / "direct_care").glob(f"*/team_page_TEST_{INDEX_DATE}.html"))
+    assert len(pages) == 3
+    for path in {*(published / "direct_care").rglob("*")} - pages:
         parts = path.relative_to(published / "direct_care").parts
         assert len(parts) == 1 or parts[1] in CLINICS
         if path.is_file():
@@ -172,7 +174,8 @@ def test_nobody_is_in_the_files_of_a_practice_that_is_not_theirs(published, out,
             )
         )
     found = 0
-    for path in [*workbooks(published), *(published / "direct_care").rglob("*.csv")]:
+    pages = (published / "direct_care").rglob("team_page_*.html")
+    for path in [*workbooks(published), *(published / "direct_care").rglob("*.csv"), *pages]:
         practice = path.relative_to(published / "direct_care").parts[0]
         for number in re.findall(r"\b999 \d{3} \d{4}\b", all_text(path)):
             found += 1

@@ -351,7 +351,7 @@
     const day = answer.outcome_date, until = answer.until_date;
     if (day && day > today()) { found.push("The date of it is still to come: a day to come goes into booked for."); }
     if (day && day < form.earliest) { found.push("The date of it is long before this list."); }
-    if (until && day && pair.needed.until_date && (until < day || until > later(day, form.days_ahead))) {
+    if (until && day && pair.needed?.until_date && (until < day || until > later(day, form.days_ahead))) {
       found.push("The day booked for or deferred until is before the date of it, or over a year on.");
     }
     return found;
