@@ -165,6 +165,7 @@ def open_store(
     store = Store(connection, temp_directory)
     try:
         store.execute("SET TimeZone = 'UTC'")
+        store.execute("SET enable_progress_bar = false")  # it would go to standard output
         if not read_only:
             for schema in SCHEMAS:
                 store.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
