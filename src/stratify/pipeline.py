@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import polars as pl
 
@@ -312,11 +313,11 @@ def _keep_promise(promise: str, broken: int) -> None:
         )
 
 
-def publish_outputs(plan: Plan) -> Receipt:
+def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
     """Write the lists, the offers, the commissioners' file, the data quality page and the manifest."""
     book = load_rule_book(plan.settings.clinical)
     with _attached(plan, "identity") as store:
-        context = publish_context(store, plan, book)
+        context = replace(publish_context(store, plan, book), tell=progress)
         shutil.rmtree(plan.published, ignore_errors=True)
         pages = team_pages(store, plan, book, context)
         files = publish.write_direct_care(store, plan.published / "direct_care", context, pages)
@@ -368,13 +369,13 @@ def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) 
     with one_at_a_time(settings.out), supplier_told(settings):
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
-        for words, stage in stages(key):
+        for words, stage in stages(key, progress):
             progress(words)
             stage(plan)
         return finish(plan)
 
 
-def stages(key: bytes) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
+def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
     """Give the stages in order, each with what to call it in front of people; none lets a message of others out."""
     return (
         ("Reading the extract files", without_values(lambda plan: land(plan, key=key))),
@@ -383,7 +384,7 @@ def stages(key: bytes) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
         ("Scoring", without_values(score)),
         ("Proposing a route for each person", without_values(decide)),
         ("Giving out places", without_values(route)),
-        ("Writing lists, offers and files", without_values(lambda plan: publish_outputs(as_landed(plan)))),
+        ("Writing lists, offers and files", without_values(lambda plan: publish_outputs(as_landed(plan), progress))),
     )
 
 

@@ -97,7 +97,7 @@ def pack(store, tmp_path_factory):
 
     def catch(path, page, content, *, made):
         shown[path.parent.name] = (content, path)
-        write_pdf(path, page, content, made=made)
+        return write_pdf(path, page, content, made=made)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stratify.publish.pack.write_pdf", catch)

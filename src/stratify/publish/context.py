@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
 import polars as pl
 
@@ -15,6 +16,9 @@ from stratify.care_homes import CareHome
 from stratify.errors import ContractError
 from stratify.rules import Pathway, Score
 
+_T = TypeVar("_T")
+_MANY = 20
+"""How many files or practices there are when it takes long enough to tell how far it is."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -64,6 +68,7 @@ class PublishContext:
         off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
         shared_lists: Clinics of which the practices of a network share one list.
         actions: What a meeting may agree to do, in the words of the agenda.
+        tell: Told how far the outputs are.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
         care_homes: The homes of the area.
     """
@@ -86,6 +91,15 @@ class PublishContext:
     actions: tuple[str, ...] = ()
     approval: Mapping[str, str] = field(default_factory=dict)
     care_homes: tuple[CareHome, ...] = ()
+    tell: Callable[[str], None] = lambda _: None
+
+    def told(self, items: Collection[_T], words: str) -> Iterator[_T]:
+        """Go through what is written, and tell at each quarter how far it is; nothing where there is little."""
+        quarter = -(-len(items) // 4)
+        for number, each in enumerate(items, 1):
+            yield each
+            if len(items) >= _MANY and (number % quarter == 0 or number == len(items)):
+                self.tell(f"  {words}: {number:,} of {len(items):,}")
 
     def held_at(self, practice_code: str) -> dict[str, str]:
         """Give why lists are held at a practice, by pathway; several reasons one after another."""

@@ -99,7 +99,9 @@ def write_bundles(store: Store, folder: Path, context: PublishContext, book: Rul
         flags.setdefault(practice, []).append({"patient_key": person, "flag": flag, "start_date": start})
     names = dict(store.rows(_PRACTICES))
     written = []
-    for practice, mine in sorted(_by_practice(rows).items()):
+    by_practice = _by_practice(rows)
+    for practice in context.told(sorted(by_practice), "FHIR bundles"):
+        mine = by_practice[practice]
         of_practice = facts[practice].to_dicts() if practice in facts else []
         made = _Bundle(context, book, practice, names.get(practice, practice))
         bundle = made.bundle(mine.to_dicts(), of_practice, flags.get(practice, []))

@@ -286,4 +286,4 @@ def numbered_lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def unguarded(text: str) -> str:
     """Take away the apostrophe that keeps a spreadsheet from taking a cell for a formula."""
-    return text[1:] if re.match(r"'[=+@\t\r-]", text) else text
+    return text[1:] if re.match(r"'[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]", text) else text

@@ -105,7 +105,7 @@ def write_letters(
     written = _write_not_reached(folder, missed, context)
     why = {row["patient_key"]: _not_reached(row) for row in missed}
     people = [{**row, "not_reached": why.get(row["patient_key"])} for row in people]
-    for practice in sorted({row["practice_code"] for row in people}):
+    for practice in context.told(sorted({row["practice_code"] for row in people}), "Letters"):
         mine = [row for row in people if row["practice_code"] == practice]
         for letter in letters.values():
             chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
@@ -174,7 +174,7 @@ def _write(
         written.append(path)
     if ways["message"]:
         path = place / context.file_name("message", "txt")
-        text = letter.message.replace("{practice}", practice)
+        text = letter.message.replace("{practice}", words.without_marks(practice))
         path.write_bytes(f"{'TEST: invented patients. ' if context.is_test else ''}{text}\r\n".encode())
         written.append(path)
     if by_hand:
@@ -234,12 +234,17 @@ def _batch_row(row: Row, shape: Shape) -> dict[str, str]:
     values = {
         "NHS number": row["nhs_number"],
         "EMIS number": "",
-        "Mobile": row["phone_mobile"],
+        "Mobile": _as_dialled(row["phone_mobile"]),
         "Date of birth": f"{born:%d/%m/%Y}" if born else "",
         "Family name": row["family_name"] or "",
         "Given names": row["given_names"] or "",
     }
     return {name: values[name] for name in _BATCH_COLUMNS[shape]}
+
+
+def _as_dialled(number: str) -> str:
+    """Write a number without +44: a plus would be guarded as a formula, and the messaging system could not read it."""
+    return f"0{number[3:].strip()}" if number.startswith("+44") else number
 
 
 def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dict[str, str]:

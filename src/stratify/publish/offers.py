@@ -19,7 +19,8 @@ from stratify.publish.context import PublishContext, check_frame, row_reference
 OFFERS_PLACE = OFFERS
 """Folder of the offers, and what stands for the clinic in their row references."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet begins a formula with; the last four are the wide forms that some take for the same."""
 
 
 def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: PublishContext) -> None:
@@ -77,5 +78,6 @@ def write_safe_csv(path: Path, frame: pl.DataFrame) -> None:
 
 
 def _harmless(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula."""
+    """Put an apostrophe before what a spreadsheet would take for a formula, and leave marks that turn text out."""
+    text = words.without_marks(text)
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

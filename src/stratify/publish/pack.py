@@ -7,16 +7,19 @@ looks is in ``pages/pack.typ``. No text of the record but names of medicines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from stratify import periods
 from stratify.publish import charts, words
 from stratify.publish.context import PublishContext, folder_name, row_reference
-from stratify.publish.pdf import write_pdf
+from stratify.publish.pdf import write_pdf, write_side_by_side
 from stratify.publish.register import OpenAction, is_meeting, open_actions
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT
 from stratify.rulebook import RuleBook
@@ -29,7 +32,6 @@ _MEDICINE_DAYS = 120
 _TEAM_MONTHS = 12
 _MOST = {"facts": 8, "trends": 6, "medicines": 14, "teams": 4, "referrals": 4, "steps": 3}
 _NO_UNIT = ("grade", "score", "ratio", "points")
-_TABLES = {"core.apc_spell": "landing.apc_episode", "core.apc_diagnosis": "landing.apc_episode"}
 
 _LISTED = """
 CREATE OR REPLACE TEMP TABLE pack_row AS
@@ -146,63 +148,78 @@ def write_packs(
     for clinic_id, practice, day, venue in store.rows(_SESSIONS, [context.index_date, last]):
         where = f", {venue}" if venue else ""
         sessions.setdefault((practice, clinic_id), []).append(f"{words.day_in_words(day)}{where}")
-    written = []
-    for (practice, clinic_id), rows in sorted(meetings.items()):
-        clinic = clinics[clinic_id]
-        people = [_person(row, known, context, book, agenda, clinic) for row in rows]
-        content = {
-            "title": f"{clinic.label}: meeting pack",
-            "clinic": clinic.label,
-            "practice": f"{names.get(practice, practice)} ({practice})",
-            "week": words.week_in_words(context.index_date),
-            "sessions": sessions.get((practice, clinic_id), []),
-            "stamp": "TEST: invented patients. Not for care." if context.is_test else "",
-            "support": DECISION_SUPPORT,
-            "classification": CLASSIFICATION,
-            "notices": list(context.lost_feeds),
-            "roles": words.roles_in_words(clinic.roles),
-            "questions": list(clinic.agenda),
-            "chair": _chair(agenda.otherwise, clinic),
-            "agenda": _agenda(people, agenda, clinic),
-            "actions": [_action(each) for each in agreed.get((practice, clinic_id), ())],
-            "people": people,
-            "sources": [
-                [words.source_in_words(name), periods.in_words(until)]
-                for name, until in sorted(context.data_cutoffs.items())
-            ],
-            "run": f"Run {context.run_id}, program {context.code_version}, rules {context.rule_digest[:12]}, "
-            f"agenda {agenda.version}.",
-            "contact": f"A concern about this pack, or about a person in it or missing from it: {context.contact}",
-        }
-        path = folder / folder_name(practice) / folder_name(clinic_id) / context.file_name("meeting_pack", "pdf")
-        write_pdf(path, "pack", content, made=context.index_date)
-        written.append(path)
-    return written
+
+    def packs() -> Iterator[Callable[[], Path]]:
+        for practice, clinic_id in context.told(sorted(meetings), "Meeting packs"):
+            rows = meetings[practice, clinic_id]
+            clinic = clinics[clinic_id]
+            mine = known(practice)
+            people = [_person(row, mine, context, book, agenda, clinic) for row in rows]
+            content = {
+                "title": f"{clinic.label}: meeting pack",
+                "clinic": clinic.label,
+                "practice": f"{names.get(practice, practice)} ({practice})",
+                "week": words.week_in_words(context.index_date),
+                "sessions": sessions.get((practice, clinic_id), []),
+                "stamp": "TEST: invented patients. Not for care." if context.is_test else "",
+                "support": DECISION_SUPPORT,
+                "classification": CLASSIFICATION,
+                "notices": list(context.lost_feeds),
+                "roles": words.roles_in_words(clinic.roles),
+                "questions": list(clinic.agenda),
+                "chair": _chair(agenda.otherwise, clinic),
+                "agenda": _agenda(people, agenda, clinic),
+                "actions": [_action(each) for each in agreed.get((practice, clinic_id), ())],
+                "people": people,
+                "sources": [
+                    [words.source_in_words(name), periods.in_words(until)]
+                    for name, until in sorted(context.data_cutoffs.items())
+                ],
+                "run": f"Run {context.run_id}, program {context.code_version}, rules {context.rule_digest[:12]}, "
+                f"agenda {agenda.version}.",
+                "contact": f"A concern about this pack, or about a person in it or missing from it: {context.contact}",
+            }
+            path = folder / folder_name(practice) / folder_name(clinic_id) / context.file_name("meeting_pack", "pdf")
+            yield partial(write_pdf, path, "pack", content, made=context.index_date)
+
+    return list(write_side_by_side(packs()))
 
 
-def _known(store: Store, context: PublishContext) -> _Known:
+def _known(store: Store, context: PublishContext) -> Callable[[str], _Known]:
+    """Give what is known of everybody on the lists of a practice, asked for one practice after another."""
     today = context.index_date
     since = periods.months_before(today, _TREND_MONTHS)
     teams_since = periods.months_before(today, _TEAM_MONTHS)
+    homes = store.frame("SELECT DISTINCT patient_key, practice_code FROM pack_row ORDER BY ALL")
 
-    def found(sql: str, *parameters: date) -> dict[str, list[Row]]:
-        by_person: dict[str, list[Row]] = {}
+    def found(sql: str, *parameters: date) -> dict[str, pl.DataFrame]:
         for number in range(len(parameters), 0, -1):
             sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
-        for row in store.frame(sql).to_dicts():
-            by_person.setdefault(row["patient_key"], []).append(row)
-        return by_person
+        rows = store.frame(sql).join(homes, on="patient_key", how="inner", maintain_order="left")
+        return {str(key): part for (key,), part in rows.partition_by("practice_code", as_dict=True).items()}
 
-    return _Known(
-        facts=found(_FACTS),
-        values=found(_VALUES, since, today),
-        admissions=found(_ADMISSIONS, since, today),
-        medicines=found(_MEDICINES, today - timedelta(days=_MEDICINE_DAYS), today),
-        teams=found(_TEAMS, teams_since, today),
-        referrals=found(_REFERRALS, today),
-        steps=found(_STEPS, today),
-        other_words=found(_OTHER_WORDS),
-    )
+    parts = {
+        "facts": found(_FACTS),
+        "values": found(_VALUES, since, today),
+        "admissions": found(_ADMISSIONS, since, today),
+        "medicines": found(_MEDICINES, today - timedelta(days=_MEDICINE_DAYS), today),
+        "teams": found(_TEAMS, teams_since, today),
+        "referrals": found(_REFERRALS, today),
+        "steps": found(_STEPS, today),
+        "other_words": found(_OTHER_WORDS),
+    }
+
+    def of_practice(practice: str) -> _Known:
+        return _Known(**{name: _by_person(mine.get(practice)) for name, mine in parts.items()})
+
+    return of_practice
+
+
+def _by_person(rows: pl.DataFrame | None) -> dict[str, list[Row]]:
+    by_person: dict[str, list[Row]] = {}
+    for row in rows.iter_rows(named=True) if rows is not None else ():
+        by_person.setdefault(row["patient_key"], []).append(row)
+    return by_person
 
 
 # ------------------------------------------------------------------------------------------- agenda and actions
@@ -311,7 +328,7 @@ def _fact(each: Row, book: RuleBook) -> list[str]:
         return [each["text"], "", "", ""]
     unit = f" {variable.unit}" if variable.is_value and variable.unit not in (None, *_NO_UNIT) else ""
     value = "yes" if variable.take == "has" else f"{each['bound'] or ''}{each['value']:.2f}".rstrip("0").rstrip(".")
-    source = words.source_in_words(_TABLES.get(each["source_table"], each["source_table"] or "").split(".")[-1])
+    source = words.source_in_words((each["source_table"] or "").split(".")[-1])
     day = periods.in_words(each["value_date"]) if each["value_date"] else ""
     return [variable.label.removesuffix(" (eFI deficit)"), value + unit, day, source]
 

@@ -7,10 +7,14 @@ on a page comes as data and is never read as markup; how it looks is in ``pages/
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
+import threading
 import unicodedata
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -24,7 +28,7 @@ NOT_PRINTABLE = "\u25a1"
 """Stands for a letter that the font does not have."""
 
 
-def write_pdf(path: Path, page: str, content: Mapping[str, Any], *, made: date) -> None:
+def write_pdf(path: Path, page: str, content: Mapping[str, Any], *, made: date) -> Path:
     """Write a tagged PDF (PDF/UA-1).
 
     Args:
@@ -32,6 +36,9 @@ def write_pdf(path: Path, page: str, content: Mapping[str, Any], *, made: date) 
         page: The template, a file of ``pages/`` without its ending.
         content: What it shows; every text is made printable first.
         made: The date the file says that it was made on.
+
+    Returns:
+        The file.
     """
     text = json.dumps(_printable(content), ensure_ascii=False, sort_keys=True)
     compiler = _compiler(page)
@@ -39,6 +46,27 @@ def write_pdf(path: Path, page: str, content: Mapping[str, Any], *, made: date) 
     made_of = compiler.compile(sys_inputs={"content": text}, pdf_standards=["ua-1"], format="pdf", timestamp=noon)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(made_of)
+    return path
+
+
+def write_side_by_side(writes: Iterable[Callable[[], Path]]) -> Iterator[Path]:
+    """Write files on all cores, and give each when it is written, in order.
+
+    Setting pages needs no lock of Python's, so threads do. What is asked for next is worked out only when a core is
+    free: however many files, few of them are in memory.
+
+    Args:
+        writes: Each writes one file and gives its path.
+    """
+    cores = os.cpu_count() or 1
+    waiting: deque[Future[Path]] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for write in writes:
+            waiting.append(pool.submit(write))
+            if len(waiting) > cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 _LONG_WORD = re.compile(r"\S{30}(?=\S{10})")
@@ -47,8 +75,18 @@ _MAY_BREAK = "\u200b"
 """Where a word that is wider than its place may go on in the next line."""
 
 
-@cache
 def _compiler(page: str) -> Any:  # noqa: ANN401  typst's own
+    """Give the compiler of a page; one a thread, for it is none that several may use."""
+    mine: dict[str, Any] = vars(_OF_THREAD)
+    if page not in mine:
+        mine[page] = _new_compiler(page)
+    return mine[page]
+
+
+_OF_THREAD = threading.local()
+
+
+def _new_compiler(page: str) -> Any:  # noqa: ANN401
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(_FONTS)])
     return typst.Compiler(str(_HERE / "pages" / f"{page}.typ"), font_paths=fonts, ignore_system_fonts=True)
 

@@ -133,7 +133,7 @@ def write_direct_care(
             if context.held_at(practice):
                 by_practice.setdefault(practice, [])
     written: list[Path] = []
-    for practice in sorted(by_practice):
+    for practice in context.told(sorted(by_practice), "Lists and offers"):
         home = folder / folder_name(practice)
         held = _held(by_practice[practice], context, practice)
         rows = [row for row in by_practice[practice] if row["pathway"] not in held]

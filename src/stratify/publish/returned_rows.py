@@ -60,7 +60,7 @@ def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLin
             sheet.write_string(3, number, heading, head)
         cell = style(border=1, border_color=LINE, text_wrap=True)
         for row, line in enumerate(lines, 4):
-            texts = astuple(line)
+            texts = tuple(words.without_marks(text) for text in astuple(line))
             for number, text in enumerate(texts):
                 sheet.write_string(row, number, text, cell)
             most = max(lines_of(text, pixels) for text, (_, pixels) in zip(texts, _COLUMNS, strict=True))

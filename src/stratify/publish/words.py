@@ -78,7 +78,9 @@ _LANGUAGES = {
 }
 
 _SOURCES = {
+    "apc_diagnosis": "Hospital admissions",
     "apc_episode": "Hospital admissions",
+    "apc_spell": "Hospital admissions",
     "clinic_capacity": "Clinic sessions",
     "community_contact": "Community contacts",
     "death": "Deaths",
@@ -100,18 +102,19 @@ _SOURCES = {
     "registration": "Registrations",
 }
 
-_MARKS = dict.fromkeys(
+_MARKS: dict[int, str | None] = dict.fromkeys(
     (
-        *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"),
+        *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)),
         0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF,
     )
 )  # fmt: skip
+_MARKS[0x09] = " "
 
 _SENSITIVE = "sensitive record, contact details withheld: use the practice record"
 
 
 def without_marks(text: str) -> str:
-    """Leave out controls and marks that turn the direction of text: they make a name read as another.
+    """Leave out controls and marks that turn the direction of text: they make a name read as another. A tab is a blank.
 
     Unicode Technical Report 36, bidirectional text spoofing.
     """

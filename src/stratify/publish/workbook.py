@@ -211,6 +211,7 @@ _NO_TIER, _INK = "#E8EDEE", "#231F20"
 _PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
 _MOST_POINTS = 400.0
+_MOST_IN_HEADER = 60
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -288,7 +289,7 @@ class _Writer:
             nonlocal row
             style = self.style(text_wrap=True, valign="vcenter", **properties)
             sheet.merge_range(row, 0, row, columns, "", style)
-            sheet.write_string(row, 0, text, style)
+            sheet.write_string(row, 0, words.without_marks(text), style)
             wide = 330 + columns * 150
             scale = properties.get("font_size", POINTS) / POINTS
             sheet.set_row(row, max(points, lines_of(text, int(wide / scale)) * LINE_POINTS * scale + 4))
@@ -321,7 +322,8 @@ class _Writer:
                     if isinstance(value, int):
                         sheet.write_number(row, column, value, self.style(**cell, num_format="#,##0", align="right"))
                     else:
-                        sheet.write_string(row, column, str(value), self.style(**cell, indent=1 if column else 0))
+                        text = words.without_marks(str(value))
+                        sheet.write_string(row, column, text, self.style(**cell, indent=1 if column else 0))
                 most = max(lines_of(str(value), 330 if column == 0 else 150) for column, value in enumerate(values))
                 sheet.set_row(row, most * LINE_POINTS + 3)
                 row += 1
@@ -475,7 +477,7 @@ class _Writer:
         elif column.kind == "number":
             sheet.write_number(row, number, value, style)
         else:
-            sheet.write_string(row, number, str(value), style)
+            sheet.write_string(row, number, words.without_marks(str(value)), style)
 
     def _head(self, column: _Column) -> Any:  # noqa: ANN401
         fill = GREY if column.is_open else NAVY
@@ -536,7 +538,10 @@ class _Writer:
         sheet.set_paper(9)
         sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.55)
         sheet.center_horizontally()
-        where = f"{book.clinic.label}, {book.practice_name}, {context.index_date.strftime('%d/%m/%Y')}"
+        # A header of more than 255 letters is left out by the spreadsheet, so a long name is cut: it is on the Cover.
+        practice = words.without_marks(book.practice_name)
+        practice = practice if len(practice) <= _MOST_IN_HEADER else f"{practice[:_MOST_IN_HEADER]}…"
+        where = f"{book.clinic.label}, {practice}, {context.index_date.strftime('%d/%m/%Y')}"
         footer = f"&L&9{self.stamp}{CLASSIFICATION}"
         if landscape:
             sheet.set_landscape()
