@@ -99,8 +99,8 @@ HIT = (
     "source_row",
 )
 SETTLED = ("record_found", "record_counted")
-"""Names under which records are settled: all that mean something, and, of variables whose records are not settled one
-by one, those that count."""
+"""Names under which records are settled: all that mean something; and those that count, of variables with a day rule or
+that look back from a stay."""
 _EXCLUDED = "not"
 """Stands for the rule of records that rule a day out."""
 _DAY_RULE = ("rule", "part", "parts")

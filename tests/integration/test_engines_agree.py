@@ -13,7 +13,7 @@ import invented
 import little_county
 from little_county import INDEX
 from stratify import engine, hits
-from stratify.reckoning import decide_everybody, score_everybody, work_values
+from stratify.reckoning import decide_everybody, hold_values, score_everybody, work_values
 from stratify.rulebook import load_rule_book
 from stratify.store import Store, open_store
 
@@ -59,6 +59,16 @@ def test_both_engines_give_the_same_rows(by_duckdb, by_polars, name):
     theirs = by_polars[name].cast(dict(by_duckdb[name].schema))
     assert theirs.height > 200
     polars.testing.assert_frame_equal(by_duckdb[name].select(theirs.columns), theirs, check_exact=True)
+
+
+def test_values_and_scores_without_the_records_are_those_with_them(by_duckdb, store):
+    held = hold_values(store, BOOK, index_date=INDEX)
+    columns = ("patient_key", "variable", "value", "state", "bound", "record_count")
+    alone = store.frame(f"SELECT {', '.join(columns)} FROM {held} ORDER BY ALL")
+    polars.testing.assert_frame_equal(alone, by_duckdb["variable_value"].select(columns), check_exact=True)
+    score_everybody(store, BOOK, index_date=INDEX, values=held)
+    scored = store.frame("SELECT * FROM derived.patient_score")
+    polars.testing.assert_frame_equal(scored, by_duckdb["patient_score"], check_exact=True)
 
 
 def test_records_behind_the_values_are_the_same(by_duckdb, county, store):
