@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +14,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from stratify import truth_score
+from stratify import privacy, truth_score
+from stratify.care_homes import CareHome, home_and_lead
 from stratify.errors import PrivacyError, RunError, SettingsError
 from stratify.privacy import THROWAWAY_KEY
 from stratify.synth import CountyOrder, write_county
+from stratify.synth.registry import care_home_register
 from stratify.synth.truth import EXPECTATION_COLUMNS, TOUCH_COLUMNS
+from stratify.synth.world import County
 from whole_runs import counted_plainly, settings_file, stratify
 
 INDEX = date(2026, 11, 2)
@@ -91,6 +94,7 @@ def test_run_and_truth_agree_on_everybody(county):
     assert compared.is_clean and compared.people == 5_000 and compared.touched == 0 and compared.faults == {}
     assert compared.agreeing == compared.on_pathway
     assert compared.on_pathway["copd"] > 50 and compared.on_pathway["frailty"] > 700
+    assert compared.on_pathway["care_homes"] > 20
     assert sum(compared.withheld.values()) > 300 and len(compared.withheld) == 3
 
 
@@ -127,6 +131,7 @@ def test_the_agreement_is_about_something(county):
         "palliative", "care_home", "moderate_or_severe", "hospital_frailty_high", "mild", "fit", "cannot_grade",
         "person_status",
     }  # fmt: skip
+    assert set(kept["care_homes_rule"]) >= {"moved_or_came_back", "no_plan", "resident"}
     assert set(kept["copd_rule"]) >= {"emergency_admission", "highest_groups", "lower_groups", "cannot_grade"}
     assert set(kept["copd_group"]) == {"HRC", "HR", "MR", "LR", None}
     assert set(kept["efi_tier"]) == {"severe", "moderate", "mild", "fit", None}
@@ -135,16 +140,106 @@ def test_the_agreement_is_about_something(county):
     assert not all(kept["is_hospital_linked"])
     found = {
         each
-        for name in ("copd", "frailty")
+        for name in truth_score.PATHWAYS
         for row in kept[f"{name}_facts"].drop_nulls()
         for each in row.struct.field("variable")
     }
     about = json.loads((county.truth / "about.json").read_text())
-    assert set(about["facts"]["copd"] + about["facts"]["frailty"]) - found <= {
+    assert {name for names in about["facts"].values() for name in names} - found <= {
         "azithromycin_issues_count", "has_home_oxygen",  # few have them
         # The county writes none of these.
         "has_copd_admission_in_gp_record", "has_moderate_frailty_recorded", "has_severe_frailty_recorded",
     }  # fmt: skip
+
+
+def test_planted_residents_of_care_homes_are_found_with_their_home(county):
+    """Who has lived in a home for 60 days, longer than records lag, is on the pathway, in the home of the address."""
+    drawn = pl.read_parquet(county.truth / "person.parquet").filter(
+        pl.col("care_home_since") < INDEX - timedelta(days=60), ~pl.col("is_test_patient")
+    )
+    resident = drawn.join(county.expected, on="nhs_number", suffix="_record").filter(
+        pl.col("person_status") == "registered", pl.col("withheld_because").is_null()
+    )
+    homes = [
+        CareHome(**each)
+        for practice in County(CountyOrder(people=5_000, practices=4, seed=5, index_date=INDEX)).practices
+        for each in care_home_register(practice)
+    ]
+    planted = {
+        privacy.pseudonym(THROWAWAY_KEY, number): f"{address.split(', ')[0]} at {address.split(', ')[1]}"
+        for number, address in pl.read_csv(county.out.parent / "extracts" / "patient.csv", infer_schema=False)
+        .filter(pl.col("nhs_number").is_in(resident["nhs_number"].implode()))
+        .select("nhs_number", "address_lines").drop_nulls().iter_rows()
+    }  # fmt: skip
+    with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as run:
+        run.execute(f"ATTACH '{county.out / 'restricted' / 'identity.duckdb'}' AS identity (READ_ONLY)")
+        found = dict(
+            run.execute(
+                "SELECT patient_key, postcode FROM derived.pathway_decision JOIN identity.person USING (patient_key) "
+                "WHERE pathway = 'care_homes' AND decision = 'clinic'"
+            ).fetchall()
+        )
+    keys = [privacy.pseudonym(THROWAWAY_KEY, number) for number in resident["nhs_number"]]
+    assert len(keys) > 20 and sum(key in found for key in keys) >= 0.98 * len(keys)
+    named = [key for key in keys if key in found and key in planted]
+    right = [key for key in named if home_and_lead(found[key], homes)[0].startswith(f"{planted[key]} (")]
+    assert len(named) > 20 and len(right) >= 0.98 * len(named)
+
+
+@pytest.fixture(scope="module")
+def placed(county) -> pl.DataFrame:
+    with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as run:
+        rows = run.execute(
+            "SELECT patient_key, pathway, placement, placement_reason, clinic_id, practice_code, state "
+            "FROM derived.placement ORDER BY ALL"
+        ).fetchall()
+    names = ("patient_key", "pathway", "placement", "placement_reason", "clinic_id", "practice_code", "state")
+    return pl.DataFrame(rows, schema=list(names), orient="row", infer_schema_length=None)
+
+
+@pytest.mark.parametrize("pathway", truth_score.PATHWAYS)
+def test_every_planted_person_is_on_the_right_route_or_waits_with_the_right_reason(county, placed, pathway):
+    """The truth says who goes to which clinic: each has a place there, waits since it is full or has none, is dealt
+    with at the place of another need, or was seen or said no, as the feed of the county tells."""
+    planted = county.expected.filter(
+        pl.col(f"{pathway}_decision") == "clinic",
+        pl.col("withheld_because").is_null(),
+        pl.col("nhs_number").is_not_null(),
+    )
+    where = {
+        privacy.pseudonym(THROWAWAY_KEY, number): clinic
+        for number, clinic in planted.select("nhs_number", f"{pathway}_clinic").iter_rows()
+    }
+    mine = placed.filter(pl.col("pathway") == pathway, pl.col("patient_key").is_in(list(where))).to_dicts()
+    assert len(mine) == len(where) > 20
+    kinds = Counter(row["placement"] for row in mine)
+    assert set(kinds) <= {"listed", "waiting", "held", "not_listed"} and kinds["listed"] and kinds["waiting"]
+    taken = Counter(
+        (row["clinic_id"], row["practice_code"]) for row in placed.to_dicts() if row["placement"] == "listed"
+    )
+    for row in mine:
+        # Who declined, and whose need is greater now, is looked at by a clinician first.
+        assert row["clinic_id"] == ("clinician_review" if row["state"] == "review" else where[row["patient_key"]])
+        reason, place = row["placement_reason"], (row["clinic_id"], row["practice_code"])
+        if row["placement"] == "waiting":
+            assert ("is full this week: number " in reason) == (taken[place] > 0)
+            assert taken[place] or reason.startswith("No session of ")
+        if row["placement"] == "not_listed":
+            assert reason.startswith(("Attended on ", "Declined on "))
+        if row["placement"] == "held":  # the other need has the place that the reason names
+            assert [other for other in placed.filter(pl.col("patient_key") == row["patient_key"])["placement"].to_list()
+                    if other in ("listed", "waiting")]  # fmt: skip
+
+
+def test_a_planted_person_on_three_pathways_gets_one_invitation(placed):
+    """Whoever needs something on three pathways is called or offered something on one of them, or waits for one."""
+    wanted = placed.filter(pl.col("placement") != "not_listed")
+    several = wanted.group_by("patient_key").agg(
+        pl.len().alias("pathways"), pl.col("placement").is_in(["listed", "offered"]).sum().alias("invitations")
+    )
+    three = several.filter(pl.col("pathways") >= 3)
+    assert three.height > 10 and three["invitations"].max() == 1
+    assert several["invitations"].max() == 1
 
 
 IN_HIGHEST = pl.col("copd_rule") == "highest_groups"

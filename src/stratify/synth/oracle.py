@@ -81,7 +81,7 @@ def conclude(
         "age_years": age,
     }
     standing = Standing(status, is_doubtful)
-    answers |= _copd(person, standing)
+    answers |= _copd(person, standing) | _care_homes(person, standing)
     if age is None or age >= 65:
         answers |= _frailty(person, standing, age, _months_between(own["start_date"] if own else None, index_date))
     return answers
@@ -230,6 +230,29 @@ def _hospital_frailty(facts: Facts, is_linked: bool, age: int | None) -> tuple[f
     points = facts["hospital_frailty_points"].value
     tier = "high" if points > 15 else "intermediate" if points >= 5 else "low"
     return points, Graded(tier, (tier,))
+
+
+# --------------------------------------------------------------------------------------------- care-home pathway
+
+
+def _care_homes(person: Person, standing: Standing) -> dict[str, Answer]:
+    living = person.living()
+    asked = _Asked(living, frozenset(), person.is_linked)
+    palliative, in_home = (known for _, known, _, _ in _elsewhere(asked))
+    if not in_home.holds:
+        return {}
+    facts = living | person.care_home_facts()
+    asked = _Asked(facts, frozenset(), person.is_linked)
+    has_plan = asked.has("has_care_plan_of_the_year").holds
+    came = _any_of(asked.has("has_left_hospital"), asked.has("has_moved_into_care_home"))
+    # Without hospital records nobody knows who left hospital: it is the same round in any case.
+    routes: list[Route] = [
+        ("palliative", palliative, "clinic", "palliative_review"),
+        ("moved_or_came_back", came, "clinic", "care_home_round"),
+        ("no_plan", NO if has_plan else YES, "clinic", "care_home_round"),
+        ("resident", YES, "clinic", "care_home_round"),
+    ]
+    return {"care_homes_facts": facts, **_answers("care_homes", _decide(standing, YES, routes))}
 
 
 # ------------------------------------------------------------------------------------------- what routes share

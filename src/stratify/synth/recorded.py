@@ -60,8 +60,9 @@ _RESOLVED = {codes.COPD_RESOLVED.code}
 _OXYGEN = {codes.LONG_TERM_OXYGEN.code}
 _COR_PULMONALE = {codes.COR_PULMONALE.code}
 _PALLIATIVE = {codes.PALLIATIVE_CARE.code}
-_CARE_HOME = {each.code for each in (codes.CARE_HOME_NURSING, codes.CARE_HOME_RESIDENTIAL, codes.CARE_HOME_UNSPECIFIED)}
-_CARE_HOME_FLAGS = {"CARE_HOME_NURSING", "CARE_HOME_RESIDENTIAL", "CARE_HOME_UNSPECIFIED"}
+CARE_HOME = {each.code for each in (codes.CARE_HOME_NURSING, codes.CARE_HOME_RESIDENTIAL, codes.CARE_HOME_UNSPECIFIED)}
+_CARE_PLAN = {codes.ADVANCE_CARE_PLAN.code, codes.CARE_PLAN_AGREED.code}
+CARE_HOME_FLAGS = {"CARE_HOME_NURSING", "CARE_HOME_RESIDENTIAL", "CARE_HOME_UNSPECIFIED"}
 _MRC_GRADE = {each.code: number for number, each in enumerate(codes.MRC_GRADES, 1)}
 _MRC_SCORES = {codes.MRC_SCORE.code: 0, codes.MMRC_SCORE.code: 1}
 """What is added to the value for the MRC grade: mMRC is one lower."""
@@ -118,7 +119,16 @@ PREDNISOLONE = _either_code(codes.PREDNISOLONE)
 AZITHROMYCIN = _either_code(codes.AZITHROMYCIN)
 
 MEANINGFUL_CODES = frozenset(
-    {codes.FEV1_PERCENT.code, *_MRC_GRADE, *_MRC_SCORES, *_RESOLVED, *_COR_PULMONALE, *_PALLIATIVE, *_CARE_HOME}
+    {
+        codes.FEV1_PERCENT.code,
+        *_MRC_GRADE,
+        *_MRC_SCORES,
+        *_RESOLVED,
+        *_COR_PULMONALE,
+        *_PALLIATIVE,
+        *CARE_HOME,
+        *_CARE_PLAN,
+    }
     | DEFICIT_CODES.keys()
 )
 """Every code of a GP entry that any conclusion can rest on."""
@@ -168,6 +178,8 @@ FRAILTY_FACTS = (
     *_DEFICIT_VARIABLE.values(), "medicines_count",
 )  # fmt: skip
 """What the frailty rules ask about. The county writes no frailty graded by a clinician."""
+CARE_HOME_FACTS = (*_LIVING, "has_left_hospital", "has_moved_into_care_home", "has_care_plan_of_the_year")
+"""What the care-home rules ask about, beside the frailty that no clinician of the county graded."""
 DEFICIT_FACTS = frozenset(_DEFICIT_VARIABLE.values())
 
 
@@ -202,8 +214,8 @@ class Person:
         return _found(
             is_palliative=_latest_of(self._flagged({"PALLIATIVE"})),
             palliative_code_recorded=_latest_of(self._entered(_PALLIATIVE, months=24)),
-            lives_in_care_home=_latest_of(self._flagged(_CARE_HOME_FLAGS)),
-            care_home_code_recorded=_latest_of(self._entered(_CARE_HOME, months=24)),
+            lives_in_care_home=_latest_of(self._flagged(CARE_HOME_FLAGS)),
+            care_home_code_recorded=_latest_of(self._entered(CARE_HOME, months=24)),
         )
 
     def on_register(self) -> bool | None:
@@ -247,6 +259,17 @@ class Person:
                 found.setdefault(_DEFICIT_VARIABLE[DEFICIT_CODES[code]], set()).update(days)
         deficits = {name: Fact(1, max(days)) for name, days in found.items()}
         return deficits | _found(medicines_count=self._medicines(), hospital_frailty_points=self._points())
+
+    def care_home_facts(self) -> Facts:
+        """Give what was found of moving in, of leaving hospital and of the plan; a month ends 30 days before today."""
+        month = (self.index_date - timedelta(days=30)).isoformat()
+        codes_of_homes = self._entered(CARE_HOME)
+        moved_in = min(codes_of_homes, default="")  # an entry without a date is older than any other
+        return _found(
+            has_left_hospital=_latest_of({day for day in self._stays_ended() if month <= day < self.today}),
+            has_moved_into_care_home=_latest_of({moved_in} if moved_in >= month else set()),
+            has_care_plan_of_the_year=_latest_of(self._entered(_CARE_PLAN, months=12)),
+        )
 
     # ------------------------------------------------------------------------------------------ what they rest on
 
@@ -299,6 +322,21 @@ class Person:
                 primary = (first["diag_01"] or "") if first["nhs_number"] in self.numbers else ""
                 found.append((first["admission_date"] or "", primary, {code for code in every if code is not None}))
         return found
+
+    def _stays_ended(self) -> set[str]:
+        """Give the day each stay ended: that of the last episode, of a spell whose first is this person's."""
+        if not self.is_linked:
+            return set()
+        spells: dict[tuple[str | None, str | None], list[Row]] = {}
+        for row in self.records.episodes:
+            spells.setdefault((row["provider_code"], row["spell_id"]), []).append(row)
+        ended = set()
+        for rows in spells.values():
+            rows.sort(key=lambda row: (int(row["episode_order"] or 0), row["cds_unique_id"] or ""))
+            began, end = rows[0]["admission_date"], rows[-1].get("discharge_date")
+            if rows[0]["nhs_number"] in self.numbers and began and end and began <= end:
+                ended.add(end)
+        return ended
 
     def _copd_admissions(self) -> set[str]:
         """Give the days of emergency admissions for COPD (J41 to J44 as primary diagnosis) of twelve months."""

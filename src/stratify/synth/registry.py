@@ -13,7 +13,7 @@ import polars as pl
 
 from stratify.synth.columns import KNOWN, NEVER, REPLACES, YEAR, Flags, Ints, days, ids, known, picked, same
 from stratify.synth.conditions import DEFICIT_NAMES
-from stratify.synth.places import areas_of, care_homes_of
+from stratify.synth.places import Practice, areas_of, care_homes_of
 from stratify.synth.population import ETHNIC
 
 if TYPE_CHECKING:
@@ -302,8 +302,7 @@ def _who(county: County, people: People, rng: np.random.Generator) -> pl.DataFra
 
 def _addresses(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give everybody's own address, and the address of the care home of those who live in one."""
-    count, number = people.count, people.practice.number
-    districts = [f"QZ{number % 99 + 1} {area % 9 + 1}Z{chr(ord('A') + area)}" for area in range(24)]
+    count, districts = people.count, _districts(people.practice)
     house, street = rng.integers(1, 180, count), rng.integers(1, 41, count)
     own = ids("", house, 1) + " Street " + ids("", street, 1) + ", Valeton"
     homes = care_homes_of(people.practice)
@@ -317,10 +316,29 @@ def _addresses(people: People, rng: np.random.Generator) -> tuple[pl.DataFrame, 
                 "address_lines": picked(
                     [f"{home.name}, {home.street} Orchard Close, Valeton" for home in homes], place
                 ),
-                "postcode": picked([districts[home.street % len(districts)] for home in homes], place),
+                "postcode": picked([home["postcode"] for home in care_home_register(people.practice)], place),
             }
         ),
     )
+
+
+def care_home_register(practice: Practice) -> list[dict[str, str]]:
+    """Give the care homes of a practice as the setting ``care_homes`` has them."""
+    districts = _districts(practice)
+    return [
+        {
+            "id": f"1-{practice.number + 1:04}{home.street:02}",
+            "name": f"{home.name} at {home.street} Orchard Close",
+            "postcode": districts[home.street % len(districts)],
+            "named_lead": "care_home_lead_nurse" if home.kind == 1 else "gp",
+        }
+        for home in care_homes_of(practice)
+    ]
+
+
+def _districts(practice: Practice) -> list[str]:
+    """Give the postcodes of a practice, one for each of its areas."""
+    return [f"QZ{practice.number % 99 + 1} {area % 9 + 1}Z{chr(ord('A') + area)}" for area in range(24)]
 
 
 def _only(condition: Flags, column: pl.Series) -> pl.Series:

@@ -23,6 +23,9 @@ import polars.selectors as cs
 from stratify.synth import oracle
 from stratify.synth.programmes import ENROLMENT_COLUMNS, PROGRAMME_COLUMNS, programme_rows
 from stratify.synth.recorded import (
+    CARE_HOME,
+    CARE_HOME_FACTS,
+    CARE_HOME_FLAGS,
     COPD_FACTS,
     COPD_MEDICINES,
     FRAILTY_FACTS,
@@ -37,7 +40,7 @@ from stratify.synth.world import County
 
 ABOUT, PERSON, FAULT = "about.json", "person.parquet", "fault.parquet"
 PROGRAMME, ENROLMENT = "programme.parquet", "enrolment.parquet"
-TRUTH_VERSION = 2
+TRUTH_VERSION = 3
 
 EXPECTS = ("as_meant", "warned", "not_listed", "refused")
 """What a right run does about a fault beyond reading its rows as they are meant, the strongest last."""
@@ -78,6 +81,12 @@ EXPECTATION_COLUMNS: dict[str, tuple[Any, str]] = {
     "frailty_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
     "frailty_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
     "frailty_facts": (_FACTS, "Everything found that the frailty rules ask about."),
+    "care_homes_decision": (pl.String, "What is proposed on the care-home pathway; empty for those not on it."),
+    "care_homes_clinic": (pl.String, "Clinic or worklist."),
+    "care_homes_rule": (pl.String, "Rule that decides."),
+    "care_homes_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
+    "care_homes_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
+    "care_homes_facts": (_FACTS, "Everything found that the care-home rules ask about."),
     "faults": (pl.String, "Faults that touched a row of the person, separated by ';'; empty when none did."),
     "fault_expects": (pl.String, "The strongest of what these faults ask of a run: " + ", ".join(EXPECTS) + "."),
 }
@@ -182,8 +191,8 @@ def _owners(patients: pl.DataFrame) -> pl.DataFrame:
 def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date: date) -> list[Records]:
     """Put each person's rows together, leaving out those that nothing can be concluded from.
 
-    Clinical rows matter of people of 65 and over (or of no known age) and of people who ever had an entry of COPD; of
-    their rows, codes that mean something, medicines of twelve months, and each thing once.
+    Clinical rows matter of people of 65 and over (or of no known age) and of people who ever had an entry of COPD or
+    of a care home; of their rows, codes that mean something, medicines of twelve months, and each thing once.
     """
     people = [Records() for _ in range(owners["person"].n_unique())]
     by_record = owners.select("person", *_RECORD)
@@ -195,8 +204,10 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
         table: meant[table].filter(pl.col("snomed_code").is_in(MEANINGFUL_CODES) & is_open).join(by_record, on=_RECORD)
         for table in ("gp_event", "gp_observation")
     }
-    with_copd = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]
-    of_interest = pl.concat([owners.filter(is_old).select("person"), *with_copd]).unique()
+    named = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]
+    named += [rows.filter(pl.col("snomed_code").is_in(CARE_HOME)).select("person") for rows in entries.values()]
+    in_home = meant["patient_flag"].filter(pl.col("flag").is_in(CARE_HOME_FLAGS)).join(by_number, on="nhs_number")
+    of_interest = pl.concat([owners.filter(is_old).select("person"), in_home.select("person"), *named]).unique()
     records_of_interest = by_record.join(of_interest, on="person", how="semi")
     numbers_of_interest = by_number.join(of_interest, on="person", how="semi")
 
@@ -218,7 +229,7 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     own = meant["apc_episode"].join(numbers_of_interest, on="nhs_number")
     # Whose the first episode of a spell is decides whose admission it was: others' episodes of it come along.
     spells = meant["apc_episode"].join(own.select("person", *_SPELL).unique(), on=_SPELL)
-    admission = ("cds_unique_id", "nhs_number", "episode_order", "admission_date", "admission_method")
+    admission = ("cds_unique_id", "nhs_number", "episode_order", "admission_date", "admission_method", "discharge_date")
     add("episodes", spells, *_SPELL, *admission, *_DIAGNOSES)
     add("deaths", deaths, "source", "date_of_death")
     add("flags", meant["patient_flag"].join(numbers_of_interest, on="nhs_number"), "flag", "start_date", "end_date")
@@ -343,7 +354,11 @@ def join(
         "is_clean": not any(order.faults.values()),
         "faults": dict(order.faults),
         "fault_counts": _fault_counts(folder, county.index_dates[-1]),
-        "facts": {"copd": sorted(COPD_FACTS), "frailty": sorted(FRAILTY_FACTS)},
+        "facts": {
+            "copd": sorted(COPD_FACTS),
+            "frailty": sorted(FRAILTY_FACTS),
+            "care_homes": sorted(CARE_HOME_FACTS),
+        },
         "extracts": {day.isoformat(): dict(sorted(digests[day].items())) for day in county.index_dates},
         "truth": {name: _digest(folder / name) for name in sorted(columns)},
         "columns": {name: {each: words for each, (_, words) in columns[name].items()} for name in sorted(columns)},
