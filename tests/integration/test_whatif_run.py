@@ -225,9 +225,13 @@ def test_one_sentence_says_what_is_gained_and_what_is_paid_also_by_other_service
 def test_a_new_pathway_that_reads_what_the_run_did_not_is_worked_out_from_the_records(run, monkeypatch):
     """90 people have a flare-up: 78 of long ago, and 12 of May, who were on no list 13 weeks before."""
     flared = variable("has_flared", "has", {"event": "flare"})
-    flares = pathway("flares", cohort={"variable": "has_flared", "is_true": True}, precedence=9,
-                     clinics=[{"id": "flare_clinic", "label": "Flares", "roles": ["nurse"]}],
-                     routes=[{"id": "all", "decision": "clinic", "clinic": "flare_clinic", "reason": "It"}])  # fmt: skip
+    flares = pathway(
+        "flares",
+        cohort={"variable": "has_flared", "is_true": True},
+        precedence=9,
+        clinics=[{"id": "flare_clinic", "label": "Flares", "roles": ["nurse"]}],
+        routes=[{"id": "all", "decision": "clinic", "clinic": "flare_clinic", "reason": "It"}],
+    )
     book = invented.rule_book(
         codelists=BOOK.codelists.values(), variables=[*BOOK.variables.values(), flared], scores=BOOK.scores.values(),
         pathways=[*BOOK.pathways.values(), flares],
