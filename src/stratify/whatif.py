@@ -282,6 +282,11 @@ def _carry(
         still = chance * (1 - steps[:, lane, -1]).clip(0, 1) ** week
         due.setdefault(week - 1, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
     attend = 1 - rules.did_not_attend_percent / 100
+    own = np.arange(lanes)
+    where = steps.copy()
+    where[:, own, own] = 0
+    leaving = where.sum(axis=2).clip(0, 1)
+    where /= np.maximum(leaving, 1e-300)[:, :, None]
     for week in range(WEEKS + 1):
         is_on = plan.starts <= week
         length[:, :, week] = np.where(is_on, waiting, 0).sum(axis=2)
@@ -298,10 +303,10 @@ def _carry(
             due[again] = due.get(again, 0) + closed
         left = waiting - closed
         waiting = rng.poisson(coming) + due.pop(week, 0)
-        for lane in range(lanes):
-            order = [lane, *(each for each in range(lanes) if each != lane), lanes]
-            moved = rng.multinomial(left[:, :, lane], steps[:, None, lane, order])  # those who stay first: soon drawn
-            waiting[:, :, order[:-1]] += moved[:, :, :-1]
+        moving = rng.binomial(left, leaving[:, None, :])
+        waiting += left - moving
+        draw, each, lane = np.nonzero(moving)  # few move in a week, and only they have to be told where to
+        np.add.at(waiting, (draw, each), rng.multinomial(moving[draw, each, lane], where[draw, lane])[:, :-1])
     return length, used
 
 
@@ -312,20 +317,25 @@ def _served(waiting: Any, room: _Room, week: int, rng: np.random.Generator | Non
     """
     before = np.cumsum(waiting, axis=-1) - waiting
     own = np.clip(room.own[:, week, None] - before, 0, waiting).astype(waiting.dtype)
-    for pool in np.flatnonzero(room.pools[:, week]):
-        mine = np.flatnonzero(room.pool_of == pool)
-        wanted = waiting[..., mine, :] - own[..., mine, :]
-        free = np.full(wanted.shape[:-2], room.pools[pool, week])
-        for lane in range(wanted.shape[-1]):
-            asked = wanted[..., lane]
-            total = asked.sum(axis=-1)
-            given = np.minimum(total, free)
-            upto = np.cumsum(asked, axis=-1) * given[..., None] / np.maximum(total, 1e-12)[..., None]
-            if rng is not None:
-                upto = np.floor(upto + 1e-9 + rng.random(given.shape)[..., None] * (1 - 1e-6))
-            parts = np.diff(upto, axis=-1, prepend=0)
-            own[..., mine, lane] += np.minimum(parts, asked).astype(waiting.dtype)
-            free = free - given
+    mine = np.flatnonzero(room.pool_of >= 0)
+    mine = mine[np.argsort(room.pool_of[mine], kind="stable")]
+    if not mine.size or not room.pools[:, week].any():
+        return own
+    pools, starts, pool = np.unique(room.pool_of[mine], return_index=True, return_inverse=True)
+    free = np.broadcast_to(room.pools[pools, week], (*waiting.shape[:-2], len(pools)))
+    for lane in range(waiting.shape[-1]):
+        asked = waiting[..., mine, lane] - own[..., mine, lane]
+        total = np.add.reduceat(asked, starts, axis=-1)
+        given = np.minimum(total, free)
+        upto = np.cumsum(asked, axis=-1)
+        upto = upto - (upto[..., starts] - asked[..., starts])[..., pool]  # within the pool
+        part = upto * given[..., pool] / np.maximum(total, 1e-12)[..., pool]
+        before = (upto - asked) * given[..., pool] / np.maximum(total, 1e-12)[..., pool]
+        if rng is not None:
+            chance = 1e-9 + (1 - 1e-6) * rng.random(given.shape)[..., pool]
+            part, before = np.floor(part + chance), np.floor(before + chance)
+        own[..., mine, lane] += np.minimum(part - before, asked).astype(waiting.dtype)
+        free = free - given
     return own
 
 

@@ -220,3 +220,33 @@ def test_one_sentence_says_what_is_gained_and_what_is_paid_also_by_other_service
     gained, paid = sentence.split("; in return, ")
     assert f"{-sectors['GP']:,} fewer GP contacts" in gained and "minutes a week fewer of clinic staff" in gained
     assert f"{sectors['ambulance']:,} more ambulance contacts" in paid and "who are displaced at Lung clinic" in paid
+
+
+def test_a_new_pathway_that_reads_what_the_run_did_not_is_worked_out_from_the_records(run, monkeypatch):
+    """90 people have a flare-up: 78 of long ago, and 12 of May, who were on no list 13 weeks before."""
+    flared = variable("has_flared", "has", {"event": "flare"})
+    flares = pathway(
+        "flares",
+        cohort={"variable": "has_flared", "is_true": True},
+        precedence=9,
+        clinics=[{"id": "flare_clinic", "label": "Flares", "roles": ["nurse"]}],
+        routes=[{"id": "all", "decision": "clinic", "clinic": "flare_clinic", "reason": "It"}],
+    )
+    book = invented.rule_book(
+        codelists=BOOK.codelists.values(), variables=[*BOOK.variables.values(), flared], scores=BOOK.scores.values(),
+        pathways=[*BOOK.pathways.values(), flares],
+    )  # fmt: skip
+    seen = []
+    count_lanes = whatif_run.whatif_queue.count_lanes
+    monkeypatch.setattr(
+        whatif_run.whatif_queue, "count_lanes", lambda *given: seen.append(count_lanes(*given)) or seen[-1]
+    )
+    monkeypatch.setattr(whatif_run, "changed_book", lambda *_: book)
+    found = whatif_run.try_out(Changes(), run)
+    assert found.at("today", "flare_clinic", 0)["length"] == 0
+    assert found.at("changed", "flare_clinic", 0)["length"] == 90
+    assert found.at("changed", "clinic", 0)["length"] == 90
+    cells, moves, _ = seen[-1]
+    mine = cells.filter(pl.col("clinic_id") == "flare_clinic")
+    assert mine["present"].sum() == 90 and mine["entered"].sum() == 12
+    assert moves.filter(pl.col("clinic_id") == "flare_clinic")["people_count"].sum() == 78
