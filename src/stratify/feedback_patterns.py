@@ -33,7 +33,6 @@ _LEAST_ANSWERED = 20
 _Z = 2.5758
 _LEAST_GAIN = 0.30
 _MOST_EDGES, _MOST_TRIED = 12, 25
-_TIMES_AS_OFTEN = 5
 
 
 def interval(part: int, of: int) -> tuple[float, float]:
@@ -101,28 +100,6 @@ def missing(reported: Collection[str], listed: Collection[str], people: pl.DataF
               "share_low": pl.Float64, "share_high": pl.Float64, "listed_share": pl.Float64,
               "is_pattern": pl.Boolean}  # fmt: skip
     return pl.DataFrame(found, schema=schema, orient="row")
-
-
-def shared_codes(counts: pl.DataFrame, *, reported: int, others: int) -> pl.DataFrame:
-    """Find codes that people who are missing from a pathway share, and others who are not on it hardly have.
-
-    Args:
-        counts: A row per code: ``code``, ``reported_count`` and ``other_count`` of people who have it.
-        reported: People who should have been on the pathway and are not on it at all.
-        others: Others who are not on it.
-
-    Returns:
-        The rows of codes that at least 8 of the missing have, a share whose 99 % interval lies above five times that of
-        the others; the commonest among the missing first.
-    """
-    rows = [
-        row
-        for row in counts.iter_rows(named=True)
-        if row["reported_count"] >= LEAST
-        and interval(row["reported_count"], reported)[0] > _TIMES_AS_OFTEN * row["other_count"] / max(others, 1)
-    ]
-    found = pl.DataFrame(rows, schema=counts.schema)
-    return found.sort(["reported_count", "other_count", "code"], descending=[True, False, False])
 
 
 # ---------------------------------------------------------------------------------------------------- the edge to try

@@ -6,7 +6,6 @@ For the clinical lead: nothing is changed, neither the definitions nor the run. 
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,8 +16,6 @@ import polars as pl
 import yaml
 
 from stratify import (
-    codelist_trial,
-    codelists,
     disclosure,
     engine,
     fairness,
@@ -84,19 +81,11 @@ def patterns(out: Path, *, clinical: Path | None = None, to: Path | None = None)
         missing = feedback_patterns.missing({key for keys in reported.values() for key in keys}, listed, groups)
         lines += [_missing_in_words(each) for each in missing.filter("is_pattern").iter_rows(named=True)]
         proposals += _from_missing(store, plan, book, reported)
-        codes = [each for name, keys in reported.items() for each in _codes(store, book, name, keys)]
     lines = lines or ["No rule is overruled and no group is missing more often than chance would have it."]
     for number, each in enumerate(proposals, 1):
         lines.append(_in_words(number, each))
         if to:
             lines += _try(number, each, out, to, clinical)
-    for codelist, found in codes:
-        lines.append(
-            f"Proposal, for the clinical lead: codes that those who are missing share, for codelist {codelist}"
-        )
-        lines += [f"  {code}  {term}" for code, term in found.items()]
-        if to:
-            lines += _try_codes(codelist, found, book, out, to)
     return "\n".join(lines)
 
 
@@ -179,56 +168,6 @@ def _from_missing(store: Store, plan: Plan, book: RuleBook, reported: dict[str, 
         edit = _edit(store, plan, book, name, wrong, {key for (key,) in others} - wrong)
         found += [_Proposal(name, f"{name}, people who should have been there", edit)] if edit else []
     return found
-
-
-_CODE_COUNTS = """
-SELECT code, count(DISTINCT patient_key) FILTER (is_reported) AS reported_count,
-    count(DISTINCT patient_key) FILTER (NOT is_reported) AS other_count, any_value(term) AS term
-FROM (
-    SELECT patient_key, e.snomed_code AS code, coalesce(u.term, 'term not known') AS term,
-        patient_key IN (SELECT unnest($1)) AS is_reported
-    FROM run.core.gp_event AS e
-    LEFT JOIN run.audit.unmatched_code AS u ON u.code = e.snomed_code AND u.code_system = 'snomed_ct'
-    WHERE patient_key NOT IN (SELECT patient_key FROM run.derived.pathway_decision WHERE pathway = $2)
-) WHERE code IS NOT NULL GROUP BY code ORDER BY code
-"""
-_MOST_CODES = 3
-
-
-def _codes(store: Store, book: RuleBook, pathway: str, people: set[str]) -> list[tuple[str, dict[str, str]]]:
-    """Give codes to consider for the codelist that puts people on a pathway, when that may be what keeps them off."""
-    decided = store.rows("SELECT patient_key FROM run.derived.pathway_decision WHERE pathway = $1", [pathway])
-    off = people - {key for (key,) in decided}
-    lists = [
-        book.codelists[name]
-        for variable in book.variables_of(book.pathways[pathway].cohort)
-        if variable in book.variables  # and no field of the person
-        for name in book.variables[variable].codelists
-        if name in book.codelists and book.codelists[name].system == "snomed_ct"
-    ]
-    if len(off) < feedback_patterns.LEAST or not lists:
-        return []
-    schema = {"code": pl.String, "reported_count": pl.Int64, "other_count": pl.Int64, "term": pl.String}
-    rows = store.rows(_CODE_COUNTS, [sorted(off), pathway])
-    counts = pl.DataFrame(rows, schema=schema, orient="row")
-    registered = int(store.scalar("SELECT count(*) FROM run.core.person WHERE person_status = 'registered'"))
-    found = feedback_patterns.shared_codes(counts, reported=len(off), others=registered - len(decided) - len(off))
-    known = {code for each in lists for code in each.codes}
-    new = found.filter(~pl.col("code").is_in(list(known))).head(_MOST_CODES)
-    return [(lists[0].id, dict(new.select("code", "term").iter_rows()))] if new.height else []
-
-
-def _try_codes(codelist: str, found: dict[str, str], book: RuleBook, out: Path, to: Path) -> list[str]:
-    """Write the codelist with the codes in it, and what it would do beside it."""
-    to.mkdir(parents=True, exist_ok=True)
-    file = to / f"codes_{codelist}.csv"
-    with file.open("w", encoding="utf-8", newline="") as handle:
-        csv.writer(handle).writerows([("code", "term"), *sorted({**book.codelists[codelist].codes, **found}.items())])
-    addition = codelists.read_addition(file, book, codelist=codelist, says={"version": "proposed"})
-    trial = codelist_trial.compare(out, book, addition.codelist)
-    effect = to / f"codes_{codelist}.txt"
-    effect.write_text(codelists.addition_in_words(addition, book, trial, is_adopted=False) + "\n", encoding="utf-8")
-    return [f"  {file}, and what it would do: {effect}"]
 
 
 def _edit(store: Store, plan: Plan, book: RuleBook, pathway: str, wrong: set[str], right: set[str]) -> Edit | None:

@@ -178,14 +178,7 @@ def take_in(
     from_lists = _said_in_lists(of_week, restricted, today, same)
     before, _ = feedback.extended(kept.register, kept.words, from_lists, (), week=today)
     items = dict(before.filter(event="said").select("item", "said_on").iter_rows())
-    told = read(
-        store,
-        files,
-        senders=senders,
-        lists=_lists_of(book),
-        items=items,
-        today=today,
-    )
+    told = read(store, files, senders=senders, lists=_lists_of(book), items=items, today=today)
     register, words = feedback.extended(kept.register, kept.words, (*from_lists, *told.said), told.answered, week=today)
     feedback_register.stop_if_shortened(restricted, register, today)
     store.create(feedback.REGISTER, register)
@@ -195,8 +188,8 @@ def take_in(
         with store.loaned(_fault_rows(told, senders)) as loan:
             store.execute(f"INSERT INTO audit.answer BY NAME FROM {loan}")
     fresh = register.slice(kept.register.height)
-    late = set(earlier.filter(pl.col("status") == "applied")["row_reference"].drop_nulls())
-    again = fresh.filter(pl.col("row_reference").is_in(list(late))).height if kept.has_begun else 0
+    known = earlier.select("row_reference", kind="outcome").unique()
+    again = fresh.join(known, on=["row_reference", "kind"], how="semi").height if kept.has_begun else 0
     counts = {
         "items new": fresh.filter(event="said").height,
         "answers new": fresh.filter(event="answered").height,

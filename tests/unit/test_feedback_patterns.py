@@ -8,7 +8,7 @@ import pytest
 
 import invented
 from stratify import fairness, feedback_patterns
-from stratify.feedback_patterns import LEAST, best_edit, interval, missing, overruled, shared_codes
+from stratify.feedback_patterns import LEAST, best_edit, interval, missing, overruled
 from stratify.rulebook import load_rule_book
 from stratify.whatif_changes import Changes, Threshold, changed_book
 
@@ -96,20 +96,6 @@ def test_a_few_reports_raise_no_group():
     everybody = people((90, "A", 8), (LEAST - 1, "H", 8))
     listed, reported = ({key for key in everybody["patient_key"] if key[0] == wanted} for wanted in "01")
     assert missing(reported, listed, everybody).filter("is_pattern").is_empty()
-
-
-@pytest.mark.parametrize(
-    ("reported_count", "other_count", "is_found"),
-    [
-        pytest.param(10, 20, True, id="half_of_the_missing_and_one_in_50_others"),
-        pytest.param(7, 0, False, id="too_few_of_the_missing"),
-        pytest.param(10, 60, False, id="six_in_a_hundred_others"),  # 5 x 6 % is more than the lower end, 25 %
-        pytest.param(20, 1000, False, id="everybody_has_it"),
-    ],
-)
-def test_a_code_is_found_when_the_missing_share_it_and_others_hardly_have_it(reported_count, other_count, is_found):
-    counts = pl.DataFrame({"code": ["c"], "reported_count": [reported_count], "other_count": [other_count]})
-    assert shared_codes(counts, reported=20, others=1000).height == is_found
 
 
 # ----------------------------------------------------------------------------------------------------- the edge to try
