@@ -176,7 +176,7 @@ class Person:
         is_understated = "understated_when" in score and self.holds(score["understated_when"]) is not False
         is_exact = low is not None and low == high
         at_least = low if is_for is not None else None
-        value = at_least if _is_count(score) else (low if is_exact else None)
+        value = at_least if _is_count(score) or is_exact else None
         tiers = score.get("tiers") or []
         names = [each["tier"] for each in tiers]
         here = next((place for place, each in enumerate(tiers) if low is not None and _within(each, low)), None)
