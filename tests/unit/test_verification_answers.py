@@ -15,6 +15,6 @@ from stratify.verification.definitions import read_definitions
 @pytest.mark.parametrize(("age", "is_given"), [(None, False), (50, True)])
 def test_a_score_of_an_age_has_no_value_where_the_age_is_not_known(score, age, is_given):
     # With no record of anything, what these scores add up is exact; whom they are for is not known without an age.
-    about = {"age_years": age, "sex": "M", "is_hospital_linked": True, "registered_date": date(2020, 1, 1), "imd_decile": 5}
-    person = Person(about, {}, read_definitions(clinical_folder()), date(2026, 11, 2))
+    known = {"sex": "M", "is_hospital_linked": True, "registered_date": date(2020, 1, 1), "imd_decile": 5}
+    person = Person(known | {"age_years": age}, {}, read_definitions(clinical_folder()), date(2026, 11, 2))
     assert (person.score(score).value is not None) is is_given
