@@ -1,4 +1,4 @@
-"""What practices get, from a run that is ready to be published: lists, meeting packs, letters, FHIR bundles.
+"""What practices get, from a run that is ready to be published: lists, pages, meeting packs, letters, FHIR bundles.
 
 ``--people`` counts those on a list; as many are offered something, half as many wait, and as many again are on a
 pathway and not called. Everybody has reasons, medicines, measurements, admissions and contacts as a long-term patient
@@ -33,6 +33,9 @@ def invent_run(scratch: Path, listed: int) -> Path:
         store.attach(folder / "identity.duckdb", "identity")
         for name in _TABLES:
             store.define(contracts.load(name))
+        store.execute(
+            "CREATE TABLE identity.feedback_words (entry_number BIGINT, practice_code VARCHAR, words VARCHAR)"
+        )
         store.execute("SELECT setseed(0.5)")
         store.execute("SET threads = 1")  # random rows in one order
         labels = [(each.id, each.label) for each in load_rule_book().variables.values()][:40]
@@ -55,7 +58,7 @@ def size_in_words(folder: Path) -> str:
 
 
 def _write(folder: Path, out: Path, memory_limit: str | None) -> Stages:
-    from stratify import publish
+    from stratify import feedback_run, page_lock, publish
     from stratify.rulebook import load_rule_book
     from stratify.store import open_store
     from stratify.wording import load_wording
@@ -83,8 +86,12 @@ def _write(folder: Path, out: Path, memory_limit: str | None) -> Stages:
         out / "run.duckdb", temp_directory=out / "scratch", memory_limit=memory_limit or "2GB", threads=2
     ) as store:
         store.attach(out / "identity.duckdb", "identity")
-        files = publish.write_direct_care(store, out / "lists", context)
-        laps.end("lists and offers")
+        lock = page_lock.Lock(page_lock.Passphrases(page_lock.THROWAWAY_PASSPHRASE), context.run_id)
+        pages = publish.TeamPages(store, context, book, wording.agenda, lock)
+        files = publish.write_direct_care(store, out / "lists", context, pages)
+        laps.end("lists, offers and team pages")
+        files += feedback_run.write_forms(store, out / "lists", context)
+        laps.end("feedback forms")
         files += publish.write_packs(store, out / "lists", context, book, wording.agenda)
         laps.end("meeting packs")
         files += publish.write_letters(store, out / "lists", context, wording.letters)
@@ -103,6 +110,7 @@ _TABLES = (
     "core.gp_medication", "core.community_contact", "core.referral", "core.patient_flag", "core.outcome",
     "derived.placement", "derived.pathway_decision", "derived.reason", "derived.explanation", "derived.variable_value",
     "derived.clinic_session", "audit.list_row", "audit.transition", "audit.action", "audit.delivery", "audit.withheld",
+    "audit.feedback",
 )  # fmt: skip
 _FACT = """
 CREATE TEMP TABLE fact AS SELECT row_number() OVER () - 1 AS n, * FROM (SELECT unnest($1) AS id, unnest($2) AS label)
