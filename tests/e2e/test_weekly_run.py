@@ -122,7 +122,7 @@ def test_the_tree_is_the_one_the_documents_name(published):
         parts = path.relative_to(published / "direct_care").parts
         assert len(parts) == 1 or parts[1] in CLINICS
         if path.is_file():
-            kinds = NAMES.get(parts[1], ("clinic_list", "meeting_pack"))
+            kinds = NAMES.get(parts[1], ("clinic_list", "meeting_pack", "roster"))
             assert path.name.split(f"_TEST_{INDEX_DATE}.")[0].startswith(kinds)
 
 
@@ -293,7 +293,7 @@ def test_every_output_says_that_it_is_a_test(published, manifest):
 
 def test_the_data_quality_pages_ask_nothing_of_the_network(published):
     pages = sorted((published / "data_quality").glob("*.html"))
-    assert len(pages) == 4  # the run, its practices, who is reached, and what the supplier is told
+    assert len(pages) == 5  # the run, its practices, who is reached, what was said of lists, what the supplier is told
     page = "".join(each.read_text(encoding="utf-8") for each in pages)
     assert not re.findall(r"(?:src|href|action|url)\s*[=(]\s*[\"']?(?:https?:)?//", page, re.IGNORECASE)
     assert "<script" not in page and "@import" not in page

@@ -29,6 +29,7 @@ from whole_runs import (
 )
 
 PRACTICES = ("A10001", "A10002")
+_NO_LIST = (("feedback/feedback_form", "xlsx"), ("team_page", "html"))
 PEOPLE, WITH_COPD = 60, 20
 COPD_PEOPLE = (*range(WITH_COPD - 1), PEOPLE - 1)
 
@@ -149,7 +150,8 @@ def test_a_failed_hospital_check_holds_what_reads_hospital_data_and_publishes_th
         assert placed["copd", home, "list_held"] == WITH_COPD and placed["frailty", home, "listed"] == 3
     published = tmp_path / "out" / "published"
     files = _published(tmp_path)
-    assert Counter(name.split("/")[1] for name in files if name.endswith("xlsx")) == {"palliative_review": 2}
+    workbooks = Counter(name.split("/")[1] for name in files if name.endswith("xlsx"))
+    assert workbooks == {"palliative_review": 2, "feedback": 2}
     notice = (published / "direct_care/A10001/copd_clinic/held_TEST_2026-01-05.txt").read_text(encoding="utf-8")
     for words in (
         "TEST: invented patients",
@@ -211,7 +213,9 @@ def test_a_codelist_that_finds_nobody_at_one_practice_holds_the_lists_of_that_pr
     assert placed["copd", "A10001", "listed"] == 17 and placed["copd", "A10001", "waiting"] == 2
     assert not [key for key in placed if key[1] == "A10002" and key[2] in ("listed", "offered", "waiting")]
     files = _published(tmp_path)
-    assert all(name.endswith("txt") for name in files if name.startswith("A10002"))
+    others = {name for name in files if name.startswith("A10002") and not name.endswith("txt")}
+    # The page says of each list that it is held (see the tests of the page).
+    assert others == {f"A10002/{name}_TEST_2026-01-05.{kind}" for name, kind in _NO_LIST}
     assert not any(name.endswith("txt") for name in files if name.startswith("A10001"))
     page = (tmp_path / "out/published/data_quality/index.html").read_text(encoding="utf-8")
     assert "At practice A10002 nobody of 60 has an entry of copd; about 20 expected" in page

@@ -50,7 +50,8 @@ def stages(dies_in=None):
                 manifest = {"verdicts": {}, "run_id": plan.run_id}
                 (plan.published / "run_manifest.json").write_text(json.dumps(manifest))
         return name, work
-    return lambda key: (stage("first", "a/list", "b/list"), stage("second", "c/list"), stage("last", "d/list"))
+    all_three = (stage("first", "a/list", "b/list"), stage("second", "c/list"), stage("last", "d/list"))
+    return lambda key, progress: all_three
 
 
 def dying(owner, name, after):
@@ -71,7 +72,7 @@ MOMENTS = {
     "none": lambda: None,
     "while_it_prepares": lambda: dying(runs.ingest, "gather_files", (0, 1)),
     "while_it_reads_the_files": lambda: (
-        setattr(pipeline, "stages", lambda key: (("land", lambda plan: pipeline.land(plan, key=key)),)),
+        setattr(pipeline, "stages", lambda key, progress: (("land", lambda plan: pipeline.land(plan, key=key)),)),
         dying(pipeline.ingest, "land", (0, 1)),
     ),
     "in_the_first_stage": lambda: setattr(pipeline, "stages", stages("first")),
@@ -209,7 +210,7 @@ def test_a_fault_of_a_library_comes_out_without_its_message(extracts, tmp_path, 
     def fails(plan):
         raise ValueError("could not parse CANARYVALUE")
 
-    monkeypatch.setattr(pipeline, "stages", lambda key: (("fails", runs.without_values(fails)),))
+    monkeypatch.setattr(pipeline, "stages", lambda key, progress: (("fails", runs.without_values(fails)),))
     settings = _settings(extracts, tmp_path / "out")
     with pytest.raises(RunError, match=r"found ValueError \(its message may hold a value") as caught:
         pipeline.run(settings, key=KEY.encode())
@@ -232,7 +233,7 @@ def test_running_one_week_again_does_not_cost_the_week_before(extracts, tmp_path
         plan.published.mkdir(parents=True, exist_ok=True)
         (plan.published / "run_manifest.json").write_text(json.dumps({"verdicts": {}, "run_id": plan.run_id}))
 
-    monkeypatch.setattr(pipeline, "stages", lambda key: (("writes", writes),))
+    monkeypatch.setattr(pipeline, "stages", lambda key, progress: (("writes", writes),))
     settings = _settings(extracts, tmp_path / "out")
     ids = []
     for day in (4, 5, 6, 6, 6):

@@ -77,7 +77,7 @@ def contents(plan):
 
 def stages_of(clock):
     """The two stages that load, then one that publishes what they loaded."""
-    def stages(key):
+    def stages(key, progress):
         (land_words, land), (check_words, check) = real_stages(key)[:2]
         def load(plan):
             for name in ("execute", "rows", "scalar"):

@@ -59,7 +59,9 @@ def site(tmp_path_factory) -> Site:
 def test_each_week_is_kept_in_a_folder_of_its_own_that_later_runs_take_along(site):
     kept = (site.out / "restricted" / kept_weeks.FOLDER).resolve()
     assert sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*.parquet")) == [
-        f"{week}/{name}.parquet" for week in WEEKS for name in ("answer", "list_row", "transition")
+        f"{week}/{name}.parquet"
+        for week in WEEKS
+        for name in ("action", "answer", "delivery", "feedback", "feedback_words", "list_row", "transition")
     ]
     first = pl.read_parquet(kept / str(WEEKS[0]) / "list_row.parquet")
     assert first.sort("patient_key", "pathway").to_dicts() == site.first

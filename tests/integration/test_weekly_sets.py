@@ -27,7 +27,7 @@ class County(NamedTuple):
         """Run one week; give the output folder and what the command said."""
         place = settings_file(
             self.folder / out, self.extracts, self.folder / out / "out",
-            index_date=FIRST + timedelta(weeks=week), **settings,
+            index_date=FIRST + timedelta(weeks=week), clinical=None, **settings,
         )  # fmt: skip
         with counted_plainly():
             done = stratify("run", "--settings", place)

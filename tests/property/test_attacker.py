@@ -7,7 +7,7 @@ import random
 import polars as pl
 import pytest
 
-from second.attacker import Attack, attack
+from attacker import Attack, attack
 from stratify import disclosure
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
