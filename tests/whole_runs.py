@@ -18,7 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -224,5 +224,11 @@ def _tables(path: Path) -> dict[str, object]:
 
 def line_of(path: Path, number: int) -> dict[str, str]:
     """Give a row of an extract file by its line; the header is line 1."""
-    header, *body = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
+    header, *body = _lines_of(path, path.stat().st_mtime_ns)
     return dict(zip(header, body[number - 2], strict=True))
+
+
+@lru_cache(maxsize=8)
+def _lines_of(path: Path, changed_at: int) -> list[list[str]]:
+    """Read a file once for all its lines; ``changed_at`` tells one content of it from the next."""
+    return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
