@@ -15,6 +15,7 @@ import polars as pl
 from stratify import approvals, holding, ingest, page_lock, plug_in, publish, quality
 from stratify.errors import combine
 from stratify.publish import PublishContext
+from stratify.publish.words import harmless
 from stratify.rulebook import RuleBook
 from stratify.runs import Plan, earlier_counts
 from stratify.store import Store
@@ -82,9 +83,7 @@ def write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[q
     folder.mkdir(parents=True)
     (folder / "index.html").write_text(page, encoding="utf-8")
     unmatched = store.frame(f"FROM ({_SHOWN_CODES}) ORDER BY table_name, code_system, row_count DESC, code")
-    is_formula = pl.col("term").str.contains(r"^[=+@\t\r-]")
-    harmless = pl.when(is_formula).then(pl.lit("'") + pl.col("term")).otherwise(pl.col("term"))
-    text = unmatched.with_columns(harmless.alias("term")).write_csv()
+    text = unmatched.with_columns(pl.col("term").map_elements(harmless, return_dtype=pl.String)).write_csv()
     (folder / "unmatched_codes.csv").write_text(text, encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from dataclasses import replace
 from datetime import date
 
@@ -103,6 +104,25 @@ def test_what_is_no_form_any_more_is_refused_and_not_quoted(run, tmp_path, damag
         fill_in(path, path, {"Tell us!B4": "Quillfeather"})
         refused = read_told(path).refused
         assert refused is not None and "Quillfeather" not in f"{refused.wrong} {refused.instead}"
+
+
+def test_a_workbook_damaged_inside_is_no_form_and_stops_nothing(run, tmp_path):
+    path = form(run, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo("xl/workbook.xml")
+    content = bytearray(path.read_bytes())
+    begins = member.header_offset + 30 + len(member.filename)
+    content[begins : begins + 8] = b"\xff" * 8  # what is no deflated text
+    path.write_bytes(content)
+    assert not is_told(path)
+    assert read_filled(path, file_id="", sent_by="A81001").refused is not None
+
+
+def test_a_form_of_a_week_that_cannot_be_is_refused(run, tmp_path):
+    path = form(run, tmp_path)
+    fill_in(path, path, {"Tell us!A2": "Hill (A81001). Form of A81001, week 2026-13-45"})
+    refused = read_told(path).refused
+    assert refused is not None and refused.at == "the form"
 
 
 def test_a_practice_sees_what_it_said_and_nothing_of_another(run):

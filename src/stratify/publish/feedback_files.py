@@ -20,11 +20,32 @@ import polars as pl
 from python_calamine import CalamineWorkbook
 
 from stratify import contracts, periods
-from stratify.filled_in import Cell, Fault, is_filled, plain_text
+from stratify.filled_in import Cell, Fault, as_day, is_filled, plain_text
+from stratify.publish import words
 from stratify.publish.context import PublishContext, folder_name
 from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
-from stratify.publish.filled_lists import MOST_BYTES, NOT_A_LIST, TOO_LARGE, numbered_lines, text_of, unfit, unguarded
-from stratify.publish.sheets import GREY, LINE, LINE_POINTS, NAVY, OPEN, PALE, Styles, lines_of, open_workbook
+from stratify.publish.filled_lists import (
+    MOST_BYTES,
+    NOT_A_LIST,
+    TOO_LARGE,
+    UNREADABLE,
+    numbered_lines,
+    text_of,
+    unfit,
+    unguarded,
+)
+from stratify.publish.sheets import (
+    GREY,
+    LINE,
+    LINE_POINTS,
+    NAVY,
+    OPEN,
+    PALE,
+    Styles,
+    letters_of,
+    lines_of,
+    open_workbook,
+)
 
 FORM, ANSWER = "out.feedback_form", "out.feedback_answer"
 FORM_SHEET, _LISTS_SHEET = "Tell us", "Lists"
@@ -44,7 +65,7 @@ _SAY = (
     "the list of the week after. What you say is kept and cannot be deleted. To take a person off a list, write into "
     "the list itself."
 )
-_MARK = re.compile(r"Form of ([A-Z0-9]+), week (\d{4}-\d{2}-\d{2})")
+_MARK = re.compile(r"Form of [A-Z0-9]+, week (\d{4}-\d{2}-\d{2})")
 _ROWS, _MOST_WORDS = 12, 500
 
 
@@ -71,9 +92,9 @@ def is_told(path: Path) -> bool:
         return False
     if path.read_bytes()[:2] == b"PK":
         try:
-            with zipfile.ZipFile(path) as archive:
-                return f'name="{FORM_SHEET}"'.encode() in archive.read("xl/workbook.xml")
-        except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+            with zipfile.ZipFile(path) as archive, archive.open("xl/workbook.xml") as sheets:
+                return f'name="{FORM_SHEET}"'.encode() in sheets.read(MOST_BYTES)
+        except UNREADABLE:
             return False
     return path.suffix.lower() == ".csv" and _kind_of_csv(path) is not None
 
@@ -91,31 +112,28 @@ def read_told(path: Path) -> ToldFile:
     except BaseException:  # noqa: BLE001  as for lists: a reader in Rust that gives up raises no Exception
         return ToldFile(FORM, refused=NOT_A_LIST)
     headings = {plain_text(heading): name for name, (heading, _, _) in FORM_HEADINGS.items()}
-    marks = [found for line in lines[:6] for cell in line if (found := _MARK.search(str(cell)))]
+    marks = [found[1] for line in lines[:6] for cell in line if (found := _MARK.search(str(cell)))]
+    weeks = [week for each in marks if (week := as_day(each))]
     for at, line in enumerate(lines[:20]):
         columns = {place: headings[text] for place, cell in enumerate(line) if (text := plain_text(cell)) in headings}
-        if len(columns) == len(headings) == len(set(columns.values())) and marks:
+        if len(columns) == len(headings) == len(set(columns.values())) and weeks:
             rows = [
                 (
                     number,
                     {
                         name: Cell(
-                            f"{FORM_SHEET}!{_letter(place)}{number}", cells[place] if place < len(cells) else None
+                            f"{FORM_SHEET}!{letters_of(place)}{number}", cells[place] if place < len(cells) else None
                         )
                         for place, name in columns.items()
                     },
                 )
                 for number, cells in enumerate(lines[at + 1 :], at + 2)
             ]
-            return ToldFile(FORM, date.fromisoformat(marks[0][2]), _filled(rows))
+            return ToldFile(FORM, weeks[0], _filled(rows))
     return ToldFile(FORM, refused=Fault("the form", "A column or the line below the title is gone", _AS_SENT))
 
 
 _AS_SENT = "Take the form as it was sent: fill in its yellow cells and change nothing else"
-
-
-def _letter(place: int) -> str:
-    return chr(ord("A") + place)
 
 
 def _filled(rows: Sequence[tuple[int, Mapping[str, Cell]]]) -> tuple[tuple[int, Mapping[str, Cell]], ...]:
@@ -228,9 +246,9 @@ def _allowed(key: str, heading: str, hint: str, lists: Sequence[str]) -> dict[st
     said: dict[str, Any] = {"input_title": heading, "input_message": hint}
     if key == "list_name":  # more words than a drop-down of its own may hold
         return {"validate": "list", "source": f"={_LISTS_SHEET}!$A$2:$A${len(lists) + 1}", **said}
-    if words := contracts.load(FORM).column(key).valid_values:
-        named = f"Choose one of: {', '.join(words)}."[:255]
-        return {"validate": "list", "source": list(words), "error_title": "Not one of the words", **said,
+    if allowed := contracts.load(FORM).column(key).valid_values:
+        named = f"Choose one of: {', '.join(allowed)}."[:255]
+        return {"validate": "list", "source": list(allowed), "error_title": "Not one of the words", **said,
                 "error_message": named}  # fmt: skip
     return {"validate": "length", "criteria": "<=", "value": _MOST_WORDS, "error_title": "Too long", **said}
 
@@ -275,11 +293,6 @@ def answers_to_write(items: pl.DataFrame, texts: Mapping[int, str]) -> str:
         about = ": ".join(filter(None, (each["kind"].replace("_", " "), reason)))
         about = ", ".join(filter(None, (about, each["clinic_id"])))
         said = [each["practice_code"], about, periods.in_words(each["said_on"]), periods.in_words(each["due"])]
-        said += [each["status"], each["row_reference"] or "", _guarded(texts.get(each["entry_number"], ""))]
+        said += [each["status"], each["row_reference"] or "", words.harmless(texts.get(each["entry_number"], ""))]
         rows.writerow([*said, each["item"], "", "", "", ""])
     return text.getvalue()
-
-
-def _guarded(text: str) -> str:
-    """Keep a spreadsheet from taking text for a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -35,6 +36,11 @@ _AS_SENT = "Take the list as it was sent: columns may be moved, not renamed or d
 NOT_A_LIST = Fault("the file", "It is neither a workbook (.xlsx) nor a CSV", "Save the list as .xlsx and send it again")
 _NOBODY_SENT_IT = Fault("the file", "Nothing says which practice sent it", "Put it into the folder of the practice")
 TOO_LARGE = Fault("the file", "It is far larger than a list", _AS_SENT)
+UNREADABLE = (
+    zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, KeyError, ValueError, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
+"""What opening an archive that somebody damaged or crafted may raise."""
 _OFFER_COLUMNS = ("outcome", "outcome_date", "decision_reason", "decided_by", "concern")
 _CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])([^>]*)>")
 _PLACE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
@@ -158,7 +164,7 @@ def unfit(path: Path) -> Fault | None:
             for name in archive.namelist():
                 if "worksheets/" in name and not all(_is_near(cell) for cell in _CELL.finditer(archive.read(name))):
                     return Fault("the file", "It has cells where a list has none", _AS_SENT)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error):
+    except UNREADABLE:
         return NOT_A_LIST
     return None
 

@@ -19,9 +19,6 @@ from stratify.publish.context import PublishContext, check_frame, row_reference
 OFFERS_PLACE = OFFERS
 """Folder of the offers, and what stands for the clinic in their row references."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet begins a formula with; the last four are the wide forms that some take for the same."""
-
 
 def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: PublishContext) -> None:
     """Write one practice's offers as CSV: UTF-8 with byte order mark, CRLF, every cell quoted, sorted.
@@ -71,13 +68,7 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
 def write_safe_csv(path: Path, frame: pl.DataFrame) -> None:
     """Write a CSV that opens in Excel and starts no formula there: byte order mark, CRLF, every cell quoted."""
     safe = frame.select(pl.all().cast(pl.String))
-    safe = safe.with_columns(pl.all().map_elements(_harmless, return_dtype=pl.String))
+    safe = safe.with_columns(pl.all().map_elements(words.harmless, return_dtype=pl.String))
     path.parent.mkdir(parents=True, exist_ok=True)
     text = safe.write_csv(quote_style="always", line_terminator="\r\n", null_value="")
     path.write_bytes(b"\xef\xbb\xbf" + text.encode("utf-8"))
-
-
-def _harmless(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula, and leave marks that turn text out."""
-    text = words.without_marks(text)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

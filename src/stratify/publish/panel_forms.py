@@ -15,6 +15,7 @@ from typing import Any
 
 from python_calamine import CalamineWorkbook
 
+from stratify.publish import words
 from stratify.publish.sheets import GREY, LINE, NAVY, OPEN, PALE, Styles, lines_of, open_workbook
 
 FORM_COLUMNS = (
@@ -94,20 +95,15 @@ def write_form(
 def _csv(questions: Sequence[FormQuestion], title: str, mark: str) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\r\n")
-    rows.writerow([_plain(title)])
+    rows.writerow([words.harmless(title)])
     rows.writerow([mark])
     rows.writerow(FORM_COLUMNS)
     for each in questions:
-        rows.writerow([*(_plain(cell) for cell in each.cells), "", "", "", ""])
+        rows.writerow([*(words.harmless(cell) for cell in each.cells), "", "", "", ""])
     for each in questions:
         for reason in each.reasons:
-            rows.writerow([_plain(f"Another's reason to {each.id}: {reason}")])
+            rows.writerow([words.harmless(f"Another's reason to {each.id}: {reason}")])
     return text.getvalue()
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from taking text for a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 def _answer_sheet(

@@ -121,6 +121,16 @@ def without_marks(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_MARKS)
 
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet begins a formula with; the last four are the wide forms that some take for the same."""
+
+
+def harmless(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula, and leave marks that turn text out."""
+    text = without_marks(text)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
 def plain(identifier: str) -> str:
     """Write an id as words: ``respiratory_nurse`` is ``Respiratory nurse``."""
     words = [_ABBREVIATIONS.get(word, word) for word in identifier.split("_") if word]
