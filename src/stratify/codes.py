@@ -70,6 +70,11 @@ _PERMUTE = (
 """Permutation of a digit by its place from the right, period eight (Verhoeff 1969)."""
 
 
+def spaced(nhs_number: str | None) -> str | None:
+    """Write an NHS number as people read it: 3 digits, 3 and 4; None stays None."""
+    return f"{nhs_number[:3]} {nhs_number[3:6]} {nhs_number[6:]}" if nhs_number else None
+
+
 def nhs_check_digit(nine_digits: str) -> int | None:
     """Give the check digit of the first nine digits of an NHS number (modulus 11).
 

@@ -126,8 +126,8 @@ def test_the_roster_goes_home_by_home_with_lead_plan_and_visit(tmp_path):
     oak = "Oak House (1-102)", "Dr Invented"
     assert shown == [
         ("Elm House (1-101)", "Care-home lead nurse", "", "14 days old: is it shared?", "The round is full"),
-        (*oak, "12/06/2026", "None in 12 months", "The round is full"),
-        (*oak, "16/06/2026", "None in 12 months", "On the list, 17 June 2026"),
+        (*oak, "12/06/2026", "None in date", "The round is full"),
+        (*oak, "16/06/2026", "None in date", "On the list, 17 June 2026"),
     ]
     assert [row["visit"].split(":")[0] for row in rows] == ["", "Overdue", "Due"]
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from stratify import contracts, periods
 from stratify.care_homes import NOT_KNOWN, home_and_lead
+from stratify.codes import spaced
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.offers import write_safe_csv
 from stratify.rules import Pathway, Roster
@@ -98,12 +99,11 @@ def _record(
     came = [day for name in roster.visit_after if (day := days.get((row["patient_key"], name)))]
     visit_by, visit = _visit(max(came, default=None), row, pathway, roster, context.index_date)
     plan = days.get((row["patient_key"], roster.plan))
-    number = row["nhs_number"]
     return {
         "row_reference": row_reference(context.index_date, roster.clinic, row["patient_key"]),
         "home": home,
         "named_lead": lead,
-        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,
+        "nhs_number": spaced(row["nhs_number"]),
         "family_name": row["family_name"],
         "given_names": row["given_names"],
         "date_of_birth": row["date_of_birth"],
@@ -111,7 +111,7 @@ def _record(
         "visit_by": visit_by,
         "visit": visit,
         "plan_date": plan,
-        "plan": f"{(context.index_date - plan).days} days old: is it shared?" if plan else "None in 12 months",
+        "plan": f"{(context.index_date - plan).days} days old: is it shared?" if plan else "None in date",
         "this_week": _this_week(row),
         "why": row["why"],
     }

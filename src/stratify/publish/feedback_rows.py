@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts, feedback, periods
+from stratify.codes import spaced
 from stratify.filled_in import OFFERS
 from stratify.publish.context import PublishContext, check_frame
 from stratify.store import Store
@@ -85,7 +86,7 @@ class SaidBefore:
             "item": item["item"],
             "said_on": item["said_on"],
             "list_name": self._lists.get(item["clinic_id"], item["clinic_id"]),
-            "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,
+            "nhs_number": spaced(number),
             "family_name": name or ("Not a patient in your data" if _is_missing(item) else None),
             "said": f"{_start(kind)}{': ' + reason if reason else ''}",
             "words": self._words.get(item["entry_number"]),

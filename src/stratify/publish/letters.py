@@ -18,7 +18,7 @@ from typing import Any, Literal
 import polars as pl
 
 from stratify import periods
-from stratify.codes import is_unverified
+from stratify.codes import is_unverified, spaced
 from stratify.publish import words
 from stratify.publish.context import PublishContext, folder_name, row_reference
 from stratify.publish.offers import OFFERS_PLACE, write_safe_csv
@@ -254,11 +254,10 @@ def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dic
 
 
 def _line_to_call(row: Row, reference: str, why: str) -> dict[str, str]:
-    number = row["nhs_number"]
     is_hidden = row["is_spine_sensitive"]
     return {
         "row_reference": reference,
-        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else "",
+        "nhs_number": spaced(row["nhs_number"]) or "",
         "family_name": row["family_name"] or "",
         "given_names": row["given_names"] or "",
         "mobile": "" if is_hidden else row["phone_mobile"] or "",

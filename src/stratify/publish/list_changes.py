@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from stratify.codes import spaced
 from stratify.store import Store
 
 Row = dict[str, Any]
@@ -72,7 +73,7 @@ def list_changes(
         if now is not None:
             found.append(_change({**row, **{name: now[name] for name in _IDENTITY}}, LEFT, _why(now), labels))
         elif row["is_here"]:
-            shown = {**row, "nhs_number": _spaced(row["nhs_number"])}
+            shown = {**row, "nhs_number": spaced(row["nhs_number"])}
             found.append(_change(shown, LEFT, row["why"] or "No longer on the pathway", labels))
         else:
             found.append(_change({**row, **dict.fromkeys(_IDENTITY)}, LEFT, _ELSEWHERE, labels))
@@ -89,10 +90,6 @@ def _why(now: Row) -> str:
     """Give what changed, and what is so now where that says more."""
     changed, is_so = now["since_last_week"] or "", now["placement_reason"]
     return changed if is_so in changed else f"{changed}. {is_so}" if changed else is_so
-
-
-def _spaced(number: str | None) -> str | None:
-    return f"{number[:3]} {number[3:6]} {number[6:]}" if number else None
 
 
 def _order(row: Row) -> tuple[int, str, str, str]:

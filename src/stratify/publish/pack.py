@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from stratify import periods
+from stratify.codes import spaced
 from stratify.publish import charts, words
 from stratify.publish.context import PublishContext, folder_name, row_reference
 from stratify.publish.pdf import write_pdf, write_side_by_side
@@ -280,7 +281,7 @@ def _person(
     return {
         "place": row["priority_rank"] or 0,
         "name": _name(row),
-        "nhs_number": _number(row["nhs_number"]),
+        "nhs_number": spaced(row["nhs_number"]) or "no NHS number",
         "born": periods.in_words(row["date_of_birth"]) if row["date_of_birth"] else "not known",
         "age": row["age_years"],
         "sex": words.sex_in_words(row["sex"]),
@@ -394,7 +395,3 @@ def _last_time(row: Mapping[str, Any], steps: Sequence[Row]) -> list[str]:
 def _name(row: Mapping[str, Any]) -> str:
     names = [each for each in (row["family_name"], row["given_names"]) if each]
     return ", ".join(names) or "Name not known"
-
-
-def _number(number: str | None) -> str:
-    return f"{number[:3]} {number[3:6]} {number[6:]}" if number else "no NHS number"

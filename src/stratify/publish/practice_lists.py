@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from stratify import contracts
-from stratify.codes import is_unverified
+from stratify.codes import is_unverified, spaced
 from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
 from stratify.publish.care_home_roster import write_rosters
@@ -321,7 +321,6 @@ def _sessions(
 def _in_words(row: Row, context: PublishContext) -> Row:
     """Add to a row what its codes mean in words."""
     pathway = context.pathways[row["pathway"]]
-    number = row["nhs_number"]
     gaps = [each.strip() for each in (row["data_gaps"] or "").split(";") if each.strip()]
     if not row["is_hospital_linked"] and not any("ospital data" in gap for gap in gaps):
         gaps.append("Hospital data not linked")
@@ -331,7 +330,7 @@ def _in_words(row: Row, context: PublishContext) -> Row:
         gaps.append(words.UNVERIFIED_NUMBER)
     return {
         **row,
-        "nhs_number": f"{number[:3]} {number[3:6]} {number[6:]}" if number else None,
+        "nhs_number": spaced(row["nhs_number"]),
         "sex": words.sex_in_words(row["sex"]),
         "contact": words.contact_in_words(row["contact_preference"], row["is_spine_sensitive"]),
         "language": words.language_in_words(row["preferred_language"], row["interpreter_needed"]),

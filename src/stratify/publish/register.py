@@ -13,6 +13,7 @@ from typing import Any
 
 from stratify import filled_in
 from stratify.actions import ACTION_COLUMNS
+from stratify.codes import spaced
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.publish.sheets import GREY, HELD, LINE, LINE_POINTS, NAVY, OPEN, Styles, letters_of, lines_of
@@ -44,7 +45,8 @@ SELECT a.practice_code, a.clinic_id, a.row_reference, a.action, a.owner_role, a.
     coalesce(c.person_status = 'registered' AND c.practice_code = a.practice_code, false) AS is_here,
     i.nhs_number, i.family_name, i.given_names
 FROM (
-    SELECT *, bool_or(is_done) OVER one AS is_over, row_number() OVER (one ORDER BY week DESC) AS back
+    SELECT *, bool_or(is_done) OVER one AS is_over,
+        row_number() OVER (one ORDER BY week DESC, statement_id DESC) AS back
     FROM audit.action WINDOW one AS (PARTITION BY row_reference, action)
 ) AS a
 LEFT JOIN core.person AS c USING (patient_key) LEFT JOIN identity.person AS i USING (patient_key)
@@ -82,11 +84,11 @@ def open_actions(store: Store, context: PublishContext) -> dict[tuple[str, str],
     """Give the open actions of each practice and clinic, by the day they are due, so that overdue ones come first."""
     found: dict[tuple[str, str], list[OpenAction]] = {}
     for row in store.frame(_OPEN).iter_rows(named=True):
-        is_here, number = row["is_here"], row["nhs_number"]
+        is_here = row["is_here"]
         found.setdefault((row["practice_code"], row["clinic_id"]), []).append(
             OpenAction(
                 row["row_reference"],
-                f"{number[:3]} {number[3:6]} {number[6:]}" if number and is_here else "",
+                (spaced(row["nhs_number"]) or "") if is_here else "",
                 (row["family_name"] or "") if is_here else "",
                 (row["given_names"] or "") if is_here else "",
                 row["action"],
