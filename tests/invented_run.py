@@ -16,6 +16,7 @@ import polars as pl
 
 import invented
 from stratify import follow_up, ingest, memory, routing, weeks
+from stratify.contract_frames import empty, schema_of
 from stratify.hits import SOURCE_TABLES
 from stratify.reckoning import decide_everybody, score_everybody, work_values
 from stratify.rulebook import RuleBook
@@ -73,10 +74,10 @@ def make(
         )
         week = weeks.Week(index_date, book, dict(standings or {}))
         follow_up.after_placing(week, placed, decisions)
-        shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
+        shown = weeks.described(week, placed, decisions, empty("audit.list_row"))
         store.create("derived.placement", shown)
         steps = [_step_before(key, each, index_date) for key, each in sorted((standings or {}).items())]
-        earlier = pl.DataFrame(steps, schema=memory.empty("audit.transition").schema, orient="row")
+        earlier = pl.DataFrame(steps, schema=schema_of("audit.transition"), orient="row")
         store.create("audit.transition", pl.concat([earlier, week.transitions("invented")]))
     return shown
 

@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 import invented
-from stratify import follow_up, memory, pools, routing, weeks
+from stratify import follow_up, pools, routing, weeks
 from stratify.answers import no_answers
+from stratify.contract_frames import empty
 from stratify.rulebook import RuleBook
 
 Row = dict[str, Any]
@@ -32,8 +33,8 @@ class Weeks:
 
     def __init__(self, book: RuleBook) -> None:
         self.book = book
-        self.transitions = memory.empty("audit.transition")
-        self.list_rows = memory.empty("audit.list_row")
+        self.transitions = empty("audit.transition")
+        self.list_rows = empty("audit.list_row")
         self.outcomes: dict[str, Row] = {}
 
     def run(

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from stratify import memory
+from stratify.contract_frames import schema_of
 from stratify.memory import OFFER
 from stratify.rulebook import RuleBook
 from stratify.rules import CodedAnswer, Pathway
@@ -62,7 +62,7 @@ def coded_outcomes(entries: pl.DataFrame, list_rows: pl.DataFrame, book: RuleBoo
                 for row in answered.filter(pl.col("row_reference").is_not_null()).iter_rows(named=True)
                 if _is_at(row["clinic_id"], counted, pathway)
             ]
-    schema = memory.empty("core.outcome").schema
+    schema = schema_of("core.outcome")
     return pl.DataFrame(found, schema=schema, orient="row").unique("outcome_id", keep="first").sort("outcome_id")
 
 
@@ -75,7 +75,7 @@ def _outcome(row: Mapping[str, Any], counted: CodedAnswer, pathway: Pathway) -> 
     day: date = row["day"]
     about = "|".join((SOURCE, row["row_reference"], pathway.id, counted.codelist, counted.means, day.isoformat()))
     return {
-        **dict.fromkeys(memory.empty("core.outcome").columns),
+        **dict.fromkeys(schema_of("core.outcome")),
         "outcome_id": hashlib.sha256(about.encode()).hexdigest()[:24],
         "patient_key": row["patient_key"],
         "pathway": pathway.id if counted.at == OFFER else None,

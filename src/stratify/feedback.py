@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts
 from stratify.disclosure import Sum, protect
 from stratify.errors import RunError
 from stratify.filled_in import digest
@@ -37,7 +36,6 @@ FROM_LISTS = ("not_appropriate", "concern")
 
 ANSWER_WITHIN_DAYS = 7
 """What a run takes in is answered in the next week's list."""
-_KINDS_OF_TYPE: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64, "BOOLEAN": pl.Boolean}
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,6 @@ class Answered:
     answered_on: date
     role: str
     words: str
-
-
-def empty(name: str) -> pl.DataFrame:
-    """Give the register or its words without a row."""
-    columns = contracts.load(name).columns
-    return pl.DataFrame(schema={column.name: _KINDS_OF_TYPE.get(column.type, pl.String) for column in columns})
 
 
 def extended(

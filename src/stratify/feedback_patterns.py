@@ -7,7 +7,6 @@ themselves say who would then be proposed for a clinic. Nothing here changes a r
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import polars as pl
 
 from stratify import fairness
 from stratify.errors import RuleError
+from stratify.intervals import wilson
 from stratify.pathways import decide
 from stratify.rulebook import RuleBook
 from stratify.rules import EDGES, Condition
@@ -36,13 +36,8 @@ _MOST_EDGES, _MOST_TRIED = 12, 25
 
 
 def interval(part: int, of: int) -> tuple[float, float]:
-    """Give the 99 % interval of a share (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-    if of == 0:
-        return 0.0, 1.0
-    share, z2 = part / of, _Z * _Z
-    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = _Z * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of)) / (1 + z2 / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """Give the 99 % interval of a share; of nobody it may be anything."""
+    return wilson(part, of, _Z) if of else (0.0, 1.0)
 
 
 def overruled(decided: pl.DataFrame) -> pl.DataFrame:

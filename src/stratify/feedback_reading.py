@@ -12,17 +12,13 @@ from datetime import date
 
 from stratify import contracts
 from stratify.codes import nhs_number_is_valid
-from stratify.feedback import Answered, Said
+from stratify.feedback import KIND_WORDS, Answered, Said
 from stratify.filled_in import Cell, Fault, as_day, is_filled, plain_text
 
 Rows = Sequence[tuple[int, Mapping[str, Cell]]]
 Faults = list[tuple[int, Fault]]
 _MOST_WORDS = 500
-_KINDS = {
-    "not appropriate": "not_appropriate",
-    "should have been here": "should_have_been_here",
-    "a concern": "concern",
-}
+_KINDS = {words: kind for kind, words in KIND_WORDS.items()}
 
 
 def numbers_of(rows: Rows) -> set[str]:
@@ -56,7 +52,7 @@ def read_form(
         about, written = cells["nhs_number"], _number(cells["nhs_number"].value)
         if is_filled(about.value) and written is None:
             wrong.append(Fault(about.at, "Not an NHS number", "The ten digits of the NHS number; check each of them"))
-        if kind and kind != "a concern" and not is_filled(about.value):
+        if kind and _KINDS[kind] != "concern" and not is_filled(about.value):
             wrong.append(Fault(about.at, "Nothing says whom it is about", "The NHS number of the person"))
         named = cells["list_name"]
         clinic = by_name.get(plain_text(named.value)) if is_filled(named.value) else None

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from stratify import feedback, kept_weeks
+from stratify.contract_frames import empty
 from stratify.errors import RunError
 
 _NUMBER = "entry_number"
@@ -87,13 +88,13 @@ def _of_week(restricted: Path, week: date, name: str) -> pl.DataFrame | None:
     path = restricted / kept_weeks.FOLDER / week.isoformat() / f"{name.split('.')[1]}.parquet"
     if not path.is_file():
         return None
-    blank = feedback.empty(name)
+    blank = empty(name)
     return pl.concat([blank, pl.read_parquet(path)], how="diagonal").select(blank.columns)
 
 
 def _together(name: str, weeks: list[pl.DataFrame | None]) -> pl.DataFrame:
     """Put the weeks together; the later one's pseudonym holds, which a change of key brings to all of them."""
-    found = pl.concat([feedback.empty(name), *(each for each in weeks if each is not None)])
+    found = pl.concat([empty(name), *(each for each in weeks if each is not None)])
     return found.unique(
         [each for each in found.columns if each != "patient_key"], keep="last", maintain_order=True
     ).sort(_NUMBER)

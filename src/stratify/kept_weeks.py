@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from stratify import memory
+from stratify.contract_frames import schema_of
 from stratify.errors import RunError
 
 FOLDER = "memory"
@@ -69,8 +69,8 @@ def scan(restricted: Path, name: str, *, before: date, same_person: Mapping[str,
     table = name.split(".")[1]
     paths = [restricted / FOLDER / week.isoformat() / f"{table}.parquet" for week in weeks(restricted) if week < before]
     kept = [pl.scan_parquet(path) for path in paths if path.is_file()]
-    empty = memory.empty(name)
-    whole = pl.concat([empty.lazy(), *kept], how="diagonal").select(empty.columns)
+    schema = schema_of(name)
+    whole = pl.concat([pl.LazyFrame(schema=schema), *kept], how="diagonal").select(*schema)
     return whole.with_columns(pl.col(_KEY).replace(dict(same_person))) if same_person else whole
 
 

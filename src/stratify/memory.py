@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, periods
+from stratify import periods
 from stratify.rules import Pathway
 
 OFFER = "self_management"
@@ -220,12 +220,6 @@ class Standing:
 Key = tuple[str, str]
 """A person and a pathway."""
 Standings = Mapping[Key, Standing]
-
-
-def empty(name: str) -> pl.DataFrame:
-    """Give an empty table of a contract."""
-    kinds: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64, "BOOLEAN": pl.Boolean}
-    return pl.DataFrame(schema={each.name: kinds.get(each.type, pl.String) for each in contracts.load(name).columns})
 
 
 def standings(transitions: pl.DataFrame) -> dict[Key, Standing]:

@@ -19,6 +19,7 @@ import polars as pl
 
 from stratify import contracts, feedback_run, filled_in, ingest, publish, returned_files, sent_lists
 from stratify.actions import Action, Register, read_actions
+from stratify.contract_frames import schema_of
 from stratify.deliveries import UNDER_WAY, Delivery, answers_of, number_of, read_deliveries
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
 from stratify.publish import PublishContext, ReturnedLine
@@ -175,11 +176,8 @@ def _reported(delivery: Delivery, week: date) -> _Row:
 
 
 def _frame(name: str, rows: Sequence[_Row]) -> pl.DataFrame:
-    kinds: dict[str, Any] = {"DATE": pl.Date, "BIGINT": pl.Int64, "BOOLEAN": pl.Boolean}
-    return pl.DataFrame(
-        [{column.name: row.get(column.name) for column in contracts.load(name).columns} for row in rows],
-        schema={column.name: kinds.get(column.type, pl.String) for column in contracts.load(name).columns},
-    )
+    schema = schema_of(name)
+    return pl.DataFrame([{column: row.get(column) for column in schema} for row in rows], schema=schema)
 
 
 def _senders(store: Store, plan: Plan) -> set[str]:

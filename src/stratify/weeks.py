@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from stratify import memory
+from stratify.contract_frames import schema_of
 from stratify.errors import RunError
 from stratify.memory import OFFER, STRATIFY, Key, Standing
 from stratify.rulebook import RuleBook
@@ -85,7 +86,7 @@ class Week:
     def transitions(self, run_id: str) -> pl.DataFrame:
         """Give contract ``audit.transition`` for this week."""
         rows = [{**step, "run_id": run_id} for _, steps in sorted(self.steps.items()) for step in steps]
-        schema = memory.empty("audit.transition").schema
+        schema = schema_of("audit.transition")
         return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -118,7 +119,7 @@ def described(week: Week, placements: pl.DataFrame, decisions: pl.DataFrame, lis
                 "previous_outcome": standing.heard if standing else None,
             }
         )
-    return pl.DataFrame(rows, schema=memory.empty("derived.placement").schema)
+    return pl.DataFrame(rows, schema=schema_of("derived.placement"))
 
 
 def last_week(list_rows: pl.DataFrame) -> pl.DataFrame:
@@ -198,7 +199,7 @@ def list_rows_of(
                 "places": places.get(at),
             }
         )
-    return pl.DataFrame(rows, schema=memory.empty("audit.list_row").schema).sort("patient_key", "pathway")
+    return pl.DataFrame(rows, schema=schema_of("audit.list_row")).sort("patient_key", "pathway")
 
 
 _KEPT = (

@@ -9,8 +9,9 @@ from publish_example import INDEX_DATE, context, frame, key, small_run
 from python_calamine import CalamineWorkbook
 from test_returned_lists import NOTHING_EARLIER, TODAY, WEEK, reference, sent, write_list
 
-from stratify import kept_weeks, memory, returned, sent_lists
+from stratify import kept_weeks, returned, sent_lists
 from stratify.actions import Register
+from stratify.contract_frames import empty
 from stratify.publish import fill_in, read_filled, write_direct_care
 from stratify.publish.register import open_actions
 from stratify.returned_files import ReturnedFile
@@ -18,7 +19,7 @@ from stratify.returned_files import ReturnedFile
 DUE = date(2026, 11, 20)
 REHAB, RING = "Pulmonary rehabilitation", "Ring the person"
 GOOD = {"action": REHAB, "owner_role": "physiotherapist", "due_date": DUE}
-EMPTY = memory.empty("audit.action")
+EMPTY = empty("audit.action")
 HEAD = "practice_code,row_reference,action,owner_role,due_date,done"
 
 

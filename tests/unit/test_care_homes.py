@@ -10,8 +10,8 @@ import publish_example as example
 import pytest
 
 import invented
-from stratify import memory
 from stratify.care_homes import NOT_KNOWN, CareHome, home_and_lead
+from stratify.contract_frames import schema_of
 from stratify.periods import bank_holidays, working_days_after
 from stratify.publish.care_home_roster import write_rosters
 from stratify.rulebook import load_rule_book
@@ -59,7 +59,7 @@ def test_bank_holidays_of_a_year_are_those_that_were_published():
 
 
 def _placed(key: str, **more: object) -> dict[str, object]:
-    ordinary = dict.fromkeys(memory.empty("derived.placement").columns)
+    ordinary = dict.fromkeys(schema_of("derived.placement"))
     ordinary |= {"patient_key": key, "pathway": "care_homes", "practice_code": "Y99001", "decision": "clinic"}
     ordinary |= {"clinic_id": "care_home_round", "placement": "waiting", "placement_reason": "The round is full"}
     return {**ordinary, "state": "waiting", **more}

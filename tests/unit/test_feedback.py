@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from stratify import feedback, feedback_reading, feedback_register, kept_weeks
+from stratify.contract_frames import empty
 from stratify.errors import RunError
 from stratify.feedback import Answered, Said
 from stratify.filled_in import Cell
@@ -16,7 +17,7 @@ CONCERN = Said("concern", "Y00001", date(2026, 11, 2), "k1", "copd_clinic", row_
 MISSING = Said("should_have_been_here", "Y00002", date(2026, 11, 2), "k2", "copd_clinic", reason_code="needs_help_now",
                role="GP", source_week=date(2026, 11, 2), source_row=5, words="=Breathless at rest")  # fmt: skip
 ANSWER = Answered(CONCERN.item, "changed", date(2026, 11, 10), "clinical_lead", "The wrong clinic was named.")
-REGISTER, WORDS = feedback.empty("audit.feedback"), feedback.empty("audit.feedback_words")
+REGISTER, WORDS = empty("audit.feedback"), empty("audit.feedback_words")
 
 
 def after(*said, answered=(), register=REGISTER, words=WORDS, week=WEEK):

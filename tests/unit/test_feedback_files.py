@@ -12,6 +12,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from stratify import feedback
+from stratify.contract_frames import empty
 from stratify.feedback import Answered, Said
 from stratify.publish import (
     SaidBefore,
@@ -47,8 +48,8 @@ ANSWER = Answered(SAID.item, "changed", date(2026, 11, 20), "clinical_lead", "Gi
 def run(tmp_path):
     """A small run whose register has three things that two practices said a week ago, one of them answered."""
     register, words = feedback.extended(
-        feedback.empty("audit.feedback"),
-        feedback.empty("audit.feedback_words"),
+        empty("audit.feedback"),
+        empty("audit.feedback_words"),
         (SAID, OTHERS, GONE),
         (ANSWER,),
         week=date(2026, 11, 16),

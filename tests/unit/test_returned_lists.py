@@ -13,7 +13,8 @@ import publish_example as example
 import pytest
 from python_calamine import CalamineWorkbook
 
-from stratify import contracts, kept_weeks, memory, returned, sent_lists
+from stratify import contracts, kept_weeks, returned, sent_lists
+from stratify.contract_frames import empty
 from stratify.filled_in import SentRow
 from stratify.publish import ReturnedLine, fill_in, read_filled, write_returned_rows
 from stratify.publish.workbook import ClinicWorkbook, write_workbook
@@ -435,7 +436,7 @@ def test_rows_and_answers_of_this_week_and_later_are_not_read(tmp_path):
     for week in (WEEK, TODAY):
         row = {"week": week, "row_reference": f"ref-{week}", "patient_key": "k", "practice_code": "Y00001"}
         frame = pl.DataFrame([{**row, "clinic_id": "c", "placement": "listed"}], schema_overrides={"week": pl.Date})
-        whole = pl.concat([memory.empty("audit.list_row"), frame], how="diagonal")
+        whole = pl.concat([empty("audit.list_row"), frame], how="diagonal")
         kept_weeks.write(tmp_path, "audit.list_row", whole, week)
     asked = [f"ref-{WEEK}", f"ref-{TODAY}"]
     assert set(sent_lists.sent_rows(tmp_path, asked, before=TODAY)) == {f"ref-{WEEK}"}

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 import invented
-from stratify import fairness, memory
+from stratify import fairness
+from stratify.contract_frames import schema_of
 from stratify.publish import reached_page, write_full_clinics
 from stratify.publish.practice_lists import _full
 from stratify.publish.workbook import Session
@@ -31,7 +32,7 @@ def _sessions(*rows):
 
 
 def _waits(key, practice, clinic="lungs", since=0, placement="waiting"):
-    row = dict.fromkeys(memory.empty("derived.placement").columns)
+    row = dict.fromkeys(schema_of("derived.placement"))
     row |= {"patient_key": key, "pathway": "lungs", "practice_code": practice, "clinic_id": clinic}
     return {**row, "placement": placement, "waiting_since": TODAY - timedelta(days=since)}
 

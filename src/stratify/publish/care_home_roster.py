@@ -13,9 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, periods
+from stratify import periods
 from stratify.care_homes import NOT_KNOWN, home_and_lead
 from stratify.codes import spaced
+from stratify.contract_frames import schema_of
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.offers import write_safe_csv
 from stratify.rules import Pathway, Roster
@@ -76,7 +77,7 @@ def write_rosters(store: Store, folder: Path, context: PublishContext) -> list[P
                 record = _record(row, days, pathway, pathway.roster, context)
                 by_practice.setdefault(row["practice_code"], []).append(record)
         for practice, records in by_practice.items():
-            frame = check_frame(pl.DataFrame(records, schema=_schema()), CONTRACT)
+            frame = check_frame(pl.DataFrame(records, schema=schema_of(CONTRACT)), CONTRACT)
             frame = frame.sort(pl.col("home") == NOT_KNOWN, "home", "visit_by", "plan_date", "row_reference",
                                nulls_last=[False, False, True, False, False])  # fmt: skip
             name = context.file_name("roster", "csv")
@@ -85,11 +86,6 @@ def write_rosters(store: Store, folder: Path, context: PublishContext) -> list[P
             write_safe_csv(path, frame.with_columns(shown))
             written.append(path)
     return written
-
-
-def _schema() -> dict[str, pl.DataType]:
-    kinds: dict[str, pl.DataType] = {"DATE": pl.Date(), "BIGINT": pl.Int64()}
-    return {column.name: kinds.get(column.type, pl.String()) for column in contracts.load(CONTRACT).columns}
 
 
 def _record(

@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, feedback, periods
+from stratify import feedback, periods
 from stratify.codes import spaced
+from stratify.contract_frames import schema_of
 from stratify.filled_in import OFFERS
 from stratify.publish.context import PublishContext, check_frame
 from stratify.store import Store
@@ -67,11 +68,9 @@ class SaidBefore:
         if clinic_id:
             mine = mine.filter(pl.col("clinic_id").is_null() | (pl.col("clinic_id") == clinic_id))
         mine = mine.sort(pl.col("status").replace_strict(_ORDER, return_dtype=pl.Int64), "entry_number")
-        schema = {
-            each.name: pl.Date() if each.type == "DATE" else pl.String()
-            for each in contracts.load("out.feedback_item").columns
-        }
-        found = pl.DataFrame([self._row(each) for each in mine.iter_rows(named=True)], schema=schema)
+        found = pl.DataFrame(
+            [self._row(each) for each in mine.iter_rows(named=True)], schema=schema_of("out.feedback_item")
+        )
         return check_frame(found, "out.feedback_item")
 
     def _row(self, item: dict[str, Any]) -> dict[str, Any]:

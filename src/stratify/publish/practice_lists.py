@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts
 from stratify.codes import is_unverified, spaced
+from stratify.contract_frames import schema_of
 from stratify.filled_in import ANSWER_COLUMNS
 from stratify.publish import words
 from stratify.publish.care_home_roster import write_rosters
@@ -384,7 +384,7 @@ def _workbook(
         waiting=_waiting_frame(waiting),
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
         not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
-        changes=check_frame(pl.DataFrame(changes, schema=_schema("out.list_change")), "out.list_change"),
+        changes=check_frame(pl.DataFrame(changes, schema=schema_of("out.list_change")), "out.list_change"),
         notices=(*notices, *_full(place.clinic, len(waiting), sessions)),
         said=said,
         actions=tuple(agreed),
@@ -436,7 +436,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
         }
         for position, row in enumerate(rows, 1)
     ]
-    return pl.DataFrame(records, schema=_schema("out.clinic_list"))
+    return pl.DataFrame(records, schema=schema_of("out.clinic_list"))
 
 
 def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
@@ -456,7 +456,7 @@ def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
         for row in rows
     ]
     names = (*_IDENTITY, "priority_rank", "age_years", "sex", "phone_mobile", "tier", "why", "data_gaps")
-    schema = {name: kind for name, kind in _schema("out.clinic_list").items() if name in (*names, *_REMEMBERED)}
+    schema = {name: kind for name, kind in schema_of("out.clinic_list").items() if name in (*names, *_REMEMBERED)}
     return pl.DataFrame(records, schema={**schema, "why_waiting": pl.String()})
 
 
@@ -489,7 +489,7 @@ def _not_listed_frame(rows: Sequence[Row], place: _Place, context: PublishContex
             }
         )
     # Whoever waits for this clinic first, in order; then by what happens, and by name to look people up.
-    frame = pl.DataFrame(records, schema=_schema("out.not_listed"))
+    frame = pl.DataFrame(records, schema=schema_of("out.not_listed"))
     return frame.sort("priority_rank", "what_happens", "family_name", "given_names", "row_reference", nulls_last=True)
 
 
@@ -582,8 +582,3 @@ def _step(
 
 def _identity(row: Row) -> Row:
     return {name: row[name] for name in _IDENTITY}
-
-
-def _schema(name: str) -> Mapping[str, pl.DataType]:
-    kinds: dict[str, pl.DataType] = {"DATE": pl.Date(), "BIGINT": pl.Int64()}
-    return {column.name: kinds.get(column.type, pl.String()) for column in contracts.load(name).columns}
