@@ -66,7 +66,7 @@ county: setup
 faults: setup
 	$(BIN)/stratify synth trial --out docs/faults.md --people 1000
 
-# What loading costs beside a plain typed load of the same files: docs/performance.md. For example PEOPLE=100000 LIMIT=1GB.
+# What loading costs beside a plain typed load, and scoring beside a plain script: docs/performance.md. PEOPLE=100000 LIMIT=1GB.
 PEOPLE ?= 20000
 bench: setup
 	$(BIN)/python -m benchmarks --people $(PEOPLE) $(if $(LIMIT),--memory-limit $(LIMIT))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.laps import Laps, Stages, open_working_store
+from benchmarks.laps import Stages, open_working_store, score
 
 INDEX_DATE = date(2026, 11, 2)
 WITH_RECORDS, ALONE = "all scores, each value with its record", "all scores alone"
@@ -90,7 +90,7 @@ def alone(records: Path, out: Path, memory_limit: str | None) -> Stages:
 
 
 def _scored(records: Path, out: Path, memory_limit: str | None, *, is_with_records: bool) -> Stages:
-    from stratify import contracts, ingest, reckoning
+    from stratify import contracts
     from stratify.rulebook import load_rule_book
 
     book = load_rule_book(None)
@@ -99,18 +99,8 @@ def _scored(records: Path, out: Path, memory_limit: str | None, *, is_with_recor
             store.define(contracts.load(name))
         for name in _TABLES:
             store.execute(f"INSERT INTO core.{name} BY NAME FROM '{records / name}.parquet'")
-        laps = Laps()
-        ingest.match_codes(store, list(book.codelists.values()))
-        laps.end("codes matched")
-        values = "derived.variable_value"
-        if is_with_records:
-            reckoning.work_values(store, book, index_date=INDEX_DATE)
-        else:
-            values = reckoning.hold_values(store, book, index_date=INDEX_DATE)
-        laps.end("values")
-        reckoning.score_everybody(store, book, index_date=INDEX_DATE, values=values)
-        laps.end("scores")
-    return laps.seconds
+        stages, _ = score(store, book, INDEX_DATE, is_with_records=is_with_records)
+    return stages
 
 
 JOBS = {ALONE: alone, WITH_RECORDS: with_records}

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import all_scores, loading, outputs, scoring
@@ -29,6 +29,7 @@ class Group:
         invent: Makes the inputs in a folder, for so many people, unless they are there.
         size_in_words: Says how much the inputs are.
         cost: What is compared of a run, in CPU seconds.
+        lacks: For jobs that need what a machine may lack: says what it lacks, or None.
     """
 
     jobs: dict[str, Callable[[Path, Path, str | None], Stages]]
@@ -37,6 +38,7 @@ class Group:
     invent: Callable[[Path, int], Path]
     size_in_words: Callable[[Path], str]
     cost: Callable[[Run], float]
+    lacks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
 
 def _invent_county(scratch: Path, people: int) -> Path:
@@ -78,6 +80,7 @@ GROUPS = {
         scoring.invent_diagnoses,
         _diagnoses,
         lambda run: sum(run.stages.values()),
+        {scoring.PEER: scoring.peer_lacks},
     ),
     "all_scores": Group(
         all_scores.JOBS,
@@ -96,3 +99,6 @@ GROUPS = {
         lambda run: run.cpu_seconds,
     ),
 }
+
+USUAL = ("loading", "scoring")
+"""What is measured when nothing is asked for; the others take longer, and count other people."""

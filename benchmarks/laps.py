@@ -29,3 +29,20 @@ def open_working_store(out: Path, memory_limit: str | None) -> Iterator:
 
     with open_store(out / "run.duckdb", temp_directory=out / "scratch", memory_limit=memory_limit) as store:
         yield store
+
+
+def score(store, book, index_date, *, is_with_records: bool) -> tuple[Stages, str]:
+    """Work out values and every score of a rule book from loaded core tables; give the stages and where values are."""
+    from stratify import ingest, reckoning
+
+    laps, values = Laps(), "derived.variable_value"
+    ingest.match_codes(store, list(book.codelists.values()))
+    laps.end("codes matched")
+    if is_with_records:
+        reckoning.work_values(store, book, index_date=index_date)
+    else:
+        values = reckoning.hold_values(store, book, index_date=index_date)
+    laps.end("values")
+    reckoning.score_everybody(store, book, index_date=index_date, values=values)
+    laps.end("scores")
+    return laps.seconds, values

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.laps import Laps, Stages, open_working_store
+from benchmarks.laps import Laps, Stages, open_working_store, score
 
 INDEX_DATE = date(2026, 11, 2)
 OURS, ALONE = "two scores, each value with its record", "two scores alone"
@@ -91,7 +91,7 @@ def alone(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
 
 
 def _scored(diagnoses: Path, out: Path, memory_limit: str | None, *, with_records: bool) -> Stages:
-    from stratify import contracts, ingest, reckoning
+    from stratify import contracts
     from stratify.rulebook import load_rule_book
 
     book = load_rule_book(None).cut_down_to(_FRAILTY, _CHARLSON)
@@ -103,23 +103,13 @@ def _scored(diagnoses: Path, out: Path, memory_limit: str | None, *, with_record
             "INSERT INTO core.person BY NAME SELECT *, true AS is_hospital_linked, 'registered' AS person_status "
             f"FROM '{diagnoses / 'person.parquet'}'"
         )
-        laps = Laps()
-        ingest.match_codes(store, list(book.codelists.values()))
-        laps.end("codes matched")
-        values = "derived.variable_value"
-        if with_records:
-            reckoning.work_values(store, book, index_date=INDEX_DATE)
-        else:
-            values = reckoning.hold_values(store, book, index_date=INDEX_DATE)
-        laps.end("values")
-        reckoning.score_everybody(store, book, index_date=INDEX_DATE, values=values)
-        laps.end("scores")
+        stages, values = score(store, book, INDEX_DATE, is_with_records=with_records)
         points = store.rows(
             f"SELECT sum(value) FROM {values} WHERE variable = 'hospital_frailty_points' "
             f"UNION ALL SELECT sum(value) FROM derived.patient_score WHERE score = '{_CHARLSON}'"
         )
         _agree(diagnoses, *(float(each[0]) for each in points))
-    return laps.seconds
+    return stages
 
 
 def plain(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
@@ -179,14 +169,21 @@ _GRAVER = (
 )
 
 
+def peer_lacks() -> str | None:
+    """Say what the peer lacks on this machine."""
+    return None if os.environ.get("PEER_PYTHON") else "a Python 3.13 of its own: name one in PEER_PYTHON"
+
+
 def peer(diagnoses: Path, out: Path, memory_limit: str | None) -> Stages:
     """The newest comorbidipy, in an environment of its own: it needs a newer Python, ``PEER_PYTHON`` says which."""
     del memory_limit, out
     home = diagnoses / "peer"
     if not (home / "bin" / "python").exists():
         uv = str(Path(sys.executable).parent / "uv")
-        python = os.environ.get("PEER_PYTHON", "3.13")
-        subprocess.run([uv, "venv", "--quiet", "--no-python-downloads", "--python", python, str(home)], check=True)
+        subprocess.run(
+            [uv, "venv", "--quiet", "--no-python-downloads", "--python", os.environ["PEER_PYTHON"], str(home)],
+            check=True,
+        )
         subprocess.run(
             [uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python"), _PEER_PACKAGE], check=True
         )

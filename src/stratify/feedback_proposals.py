@@ -26,8 +26,8 @@ from stratify import (
     wide,
 )
 from stratify.feedback_patterns import Edit
-from stratify.rulebook import RuleBook, load_rule_book
-from stratify.runs import Plan, plan_in_place, without_values
+from stratify.rulebook import RuleBook
+from stratify.runs import Plan, plan_in_place, rule_book_in_place, without_values
 from stratify.store import Store, open_store
 from stratify.whatif_changes import read_changes
 from stratify.whatif_run import try_out
@@ -64,10 +64,10 @@ def patterns(out: Path, *, clinical: Path | None = None, to: Path | None = None)
         to: Folder for the files of changes, each with its simulated effect; none is written when None.
 
     Raises:
-        RunError: there is no finished run.
+        RunError: there is no finished run, or one with other definitions.
     """
     plan = plan_in_place(out)
-    book = load_rule_book(clinical or plan.settings.clinical)
+    book = rule_book_in_place(plan, clinical)
     since = plan.settings.index_date - timedelta(weeks=feedback_patterns.WEEKS)
     with (
         TemporaryDirectory(prefix=".patterns-", dir=plan.restricted) as name,

@@ -12,17 +12,16 @@ import gzip
 import hashlib
 import hmac
 import re
-import stat
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from stratify.errors import PrivacyError
+from stratify.mounted_secret import read_secret
 
 PASSPHRASE_VARIABLE = "STRATIFY_TEAM_PASSPHRASE"  # noqa: S105  a name
 PASSPHRASE_FILE_VARIABLE = "STRATIFY_TEAM_PASSPHRASE_FILE"  # noqa: S105  a name
@@ -66,15 +65,14 @@ def read_passphrases(environment: Mapping[str, str], *, is_test: bool) -> Passph
     Raises:
         PrivacyError: there are two places, a passphrase is too short, others may read the file, or it is none.
     """
-    text, file_name = environment.get(PASSPHRASE_VARIABLE, ""), environment.get(PASSPHRASE_FILE_VARIABLE, "")
-    if text and file_name:
-        raise _unfit(
-            f"{PASSPHRASE_VARIABLE} and {PASSPHRASE_FILE_VARIABLE}", "one of the two", "both", "Unset one of them."
-        )
-    if not text and not file_name:
+    secret = read_secret(environment, PASSPHRASE_VARIABLE, PASSPHRASE_FILE_VARIABLE)
+    if secret is None:
         return Passphrases(THROWAWAY_PASSPHRASE) if is_test else None
-    where = PASSPHRASE_VARIABLE if text else PASSPHRASE_FILE_VARIABLE
-    lines = [line.strip() for line in (text or _read(Path(file_name))).splitlines()]
+    content, where = secret
+    try:
+        lines = [line.strip() for line in content.decode("utf-8").splitlines()]
+    except UnicodeDecodeError:
+        raise _unfit(where, "text (UTF-8)", "something else", "Save the file as text.") from None
     lines = [line for line in lines if line and not line.startswith("#")]
     pairs = [(found[1], found[2]) for line in lines if (found := _OF_A_PRACTICE.fullmatch(line))]
     if lines and len(pairs) == len(lines) == len(dict(pairs)):
@@ -99,20 +97,6 @@ def _checked(text: str, where: str) -> str:
             "Take five words at random: a page on a file share can be guessed at for years.",
         )
     return words
-
-
-def _read(path: Path) -> str:
-    try:
-        mode, content = stat.S_IMODE(path.stat().st_mode), path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        mode, content = None, ""
-    if mode is None:
-        raise _unfit(PASSPHRASE_FILE_VARIABLE, "a text file that can be read", "none", "Correct the path or the file.")
-    if mode & 0o077:
-        raise _unfit(
-            PASSPHRASE_FILE_VARIABLE, "a file only its owner can read", f"mode {mode:o}", "Run chmod 600 on it."
-        )
-    return content
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stratify.errors import PrivacyError
+from stratify.mounted_secret import read_secret
 
 THROWAWAY_KEY = b"stratify: throwaway key, for invented people only"
 """Key for sources declared synthetic. It is public, so what it makes protects nobody."""
@@ -217,20 +217,15 @@ def read_key_ring(environment: Mapping[str, str]) -> KeyRing:
         PrivacyError: there is none, there are two places, a key is too short or twice in the ring, the ring is not
             one, or others may read the file.
     """
-    text, file_name = environment.get(KEY_VARIABLE, ""), environment.get(KEY_FILE_VARIABLE, "")
-    if text and file_name:
-        raise _unfit(
-            f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE}", "one of the two", "both", "Unset one, so that it is plain which."
-        )
-    if not text and not file_name:
+    found = read_secret(environment, KEY_VARIABLE, KEY_FILE_VARIABLE)
+    if found is None:
         raise _unfit(
             KEY_VARIABLE,
             "the identity key of this site",
             "nothing",
             f"Set it, or name a file in {KEY_FILE_VARIABLE}; docs/deploy.md shows how to make one.",
         )
-    content = text.encode().strip() if text else _read_key_file(Path(file_name))
-    where = KEY_VARIABLE if text else KEY_FILE_VARIABLE
+    content, where = found
     lines = _lines_of_ring(content)
     if lines is not None:
         return _ring(lines, where)
@@ -276,21 +271,6 @@ def _check_key(key: bytes, where: str) -> None:
         raise _unfit(where, f"{_LEAST_KEY_BYTES} bytes or more", f"{len(key)}", "Make one with: openssl rand -hex 32")
     if len(set(key)) < _LEAST_DIFFERENT_BYTES:
         raise _unfit(where, "a random key", "one of few characters", "Make one with: openssl rand -hex 32")
-
-
-def _read_key_file(path: Path) -> bytes:
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        content = path.read_bytes().strip()
-    except OSError:
-        mode, content = None, b""
-    if mode is None:
-        raise _unfit(KEY_FILE_VARIABLE, "a file that can be read", "none", "Correct the path or its permissions.")
-    if mode & 0o077:
-        raise _unfit(
-            KEY_FILE_VARIABLE, "a file only its owner can read", f"mode {mode:o}", "Run chmod 600 on it, then again."
-        )
-    return content
 
 
 def _hmac(key: bytes, message: str) -> str:

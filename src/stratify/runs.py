@@ -313,13 +313,13 @@ def plan_in_place(out: Path) -> Plan:
     return Plan.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={"build": restricted.parent})
 
 
-def rule_book_in_place(plan: Plan) -> RuleBook:
-    """Give the definitions that a run was made with.
+def rule_book_in_place(plan: Plan, clinical: Path | None = None) -> RuleBook:
+    """Give the definitions that a run was made with, from where they lie by now.
 
     Raises:
         RunError: they were changed since.
     """
-    book = load_rule_book(plan.settings.clinical)
+    book = load_rule_book(clinical or plan.settings.clinical)
     if book.digest != plan.rule_digest:
         raise RunError(
             "clinical definitions",

@@ -7,13 +7,12 @@ identity key, and no run depends on it.
 from __future__ import annotations
 
 import hashlib
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stratify.errors import SettingsError
+from stratify.errors import PrivacyError
+from stratify.mounted_secret import read_secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,19 +45,15 @@ def read_signer(environment: Mapping[str, str]) -> Signer | None:
         environment: The process's environment variables.
 
     Raises:
-        SettingsError: there are two places, the file cannot be read or others may read it, or it is no such key.
+        PrivacyError: there are two places, the file cannot be read or others may read it, or it is no such key.
     """
-    text, file_name = environment.get(SIGNING_KEY_VARIABLE, ""), environment.get(SIGNING_KEY_FILE_VARIABLE, "")
-    if not text and not file_name:
+    found = read_secret(environment, SIGNING_KEY_VARIABLE, SIGNING_KEY_FILE_VARIABLE)
+    if found is None:
         return None
-    if text and file_name:
-        where = f"{SIGNING_KEY_VARIABLE} and {SIGNING_KEY_FILE_VARIABLE}"
-        raise _unfit(where, "one of the two", "both", "Unset one, so that it is plain which.")
+    content, where = found
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    content = text.encode() if text else _file(Path(file_name))
-    where = SIGNING_KEY_VARIABLE if text else SIGNING_KEY_FILE_VARIABLE
     try:
         key = serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError):  # what is said could hold a part of the key
@@ -69,20 +64,5 @@ def read_signer(environment: Mapping[str, str]) -> Signer | None:
     return Signer(hashlib.sha256(public).hexdigest(), key)
 
 
-def _file(path: Path) -> bytes:
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        content = path.read_bytes()
-    except OSError:
-        raise _unfit(
-            SIGNING_KEY_FILE_VARIABLE, "a file that can be read", "none", "Correct the path or its permissions."
-        ) from None
-    if mode & 0o077:
-        raise _unfit(
-            SIGNING_KEY_FILE_VARIABLE, "a file only its owner can read", f"mode {mode:o}", "Run chmod 600 on it."
-        )
-    return content
-
-
-def _unfit(where: str, expected: str, found: str, action: str) -> SettingsError:
-    return SettingsError(where, expected=expected, found=found, action=action)
+def _unfit(where: str, expected: str, found: str, action: str) -> PrivacyError:
+    return PrivacyError(where, expected=expected, found=found, action=action)

@@ -1,8 +1,8 @@
 """A change tried on a finished run: from its people to counts, and from those to what the change would do.
 
 Who is on a list today is what the run placed. Only the pathways that the change touches are decided again, only for
-those who may be on them, now and as of the look back (``whatif_past``). All else is on counts. Writes nothing into the
-run.
+those who may be on them, now and as of the look back (``whatif_past``). All else is on counts. Writes nothing into what
+the run gave; the look back is kept beside it, for the next question.
 
 What others get to see of it is under disclosure control, like everything counted.
 """

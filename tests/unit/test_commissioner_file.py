@@ -19,7 +19,7 @@ from publish_example import context, key
 
 from commissioner_page import PAGE, questions
 from stratify import contracts
-from stratify.errors import SettingsError
+from stratify.errors import PrivacyError
 from stratify.metric_book import load_metrics
 from stratify.metric_run import counted
 from stratify.publish import build_counts, signature_in_words, write_commissioner_file
@@ -227,7 +227,7 @@ def test_a_key_is_read_from_the_environment_or_a_file_of_its_owner_alone(tmp_pat
     both = [read_signer({SIGNING_KEY_FILE_VARIABLE: str(path)}), read_signer({SIGNING_KEY_VARIABLE: pem(KEY)})]
     assert both[0] and both[1] and both[0].fingerprint == both[1].fingerprint
     path.chmod(0o644)
-    with pytest.raises(SettingsError, match="mode 644"):
+    with pytest.raises(PrivacyError, match="mode 644"):
         read_signer({SIGNING_KEY_FILE_VARIABLE: str(path)})
 
 
@@ -243,6 +243,6 @@ def test_a_key_is_read_from_the_environment_or_a_file_of_its_owner_alone(tmp_pat
     ],
 )
 def test_what_is_no_signing_key_is_refused_and_not_shown(environment, said):
-    with pytest.raises(SettingsError, match=said) as refused:
+    with pytest.raises(PrivacyError, match=said) as refused:
         read_signer(environment)
     assert "secret words" not in str(refused.value) and "PRIVATE" not in str(refused.value)

@@ -95,7 +95,7 @@ def test_both_places_at_once_and_a_missing_file_are_refused(tmp_path):
     both = {"STRATIFY_TEAM_PASSPHRASE": WORDS, "STRATIFY_TEAM_PASSPHRASE_FILE": secret(tmp_path / "p", WORDS)}
     with pytest.raises(PrivacyError, match="both"):
         read_passphrases(both, is_test=True)
-    with pytest.raises(PrivacyError, match="a text file that can be read"):
+    with pytest.raises(PrivacyError, match="a file that can be read"):
         read_passphrases({"STRATIFY_TEAM_PASSPHRASE_FILE": str(tmp_path / "none")}, is_test=True)
 
 
