@@ -25,7 +25,7 @@ from stratify.publish.register import OpenAction, is_meeting, open_actions
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT
 from stratify.rulebook import RuleBook
 from stratify.rules import Clinic
-from stratify.rules.wording import Agenda, Topic
+from stratify.rules.wording import Agenda
 from stratify.store import Store
 
 _TREND_MONTHS = 36
@@ -168,7 +168,7 @@ def write_packs(
                 "notices": list(context.lost_feeds),
                 "roles": words.roles_in_words(clinic.roles),
                 "questions": list(clinic.agenda),
-                "chair": _chair(agenda.otherwise, clinic),
+                "chair": words.plain(agenda.otherwise.chair(clinic)),
                 "agenda": _agenda(people, agenda, clinic),
                 "actions": [_action(each) for each in agreed.get((practice, clinic_id), ())],
                 "people": people,
@@ -245,18 +245,12 @@ def _agenda(people: Sequence[Row], agenda: Agenda, clinic: Clinic) -> list[Row]:
             found.append(
                 {
                     "question": topic.question,
-                    "chair": _chair(topic, clinic),
+                    "chair": words.plain(topic.chair(clinic)),
                     "options": list(topic.options),
                     "people": mine,
                 }
             )
     return found
-
-
-def _chair(topic: Topic, clinic: Clinic) -> str:
-    """Give the role that chairs a topic: the first of its own that the clinic has, or whoever leads the clinic."""
-    leads = clinic.lead or clinic.roles[0]
-    return words.plain(next((role for role in topic.lead if role in clinic.roles), leads))
 
 
 # ------------------------------------------------------------------------------------------------- one person
@@ -267,7 +261,7 @@ def _person(
 ) -> dict[str, Any]:
     key = row["patient_key"]
     facts = known.facts.get(key, [])
-    raised = _raised(facts, agenda)
+    raised = agenda.raised_by(each["variable"] for each in facts)
     pathway = context.pathways[row["pathway"]]
     other = next(iter(known.other_words.get(key, [])), {})
     gaps = [each.strip() for each in (row["data_gaps"] or "").split(";") if each.strip()]
@@ -292,7 +286,7 @@ def _person(
         "unlinked": not row["is_hospital_linked"],
         "topic": (raised[0] if raised else agenda.otherwise).id,
         "questions": [
-            {"question": each.question, "chair": _chair(each, clinic), "options": list(each.options)}
+            {"question": each.question, "chair": words.plain(each.chair(clinic)), "options": list(each.options)}
             for each in raised[:3] or [agenda.otherwise]
         ],
         "why": row["rule_reason"],
@@ -315,13 +309,6 @@ def _person(
     }
 
 
-def _raised(facts: Sequence[Row], agenda: Agenda) -> list[Topic]:
-    """Give the topics that the facts raise, the weightiest fact's first."""
-    by_variable = {name: topic for topic in agenda.topics for name in topic.variables}
-    topics = [by_variable[each["variable"]] for each in facts if each["variable"] in by_variable]
-    return list({topic.id: topic for topic in topics}.values())
-
-
 def _fact(each: Row, book: RuleBook) -> list[str]:
     """Give a reason as fact, value with unit, date and source; one that is no variable as its text alone."""
     variable = book.variables.get(each["variable"])
@@ -329,7 +316,7 @@ def _fact(each: Row, book: RuleBook) -> list[str]:
         return [each["text"], "", "", ""]
     unit = f" {variable.unit}" if variable.is_value and variable.unit not in (None, *_NO_UNIT) else ""
     value = "yes" if variable.take == "has" else f"{each['bound'] or ''}{each['value']:.2f}".rstrip("0").rstrip(".")
-    source = words.source_in_words((each["source_table"] or "").split(".")[-1])
+    source = words.source_in_words(each["source_table"] or "")
     day = periods.in_words(each["value_date"]) if each["value_date"] else ""
     return [variable.label.removesuffix(" (eFI deficit)"), value + unit, day, source]
 

@@ -28,12 +28,11 @@ from stratify.publish.team_answers import answer_form
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT, ClinicWorkbook
 from stratify.rulebook import RuleBook
 from stratify.rules import Clinic
-from stratify.rules.wording import Agenda, Topic
+from stratify.rules.wording import Agenda
 from stratify.store import Store
 
 _STEM = "team_page"
 _MOST_QUESTIONS = 3
-_TABLES = {"apc_spell": "apc_episode", "apc_diagnosis": "apc_episode"}
 
 _FACTS = """
 CREATE OR REPLACE TEMP TABLE team_page_fact AS
@@ -137,7 +136,7 @@ class TeamPages:
             why.setdefault(row_reference(self._context.index_date, clinic, key), []).append(
                 {
                     "pathway": self._context.pathways[pathway].label if pathway in self._context.pathways else pathway,
-                    "facts": [[text, _source(table)] for _, text, table in facts],
+                    "facts": [[text, words.source_in_words(table or "")] for _, text, table in facts],
                     "variables": [variable for variable, _, _ in facts],
                     "missing": ", ".join(self._labels((missing or "").split(";"))),
                     "plain": " ".join([*(plain or "").split("\n"), plain_missing or ""]).strip(),
@@ -186,8 +185,8 @@ class TeamPages:
     def _person(self, row: Row, tier_rank: int | None, clinic: Clinic, why: Mapping[str, list[Row]]) -> Row:
         reasons = why.get(row["row_reference"], [])
         variables = list(dict.fromkeys(name for each in reasons for name in each["variables"]))
-        topics = self._topics(variables)
-        chairs = [_chair(topic, clinic) for topic in topics]
+        topics = self._agenda.raised_by(variables)[:_MOST_QUESTIONS] if self._agenda else []
+        chairs = [words.plain(topic.chair(clinic)) for topic in topics]
         return {
             **_in_words(row),
             "why": [line.removeprefix("• ") for line in (row["why"] or "").split("\n")],
@@ -209,24 +208,6 @@ class TeamPages:
             if name in book.variables or name in book.scores
         ]
         return list(dict.fromkeys(each.removesuffix(" (eFI deficit)") for each in found))
-
-    def _topics(self, variables: Sequence[str]) -> list[Topic]:
-        """Give what a team has to decide about these facts, the weightiest fact's first."""
-        if self._agenda is None:
-            return []
-        by_variable = {name: topic for topic in self._agenda.topics for name in topic.variables}
-        raised = {by_variable[name].id: by_variable[name] for name in variables if name in by_variable}
-        return list(raised.values())[:_MOST_QUESTIONS]
-
-
-def _chair(topic: Topic, clinic: Clinic) -> str:
-    leads = clinic.lead or clinic.roles[0]
-    return words.plain(next((role for role in topic.lead if role in clinic.roles), leads))
-
-
-def _source(table: str | None) -> str:
-    name = (table or "").split(".")[-1]
-    return words.source_in_words(_TABLES.get(name, name))
 
 
 def _in_words(row: Row) -> Row:

@@ -139,8 +139,8 @@ def plain(identifier: str) -> str:
 
 
 def source_in_words(table: str) -> str:
-    """Name a landing table for readers: ``landing.apc_episode`` is ``Hospital admissions``."""
-    name = table.removeprefix("landing.")
+    """Name a table for readers, whatever its layer: ``landing.apc_episode`` is ``Hospital admissions``."""
+    name = table.split(".")[-1]
     return _SOURCES.get(name, plain(name))
 
 

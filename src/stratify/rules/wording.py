@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pydantic import Field, model_validator
 
+from stratify.rules.pathway import Clinic
 from stratify.rules.strict import Strict
 
 PLACEHOLDERS = ("{practice}", "{why}")
@@ -25,6 +27,10 @@ class Topic(Strict):
     options: tuple[str, ...] = Field(min_length=1)
     variables: tuple[str, ...] = Field(min_length=1)
 
+    def chair(self, clinic: Clinic) -> str:
+        """The role that chairs it: the first of its own that the clinic has, or whoever leads the clinic."""
+        return next((role for role in self.lead if role in clinic.roles), clinic.lead or clinic.roles[0])
+
 
 class Agenda(Strict):
     """The topics of a team in the order they are taken, and the measurements whose course is shown.
@@ -38,6 +44,12 @@ class Agenda(Strict):
     trends: tuple[str, ...] = ()
     no_action: tuple[str, ...] = ()
     other_actions: tuple[str, ...] = ()
+
+    def raised_by(self, variables: Iterable[str]) -> list[Topic]:
+        """Give the topics that these facts raise, the first fact's first."""
+        by_variable = {name: topic for topic in self.topics for name in topic.variables}
+        raised = {by_variable[name].id: by_variable[name] for name in variables if name in by_variable}
+        return list(raised.values())
 
     @property
     def actions(self) -> tuple[str, ...]:
