@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import publish_example as example
 import pytest
+import yaml
 
 import invented
 from stratify.care_homes import NOT_KNOWN, CareHome, home_and_lead
@@ -16,7 +18,11 @@ from stratify.periods import bank_holidays, working_days_after
 from stratify.publish.care_home_roster import write_rosters
 from stratify.rulebook import load_rule_book
 from stratify.store import open_store
+from stratify.synth import CountyOrder
+from stratify.synth.county import County
+from stratify.synth.registry import care_home_register
 
+ROOT = Path(__file__).parents[2]
 ELM = CareHome(id="1-101", name="Elm House", postcode="QZ1 1ZA", named_lead="Care-home lead nurse")
 OAK = CareHome(id="1-102", name="Oak House", postcode="QZ1 2ZB", named_lead="Dr Invented")
 ASH = CareHome(id="1-103", name="Ash House", postcode="qz12zb", named_lead="Dr Invented")
@@ -148,3 +154,11 @@ def test_who_has_died_or_whose_list_is_held_is_on_no_roster(tmp_path):
 def test_without_a_register_of_homes_residents_stand_under_no_home(tmp_path):
     ((row,),) = _roster(tmp_path, [_placed("oak")], {}, homes=()).values()
     assert (row["home"], row["named_lead"]) == (NOT_KNOWN, "")
+
+
+def test_the_demo_names_the_homes_of_its_county():
+    county = County(CountyOrder(people=20_000, seed=1, index_date=date(2026, 11, 2)))
+    homes = [home for practice in county.practices for home in care_home_register(practice)]
+    named = yaml.safe_load((ROOT / "docs" / "demo.homes.yaml").read_text(encoding="utf-8"))["care_homes"]
+    place = ("id", "name", "postcode")
+    assert [[each[name] for name in place] for each in named] == [[each[name] for name in place] for each in homes]
