@@ -16,14 +16,27 @@ from dataclasses import replace
 
 import polars as pl
 
-from stratify import approvals, contracts, feedback_run, holding, ingest, plug_in, publish, quality, reasons, returned
+from stratify import (
+    approvals,
+    contracts,
+    feedback_run,
+    holding,
+    ingest,
+    plug_in,
+    publish,
+    quality,
+    reasons,
+    returned,
+    run_trail,
+)
+from stratify.audit_trail import Actor
 from stratify.errors import ExtractError, RunError, combine
 from stratify.ingest import FileAccount
 from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
-from stratify.refusals import delivery_of, refusals_of, supplier_told
+from stratify.refusals import delivery_of, refusals_of
 from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, publish_context, team_pages, write_practices_page, write_quality_page
@@ -32,7 +45,6 @@ from stratify.runs import (
     Receipt,
     Summary,
     as_landed,
-    one_at_a_time,
     prepare,
     put_in_place,
     without_refused,
@@ -358,21 +370,24 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
     }
 
 
-def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) -> Summary:
+def run(settings: Settings, *, key: bytes, by: Actor, progress: Progress = lambda _: None) -> Summary:
     """Do the whole weekly run without an orchestrator.
 
     Args:
         settings: What to run.
         key: The identity key.
+        by: Who runs it, for the audit trail.
         progress: Told the name of each stage as it starts.
     """
-    with one_at_a_time(settings.out), supplier_told(settings):
+    with run_trail.recorded(settings, by=by) as ended:
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
         for words, stage in stages(key, progress):
             progress(words)
             stage(plan)
-        return finish(plan)
+        done = finish(plan)
+        ended |= run_trail.of_run(done)
+    return done
 
 
 def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
@@ -469,10 +484,8 @@ def in_words(done: Summary) -> str:
         draft = ", a draft: no list is published" if pathway in manifest["rules"]["drafts"] else ""
         lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people{draft}")
         lines += [f"    {each['people']:>7,}  {each['decision']}: {each['reason']}" for each in mine]
-    placed: dict[str, int] = {}
-    for each in manifest["placements"]:
-        placed[each["placement"]] = placed.get(each["placement"], 0) + each["people"]
-    lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in sorted(placed.items())))
+    placed = run_trail.added_up(manifest["placements"], "placement")
+    lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in placed.items()))
     unknown = sum(each["codes"] for each in manifest["unmatched_codes"])
     lines.append(f"  {unknown:,} codes that no codelist knows: data_quality/unmatched_codes.csv")
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]
