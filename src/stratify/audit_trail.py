@@ -226,7 +226,7 @@ def _bytes(entry: Mapping[str, Any]) -> bytes:
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         return "(" + ", ".join(f"{name} {_plain(each)}" for name, each in value.items()) + ")"
-    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+    return (", ".join(map(_plain, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def _path(out: Path) -> Path:

@@ -18,7 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.feedback_commands import feedback_app
-from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore
+from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
@@ -44,6 +44,7 @@ app.command()(whatif)
 app.add_typer(panel_app, name="panel")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")
+app.add_typer(safety_app, name="safety")
 for _command in (doctor, backup, restore):
     app.command()(_command)
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""The commands of whoever looks after a deployment: ``stratify doctor | backup | restore | audit``."""
+"""The commands of whoever looks after a deployment: ``stratify doctor | backup | restore | audit | safety``."""
 
 from __future__ import annotations
 
@@ -126,3 +126,20 @@ def audit_verify(
             )
     if faults:
         raise typer.Exit(1)
+
+
+safety_app = typer.Typer(
+    cls=QuickHelp, help="The hazard log: what could harm, and what stands against it.", no_args_is_help=True
+)
+
+
+@safety_app.command("docs")
+def safety_docs(
+    folder: Annotated[Path, typer.Argument(help="Folder the page goes to.")],
+    check_only: Annotated[bool, typer.Option("--check", help="Write nothing; fail when it is out of date.")] = False,
+) -> None:
+    """Write the hazard log as a page (docs/safety/ is made by this)."""
+    with faults_in_words():
+        from stratify import hazard_page
+
+        typer.echo(hazard_page.write(folder, check_only=check_only))

@@ -19,6 +19,7 @@ import polars as pl
 from stratify import (
     approvals,
     contracts,
+    controls,
     feedback_run,
     holding,
     ingest,
@@ -30,7 +31,7 @@ from stratify import (
     run_trail,
 )
 from stratify.audit_trail import Actor
-from stratify.errors import ExtractError, RunError, combine
+from stratify.errors import ExtractError, combine
 from stratify.ingest import FileAccount
 from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
@@ -267,7 +268,7 @@ def _scored_for_clinics(store: Store, book: RuleBook) -> dict[str, pl.DataFrame]
     for name in sorted(book.pathways):
         table = scored_table(name)
         broken = int(store.scalar(f"SELECT abs((SELECT count(*) FROM core.person) - (SELECT count(*) FROM {table}))"))
-        _keep_promise("every person has one wide row", broken)
+        controls.keep_promise("every person has one wide row", broken)
         found[name] = store.frame(f"SELECT * FROM {table} WHERE patient_key IN ({_TO_CLINIC}'{name}')")
         store.execute(f"DROP TABLE {table}")
     return found
@@ -279,56 +280,19 @@ def route(plan: Plan) -> Receipt:
     with _attached(plan, "identity") as store:
         place_everybody(store, plan, book)
         holding.count_people(store)
-        _nobody_lost(store, book)
+        controls.ask(store, plan, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
         return Receipt(stage="route", counts=counts)
 
 
 _PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
-_BALANCES = {
-    "rows received equal rows loaded plus rows set aside, in every file": """
-        SELECT count(*) FROM audit.source_file WHERE received_count <> loaded_count + rejected_count""",
-    "every person has one row": """
-        SELECT count(*) - count(DISTINCT patient_key) FROM core.person""",
-    "every person on a pathway has one decision": """
-        SELECT count(*) FROM (
-            SELECT patient_key, pathway FROM derived.pathway_decision
-            GROUP BY ALL HAVING count(*) <> 1 OR count(decision) <> 1)""",
-    "every decision of a pathway that is no draft has one placement": """
-        SELECT count(*)
-        FROM (
-            SELECT patient_key, pathway FROM derived.pathway_decision
-            WHERE decision <> 'not_eligible' AND list_contains($published, pathway)) AS decided
-        FULL JOIN derived.placement AS placed USING (patient_key, pathway)
-        WHERE decided.patient_key IS NULL OR placed.patient_key IS NULL""",
-    "nobody has two actions in one week": """
-        SELECT count(*) FROM (
-            SELECT patient_key FROM derived.placement WHERE placement IN ('listed', 'offered')
-            GROUP BY ALL HAVING count(*) > 1)""",
-}
-
-
-def _nobody_lost(store: Store, book: RuleBook) -> None:
-    for promise, sql in _BALANCES.items():
-        _keep_promise(
-            promise, int(store.scalar(sql, {"published": sorted(book.published)} if "$published" in sql else None))
-        )
-
-
-def _keep_promise(promise: str, broken: int) -> None:
-    if broken:
-        raise RunError(
-            "reconciliation",
-            expected=promise,
-            found=f"{broken} that do not",
-            action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
-        )
 
 
 def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
     """Write the lists, the offers, the commissioners' file, the data quality page and the manifest."""
     book = load_rule_book(plan.settings.clinical)
     with _attached(plan, "identity") as store:
+        controls.stop_unless_all_hold(store)
         context = replace(publish_context(store, plan, book), tell=progress)
         shutil.rmtree(plan.published, ignore_errors=True)
         pages = team_pages(store, plan, book, context)

@@ -147,7 +147,7 @@ def _definitions(settings: Settings) -> Finding:
         book = load_rule_book(settings.clinical)
     except StratifyError as fault:
         return _of("definitions", fault)
-    return Finding("definitions", "ok", f"{len(book.published)} pathways published, digest {book.digest}")
+    return Finding("definitions", "ok", f"{len(book.published)} pathways published, digest {book.digest[:16]}")
 
 
 def _secrets(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -228,7 +228,7 @@ def _disk(settings: Settings) -> Finding:
         sum(path.stat().st_size for path in current.resolve().rglob("*") if path.is_file()) if current.exists() else 0
     )
     needed = size * ROOM_FOR_A_RUN
-    words = f"{free / 1e9:,.1f} GB free, a run takes {needed / 1e9:,.1f} GB" if size else f"{free / 1e9:,.1f} GB free"
+    words = f"{free / 1e9:,.1f} GB free" + (f", a run takes {needed / 1e9:,.2f} GB" if size else "")
     if size and free < needed:
         return Finding("disk", "fault", words, "Make room: nothing old is deleted before the new run is in place.")
     if size and free < 2 * needed:
