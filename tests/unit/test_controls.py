@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,9 +123,20 @@ def test_every_control_is_for_a_hazard_and_every_hazard_has_controls():
     assert [each.id for each in load_hazards()] == [f"H{number:02}" for number in range(1, len(load_hazards()) + 1)]
 
 
-def test_every_test_that_the_hazard_log_names_is_there():
-    for hazard in load_hazards():
-        for name in hazard.tests:
-            file, _, function = name.partition("::")
-            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-            assert function in {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}, name
+def _tests_named():
+    threats = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+    return sorted(
+        {*re.findall(r"`(tests/[^`]+::[^`]+)`", threats), *(each for h in load_hazards() for each in h.tests)}
+    )
+
+
+@pytest.mark.parametrize("name", _tests_named())
+def test_every_test_that_the_hazard_log_and_the_threats_name_is_there(name):
+    file, _, function = name.partition("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert function in {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+
+
+def test_every_threat_has_a_test_that_shows_its_defence():
+    rows = re.findall(r"^\| (?!what could|---)(.*) \|$", (ROOT / "docs/threats.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) > 20 and all("`tests/" in row for row in rows)
