@@ -86,6 +86,7 @@ check: setup
 	$(BIN)/stratify schemas schemas --check
 	$(BIN)/stratify rules check --against schemas/rule_versions.json
 	$(BIN)/stratify rules docs docs/rules --versions schemas/rule_versions.json --check
+	$(BIN)/stratify safety docs docs/safety --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -95,6 +96,7 @@ schemas: setup
 	$(BIN)/stratify schemas schemas
 	$(BIN)/stratify rules versions schemas/rule_versions.json
 	$(BIN)/stratify rules docs docs/rules --versions schemas/rule_versions.json
+	$(BIN)/stratify safety docs docs/safety
 
 lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock

@@ -17,6 +17,7 @@ from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
 from stratify import pipeline, refusals, runs
+from stratify.operations import notices
 from stratify.settings import load_settings
 
 
@@ -28,24 +29,25 @@ def land(settings_file: str, index_date: str | None = None) -> None:
         settings_file: Path of the settings file on the worker.
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None.
     """
-    settings = load_settings(
-        Path(settings_file),
-        environment=os.environ,
-        overrides={"index_date": index_date},
-        today=date.today(),  # the only clock: below this line the index date is an argument
-    )
-    key = runs.identity_key(settings, os.environ)
-    # Beside the outputs and not in /tmp: what is read here is as confidential as what is kept there.
-    checking = settings.out / "checking"
-    with runs.one_at_a_time(checking):
-        checking.chmod(0o700)
-        out, settings = settings.out, settings.model_copy(update={"out": checking})
-        try:
-            with refusals.supplier_told(settings, out=out):
-                report = stage("Checking the extract files", partial(pipeline.check, settings, key=key))
-        finally:
-            shutil.rmtree(checking / "runs", ignore_errors=True)
-    get_run_logger().info(report)
+    with notices.told_of_faults(os.environ):
+        settings = load_settings(
+            Path(settings_file),
+            environment=os.environ,
+            overrides={"index_date": index_date},
+            today=date.today(),  # the only clock: below this line the index date is an argument
+        )
+        key = runs.identity_key(settings, os.environ)
+        # Beside the outputs and not in /tmp: what is read here is as confidential as what is kept there.
+        checking = settings.out / "checking"
+        with runs.one_at_a_time(checking):
+            checking.chmod(0o700)
+            out, settings = settings.out, settings.model_copy(update={"out": checking})
+            try:
+                with refusals.supplier_told(settings, out=out):
+                    report = stage("Checking the extract files", partial(pipeline.check, settings, key=key))
+            finally:
+                shutil.rmtree(checking / "runs", ignore_errors=True)
+        get_run_logger().info(report)
 
 
 if __name__ == "__main__":

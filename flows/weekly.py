@@ -15,7 +15,8 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
-from stratify import pipeline, refusals, runs
+from stratify import audit_trail, pipeline, run_trail, runs
+from stratify.operations import notices
 from stratify.settings import load_settings
 
 MOST_COUNTS = 4
@@ -30,22 +31,26 @@ def weekly(settings_file: str, index_date: str | None = None) -> dict[str, str]:
         settings_file: Path of the settings file on the worker.
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None.
     """
-    settings = load_settings(
-        Path(settings_file),
-        environment=os.environ,
-        overrides={"index_date": index_date},
-        today=date.today(),  # the only clock: below this line the index date is an argument
-    )
-    key = runs.identity_key(settings, os.environ)
-    with runs.one_at_a_time(settings.out), refusals.supplier_told(settings):
-        plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
-        for name, work in pipeline.stages(key):
-            counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]
-            get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
-        done = pipeline.finish(plan)  # once only: a rename is done or not done
-    get_run_logger().info(pipeline.in_words(done))
-    if done.held:
-        get_run_logger().warning("Lists are HELD: %s. All others are published.", ", ".join(done.held))
+    with notices.told_of_faults(os.environ):
+        settings = load_settings(
+            Path(settings_file),
+            environment=os.environ,
+            overrides={"index_date": index_date},
+            today=date.today(),  # the only clock: below this line the index date is an argument
+        )
+        key = runs.identity_key(settings, os.environ)
+        with run_trail.recorded(settings, by=audit_trail.this_account("Prefect")) as ended:
+            plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
+            for name, work in pipeline.stages(key):
+                counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]
+                get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
+            done = pipeline.finish(plan)  # once only: a rename is done or not done
+            ended |= run_trail.of_run(done)
+        get_run_logger().info(pipeline.in_words(done))
+        get_run_logger().info(audit_trail.last_in_words(settings.out))
+        if done.held:
+            get_run_logger().warning("Lists are HELD: %s. All others are published.", ", ".join(done.held))
+    notices.send_of_run(done, os.environ)
     return {"run_id": done.run_id, "verdict": done.verdict, "held": ", ".join(done.held)}
 
 

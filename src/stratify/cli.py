@@ -18,6 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.feedback_commands import feedback_app
+from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
@@ -42,6 +43,10 @@ app.add_typer(returned_app, name="returned")
 app.command()(whatif)
 app.add_typer(panel_app, name="panel")
 app.add_typer(feedback_app, name="feedback")
+app.add_typer(audit_app, name="audit")
+app.add_typer(safety_app, name="safety")
+for _command in (doctor, backup, restore):
+    app.command()(_command)
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
 synth_app = typer.Typer(
@@ -51,6 +56,7 @@ synth_app = typer.Typer(
 )
 app.add_typer(synth_app, name="synth")
 
+WHY = "direct_care, asked_by_patient, complaint, incident, data_quality or audit"
 SettingsOption = Annotated[Path | None, typer.Option("--settings", help="Settings file (YAML), see docs/deploy.md.")]
 ExtractsOption = Annotated[Path | None, typer.Option("--extracts", help="Folder with the extract files.")]
 SourceOption = Annotated[
@@ -77,15 +83,19 @@ def run(
     Exit code 10 means that it finished and published, and that a failed check holds some lists.
     """
     with faults_in_words():
-        from stratify import pipeline, runs
+        from stratify import audit_trail, pipeline, runs
         from stratify.errors import HELD_EXIT_CODE
+        from stratify.operations import notices
 
-        chosen = _settings(
-            settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
-        )
-        with progress() as tell:
-            done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), progress=tell)
+        with notices.told_of_faults(os.environ), progress() as tell:
+            chosen = _settings(
+                settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
+            )
+            by = audit_trail.this_account(DOOR)
+            done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), by=by, progress=tell)
         typer.echo(pipeline.in_words(done))
+        typer.echo(audit_trail.last_in_words(chosen.out))
+        notices.send_of_run(done, os.environ)
     if done.manifest["held"]:
         typer.echo(f"Lists are HELD: {', '.join(done.held)}. All others are published.", err=True)
         raise typer.Exit(HELD_EXIT_CODE)
@@ -133,14 +143,17 @@ def release(
     Exit code 10 means that lists were released and that some pathway may no longer publish.
     """
     with faults_in_words():
-        from stratify import key_rotation, privacy, runs
+        from stratify import audit_trail, key_rotation, privacy, runs
         from stratify import release as gate
         from stratify.errors import HELD_EXIT_CODE
 
         key = runs.identity_key(runs.plan_in_place(out).settings, os.environ)
         if key != privacy.THROWAWAY_KEY:
             key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
-        done = runs.without_values(gate.release)(out, latest=latest, key=key, by=by, now=now or datetime.now())
+        asked = {"released_by": by}
+        with audit_trail.recorded(out, "release", asked, by=audit_trail.this_account(DOOR)) as ended:
+            done = runs.without_values(gate.release)(out, latest=latest, key=key, by=by, now=now or datetime.now())
+            ended |= gate.for_the_trail(done)
         typer.echo(gate.in_words(done))
     if done.record["held"]:
         raise typer.Exit(HELD_EXIT_CODE)
@@ -157,17 +170,27 @@ def explain(
         ),
     ] = None,
     reference: Annotated[str | None, typer.Option("--reference", help="Reference of a row on a list.")] = None,
+    because: Annotated[
+        str | None, typer.Option("--because", help=f"Why, for the audit trail: {WHY}; asked for when not given.")
+    ] = None,
 ) -> None:
     """Explain one person's place, back from the list to the rows of the extract files.
 
-    Needs the identity key of the run (STRATIFY_IDENTITY_KEY or STRATIFY_KEY_FILE).
+    Needs the identity key of the run (STRATIFY_IDENTITY_KEY or STRATIFY_KEY_FILE). That somebody was looked up, by whom
+    and why goes into the audit trail; who it was does not. Of invented people no reason is asked for.
     """
     with faults_in_words():
-        from stratify import explanation, key_rotation, privacy
+        from stratify import audit_trail, explanation, key_rotation, privacy, runs
 
         key = key_rotation.key_of_run(out, privacy.read_key_ring(os.environ))
+        plan = runs.plan_in_place(out)
+        why = because or ("invented people" if plan.is_test else typer.prompt(f"Why ({WHY})"))
+        audit_trail.stop_without_reason(why, is_test=plan.is_test)
         asked = reference or nhs_number or typer.prompt("NHS number", hide_input=True)
-        typer.echo(explanation.explain(out, asked, is_reference=reference is not None, key=key))
+        details = {"run_id": plan.run_id, "because": why, "asked_by": "reference" if reference else "NHS number"}
+        with audit_trail.recorded(out, "explanation", details, by=audit_trail.this_account(DOOR)):
+            said = explanation.explain(out, asked, is_reference=reference is not None, key=key)
+        typer.echo(said)
 
 
 @app.command()
@@ -203,10 +226,14 @@ def identity_rotate(
     which into the restricted folder. Killed or given twice, it does no harm.
     """
     with faults_in_words():
-        from stratify import key_rotation, privacy
+        from stratify import audit_trail, key_rotation, privacy, runs
 
+        runs.plan_in_place(out)  # a folder without a run gets no trail
         ring = privacy.read_key_ring(os.environ)
-        done = key_rotation.rotate(out, ring, old_version=old_version, new_version=new_version)
+        asked = {"from": old_version, "to": new_version}
+        with audit_trail.recorded(out, "change of the identity key", asked, by=audit_trail.this_account(DOOR)) as ended:
+            done = key_rotation.rotate(out, ring, old_version=old_version, new_version=new_version)
+            ended |= {"run_id": done.run_id, "pseudonyms": done.pseudonym_count}
         typer.echo(key_rotation.in_words(done))
 
 

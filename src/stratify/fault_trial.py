@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from stratify import pipeline, truth_score
+from stratify.audit_trail import this_account
 from stratify.errors import SettingsError, StratifyError
 from stratify.privacy import THROWAWAY_KEY, PrivacyPolicy
 from stratify.settings import Settings
@@ -161,7 +162,7 @@ def _try(id: str, *, people: int, seed: int) -> Trial:
             privacy=_EVERY_OBJECTION,
         )
         try:
-            pipeline.run(settings, key=THROWAWAY_KEY)
+            pipeline.run(settings, key=THROWAWAY_KEY, by=this_account("trial"))
         except StratifyError as refused:
             refusal = _first_reason(refused)
         else:

@@ -16,14 +16,28 @@ from dataclasses import replace
 
 import polars as pl
 
-from stratify import approvals, contracts, feedback_run, holding, ingest, plug_in, publish, quality, reasons, returned
-from stratify.errors import ExtractError, RunError, combine
+from stratify import (
+    approvals,
+    contracts,
+    controls,
+    feedback_run,
+    holding,
+    ingest,
+    plug_in,
+    publish,
+    quality,
+    reasons,
+    returned,
+    run_trail,
+)
+from stratify.audit_trail import Actor
+from stratify.errors import ExtractError, combine
 from stratify.ingest import FileAccount
 from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
-from stratify.refusals import delivery_of, refusals_of, supplier_told
+from stratify.refusals import delivery_of, refusals_of
 from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.run_record import manifest_of, publish_context, team_pages, write_practices_page, write_quality_page
@@ -32,7 +46,6 @@ from stratify.runs import (
     Receipt,
     Summary,
     as_landed,
-    one_at_a_time,
     prepare,
     put_in_place,
     without_refused,
@@ -255,7 +268,7 @@ def _scored_for_clinics(store: Store, book: RuleBook) -> dict[str, pl.DataFrame]
     for name in sorted(book.pathways):
         table = scored_table(name)
         broken = int(store.scalar(f"SELECT abs((SELECT count(*) FROM core.person) - (SELECT count(*) FROM {table}))"))
-        _keep_promise("every person has one wide row", broken)
+        controls.keep_promise("every person has one wide row", broken)
         found[name] = store.frame(f"SELECT * FROM {table} WHERE patient_key IN ({_TO_CLINIC}'{name}')")
         store.execute(f"DROP TABLE {table}")
     return found
@@ -267,56 +280,19 @@ def route(plan: Plan) -> Receipt:
     with _attached(plan, "identity") as store:
         place_everybody(store, plan, book)
         holding.count_people(store)
-        _nobody_lost(store, book)
+        controls.ask(store, plan, book)
         counts = {f"{pathway} {placement}": count for pathway, placement, count in store.rows(_PLACEMENTS)}
         return Receipt(stage="route", counts=counts)
 
 
 _PLACEMENTS = "SELECT pathway, placement, count(*) FROM derived.placement GROUP BY ALL ORDER BY ALL"
-_BALANCES = {
-    "rows received equal rows loaded plus rows set aside, in every file": """
-        SELECT count(*) FROM audit.source_file WHERE received_count <> loaded_count + rejected_count""",
-    "every person has one row": """
-        SELECT count(*) - count(DISTINCT patient_key) FROM core.person""",
-    "every person on a pathway has one decision": """
-        SELECT count(*) FROM (
-            SELECT patient_key, pathway FROM derived.pathway_decision
-            GROUP BY ALL HAVING count(*) <> 1 OR count(decision) <> 1)""",
-    "every decision of a pathway that is no draft has one placement": """
-        SELECT count(*)
-        FROM (
-            SELECT patient_key, pathway FROM derived.pathway_decision
-            WHERE decision <> 'not_eligible' AND list_contains($published, pathway)) AS decided
-        FULL JOIN derived.placement AS placed USING (patient_key, pathway)
-        WHERE decided.patient_key IS NULL OR placed.patient_key IS NULL""",
-    "nobody has two actions in one week": """
-        SELECT count(*) FROM (
-            SELECT patient_key FROM derived.placement WHERE placement IN ('listed', 'offered')
-            GROUP BY ALL HAVING count(*) > 1)""",
-}
-
-
-def _nobody_lost(store: Store, book: RuleBook) -> None:
-    for promise, sql in _BALANCES.items():
-        _keep_promise(
-            promise, int(store.scalar(sql, {"published": sorted(book.published)} if "$published" in sql else None))
-        )
-
-
-def _keep_promise(promise: str, broken: int) -> None:
-    if broken:
-        raise RunError(
-            "reconciliation",
-            expected=promise,
-            found=f"{broken} that do not",
-            action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
-        )
 
 
 def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
     """Write the lists, the offers, the commissioners' file, the data quality page and the manifest."""
     book = load_rule_book(plan.settings.clinical)
     with _attached(plan, "identity") as store:
+        controls.stop_unless_all_hold(store)
         context = replace(publish_context(store, plan, book), tell=progress)
         shutil.rmtree(plan.published, ignore_errors=True)
         pages = team_pages(store, plan, book, context)
@@ -358,21 +334,24 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
     }
 
 
-def run(settings: Settings, *, key: bytes, progress: Progress = lambda _: None) -> Summary:
+def run(settings: Settings, *, key: bytes, by: Actor, progress: Progress = lambda _: None) -> Summary:
     """Do the whole weekly run without an orchestrator.
 
     Args:
         settings: What to run.
         key: The identity key.
+        by: Who runs it, for the audit trail.
         progress: Told the name of each stage as it starts.
     """
-    with one_at_a_time(settings.out), supplier_told(settings):
+    with run_trail.recorded(settings, by=by) as ended:
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
         for words, stage in stages(key, progress):
             progress(words)
             stage(plan)
-        return finish(plan)
+        done = finish(plan)
+        ended |= run_trail.of_run(done)
+    return done
 
 
 def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
@@ -469,10 +448,8 @@ def in_words(done: Summary) -> str:
         draft = ", a draft: no list is published" if pathway in manifest["rules"]["drafts"] else ""
         lines.append(f"  {pathway}: {sum(each['people'] for each in mine):,} people{draft}")
         lines += [f"    {each['people']:>7,}  {each['decision']}: {each['reason']}" for each in mine]
-    placed: dict[str, int] = {}
-    for each in manifest["placements"]:
-        placed[each["placement"]] = placed.get(each["placement"], 0) + each["people"]
-    lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in sorted(placed.items())))
+    placed = run_trail.added_up(manifest["placements"], "placement")
+    lines.append("  this week: " + ", ".join(f"{count:,} {name}" for name, count in placed.items()))
     unknown = sum(each["codes"] for each in manifest["unmatched_codes"])
     lines.append(f"  {unknown:,} codes that no codelist knows: data_quality/unmatched_codes.csv")
     values = [f"{each['count']:,} {each['measure']}" for each in manifest["steps"] if each["step"] == _UNUSABLE]

@@ -357,6 +357,17 @@ def _put_in_place(out: Path, plan: Plan, build: Path) -> Path:
     return final
 
 
+def for_the_trail(done: Released) -> dict[str, Any]:
+    """Give what the audit trail says of a release: counts, and the digest of its record, which has every file's."""
+    return {
+        "run_id": done.record["run_id"],
+        "rows_checked": done.record["rows_checked"],
+        "rows_released": done.record["rows_released"],
+        "held": sorted({each["pathway"] for each in done.record["held"]}),
+        "record_sha256": hashlib.sha256((done.folder / "release.json").read_bytes()).hexdigest(),
+    }
+
+
 def in_words(done: Released) -> str:
     """Say what was released, in counts."""
     record = done.record

@@ -183,6 +183,7 @@ _COUNTED = {
     "rejected_rows": """
         SELECT table_name, rule_id, scope, count(*) AS rows
         FROM audit.rejected_row GROUP BY ALL ORDER BY ALL""",
+    "controls": "SELECT control, broken_count FROM audit.control ORDER BY ALL",
     "steps": "SELECT step, measure, count FROM audit.step_count ORDER BY ALL",
     "answers": """
         SELECT source, status, outcome, split_part(wrong, ':', 1) AS wrong, count(*) AS rows

@@ -126,6 +126,13 @@ class RejectedCount(_Strict):
     rows: int
 
 
+class ControlCount(_Strict):
+    """What a safety control of the run counted."""
+
+    control: str = Field(description="Safety control, as docs/safety/hazard-log.md names it")
+    broken_count: Literal[0] = Field(description="How often it is broken; a run with more publishes nothing")
+
+
 class StepCount(_Strict):
     """A count of one step of the run."""
 
@@ -215,6 +222,7 @@ class RunManifest(_Strict):
         description="Feeds whose newest file was refused or is missing; none when empty"
     )
     rejected_rows: tuple[RejectedCount, ...]
+    controls: tuple[ControlCount, ...]
     steps: tuple[StepCount, ...]
     answers: tuple[AnswerCount, ...] = Field(description="What came back; none when empty")
     unmatched_codes: tuple[UnmatchedCount, ...]

@@ -1,4 +1,4 @@
-"""What is generated is what the sources make now: ``schemas/`` and ``docs/rules/``."""
+"""What is generated is what the sources make now: ``schemas/``, ``docs/rules/`` and ``docs/safety/``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+from stratify import hazard_page
 from stratify.rule_pages import keep_pages, pages
 from stratify.rule_versions import check_versions, history_of
 from stratify.rulebook import load_rule_book
@@ -24,6 +25,11 @@ def test_rules_in_plain_english_are_up_to_date():
     found = pages(load_rule_book(), history_of(ROOT / "schemas" / "rule_versions.json"))
     keep_pages(ROOT / "docs" / "rules", found, check_only=True)
     assert sum(len(text.encode()) for text in found.values()) < 1_500_000
+
+
+def test_the_hazard_log_is_up_to_date():
+    """Mend with: stratify safety docs docs/safety."""
+    assert hazard_page.write(ROOT / "docs" / "safety", check_only=True) == "hazard-log.md is up to date."
 
 
 def test_no_definition_changed_without_a_new_version():

@@ -127,6 +127,14 @@ def test_a_feed_whose_codes_are_damaged_blocks_the_run_though_every_row_can_be_k
         assert _run(extracts, tmp_path).exit_code == 0, "2 of 100 is within the limit of 2 %"
 
 
+def test_a_folder_named_like_a_statement_is_a_folder(clean, tmp_path):
+    home = tmp_path / "it's \"; DROP TABLE core.person; --"
+    extracts = Path(shutil.copytree(clean, home / "extracts"))
+    with counted_plainly():
+        assert _run(extracts, tmp_path, out=home / "out").exit_code == 0
+    assert (home / "out" / "published" / "run_manifest.json").is_file()
+
+
 def test_a_missing_file_is_named_and_so_is_everything_else_that_is_wrong(extracts, tmp_path):
     (extracts / "gp_medication.csv").unlink()
     (extracts / "death.csv").write_bytes(b"")

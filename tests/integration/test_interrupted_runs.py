@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bare_manifest import bare_manifest
 from stratify import pipeline, runs
+from stratify.audit_trail import this_account
 from stratify.errors import RunError
 from stratify.settings import Settings
 from whole_runs import KEY, extract_set, files, settings_file, stratify
@@ -23,7 +25,8 @@ from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from stratify import pipeline, privacy, runs
+from bare_manifest import bare_manifest
+from stratify import audit_trail, pipeline, privacy, runs
 from stratify.settings import Settings
 
 extracts, out = sys.argv[2:4]
@@ -47,8 +50,7 @@ def stages(dies_in=None):
                 if dies_in == name:
                     die()
             if name == "last":
-                manifest = {"verdicts": {}, "run_id": plan.run_id}
-                (plan.published / "run_manifest.json").write_text(json.dumps(manifest))
+                (plan.published / "run_manifest.json").write_text(bare_manifest(plan.run_id))
         return name, work
     all_three = (stage("first", "a/list", "b/list"), stage("second", "c/list"), stage("last", "d/list"))
     return lambda key, progress: all_three
@@ -89,7 +91,7 @@ def run(day, moment):
     if child == 0:
         pipeline.stages = stages()
         MOMENTS[moment]()
-        pipeline.run(settings(day), key=privacy.THROWAWAY_KEY)
+        pipeline.run(settings(day), key=privacy.THROWAWAY_KEY, by=audit_trail.this_account("test"))
         os._exit(0)
     return os.waitpid(child, 0)[1]
 
@@ -213,7 +215,7 @@ def test_a_fault_of_a_library_comes_out_without_its_message(extracts, tmp_path, 
     monkeypatch.setattr(pipeline, "stages", lambda key, progress: (("fails", runs.without_values(fails)),))
     settings = _settings(extracts, tmp_path / "out")
     with pytest.raises(RunError, match=r"found ValueError \(its message may hold a value") as caught:
-        pipeline.run(settings, key=KEY.encode())
+        pipeline.run(settings, key=KEY.encode(), by=this_account("test"))
     assert "CANARY" not in str(caught.value)
     assert caught.value.__cause__ is None and caught.value.__context__ is None
 
@@ -231,14 +233,14 @@ def test_running_one_week_again_does_not_cost_the_week_before(extracts, tmp_path
 
     def writes(plan):
         plan.published.mkdir(parents=True, exist_ok=True)
-        (plan.published / "run_manifest.json").write_text(json.dumps({"verdicts": {}, "run_id": plan.run_id}))
+        (plan.published / "run_manifest.json").write_text(bare_manifest(plan.run_id))
 
     monkeypatch.setattr(pipeline, "stages", lambda key, progress: (("writes", writes),))
     settings = _settings(extracts, tmp_path / "out")
     ids = []
     for day in (4, 5, 6, 6, 6):
         week = settings.model_copy(update={"index_date": settings.index_date.replace(day=day)})
-        ids.append(pipeline.run(week, key=KEY.encode()).run_id)
+        ids.append(pipeline.run(week, key=KEY.encode(), by=this_account("test")).run_id)
     kept = [path.stem for path in (tmp_path / "out" / "runs").iterdir()]
     assert sorted(kept) == sorted([ids[1], ids[4]])
     assert (tmp_path / "out" / "current").resolve().name.startswith(ids[4])

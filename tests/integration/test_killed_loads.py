@@ -26,7 +26,8 @@ from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from stratify import contracts, pipeline, privacy, runs
+from bare_manifest import bare_manifest
+from stratify import audit_trail, contracts, pipeline, privacy, runs
 from stratify.settings import Settings
 from stratify.store import Store, open_store
 extracts, root = sys.argv[2], Path(sys.argv[3])
@@ -90,7 +91,7 @@ def stages_of(clock):
             plan.published.mkdir(parents=True, exist_ok=True)
             (plan.published / "contents.json").write_text(json.dumps(contents(plan)))
             (plan.published / "statements").write_text(str(clock.count))
-            (plan.published / "run_manifest.json").write_text(json.dumps({"verdicts": {}, "run_id": plan.run_id}))
+            (plan.published / "run_manifest.json").write_text(bare_manifest(plan.run_id))
         return (land_words, load), ("publish", show)
     return stages
 
@@ -101,7 +102,8 @@ def run(out, day, clock):
         try:
             pipeline.stages = stages_of(clock)
             pipeline.run(Settings(extracts=extracts, source="synthetic_county", out=out, index_date=date(2026, 1, day),
-                                  privacy=privacy.STAND_IN_POLICY, threads=2), key=privacy.THROWAWAY_KEY)
+                                  privacy=privacy.STAND_IN_POLICY, threads=2), key=privacy.THROWAWAY_KEY,
+                         by=audit_trail.this_account("test"))
             os._exit(0)
         finally:
             os._exit(1)

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from stratify import answers, kept_weeks, remembered
+from stratify.operations.backup import back_up, restore
 from stratify.synth import CountyOrder, write_county
 from whole_runs import KEY, counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
 
@@ -45,6 +46,7 @@ def site(tmp_path_factory) -> Site:
     order = CountyOrder(people=300, seed=3, index_date=WEEKS[0], weeks=1, weekly="bulk")
     write_county(site.folder / "extracts", order)
     site.manifests = [site.run(0)]
+    site.backup = back_up(site.out, site.folder / "backups")
     site.first = site.rows(ROWS.format(week=WEEKS[0]))
     site.seen = next(row for row in site.first if row["placement"] == "listed" and row["clinic_date"])
     outcome = {"outcome_id": "1", "patient_key": site.seen["patient_key"], "practice_code": site.seen["practice_code"],
@@ -53,6 +55,7 @@ def site(tmp_path_factory) -> Site:
                "source_file_id": "f", "source_row": 2}  # fmt: skip
     site.came_back = pl.DataFrame([outcome], schema=site.came_back.schema, orient="row")
     site.manifests.append(site.run(1))
+    site.second = shutil.copytree((site.out / "published").resolve(), site.folder / "second week")
     return site
 
 
@@ -111,3 +114,15 @@ def test_the_same_week_again_gives_the_same_and_an_earlier_one_adds_nothing(site
     same_files(before, (site.out / "published").resolve())
     assert site.run(0)["run_id"] == site.manifests[0]["run_id"]
     assert kept_weeks.weeks(site.out / "restricted") == list(WEEKS)
+
+
+@pytest.mark.slow
+def test_the_week_after_a_restored_backup_is_the_week_that_would_have_been(site):
+    """The restore drill: another folder, nothing but the backup, the next week's run, the same files to the byte."""
+    other = Site(site.folder / "other machine")
+    shutil.copytree(site.folder / "extracts", other.folder / "extracts")
+    other.came_back = site.came_back
+    restore(site.backup, other.out, replace=False)
+    again = other.run(1)
+    assert again["run_id"] == site.manifests[1]["run_id"]
+    same_files(site.second, other.out / "published")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from stratify import pipeline, runs
+from stratify.audit_trail import this_account
 from stratify.ingest.sources import synthea
 from stratify.settings import load_settings
 from stratify.store import open_store
@@ -32,7 +33,7 @@ def finished(tmp_path_factory):
         today=date(2020, 4, 28),
         synthetic_sources=frozenset({"synthea"}),
     )
-    done = pipeline.run(settings, key=runs.identity_key(settings, {}))
+    done = pipeline.run(settings, key=runs.identity_key(settings, {}), by=this_account("test"))
     path = settings.out / "restricted" / "run.duckdb"
     with open_store(path, temp_directory=tmp_path_factory.mktemp("scratch")) as store:
         yield store, done

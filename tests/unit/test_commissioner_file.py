@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -246,3 +247,24 @@ def test_what_is_no_signing_key_is_refused_and_not_shown(environment, said):
     with pytest.raises(PrivacyError, match=said) as refused:
         read_signer(environment)
     assert "secret words" not in str(refused.value) and "PRIVATE" not in str(refused.value)
+
+
+def test_opened_as_the_page_says_no_query_reaches_another_file(written, tmp_path):
+    page = PAGE.read_text(encoding="utf-8")
+    said = re.search(r"^locked = (.*)$", page, re.MULTILINE)
+    locked = ast.literal_eval(said[1])
+    (tmp_path / "other.csv").write_text("secret\n1\n", encoding="utf-8")
+    path = str(written / "out" / "commissioner.duckdb")
+    with duckdb.connect(path, read_only=True, config=locked) as opened:
+        assert opened.execute("SELECT count(*) > 0 FROM metric_value").fetchone() == (True,)
+        for query in (
+            f"FROM read_csv('{tmp_path}/other.csv')",
+            f"COPY metric TO '{tmp_path}/out.csv'",
+            f"ATTACH '{tmp_path}/other.duckdb'",
+            "INSTALL httpfs",
+            "SET enable_external_access = true",
+        ):
+            with pytest.raises(duckdb.Error):
+                opened.execute(query)
+    with duckdb.connect(path, read_only=True) as unlocked:  # what the lock is for
+        assert unlocked.execute(f"FROM read_csv('{tmp_path}/other.csv')").fetchall() == [(1,)]

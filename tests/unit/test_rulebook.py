@@ -342,6 +342,23 @@ def test_a_key_given_twice_is_refused_wherever_people_write_yaml(tmp_path):
     assert strict_yaml.load("a: {b: 1}\nc: [1, 2]\n") == {"a": {"b": 1}, "c": [1, 2]}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(9)),
+        "a: &a [*a]\n",
+    ],
+)
+def test_a_few_lines_that_stand_for_more_than_a_machine_holds_are_refused(text):
+    with pytest.raises(yaml.YAMLError) as caught:
+        strict_yaml.load(text)
+    assert strict_yaml.fault_in_words(caught.value).startswith("aliases that stand for more than anybody writes")
+
+
+def test_an_alias_may_be_used_to_say_a_thing_once():
+    assert strict_yaml.load("a: &a [1]\nb: *a\n") == {"a": [1], "b": [1]}
+
+
 def test_examples_of_ones_own_are_worked_in_place_of_the_shipped_ones(tmp_path):
     file = tmp_path / "gold_grade.examples.yaml"
     values = "{is_on_copd_register: 1, fev1_percent_predicted: 85}"

@@ -56,6 +56,7 @@ MANIFEST = {
     "held": [],
     "lost_feeds": [{"table_name": "ed_attendance", "used_to": None, "why": "ed_attendance.csv: expected rows"}],
     "rejected_rows": [{"table_name": "death", "rule_id": "DTH-01-missing", "scope": "row", "rows": 1}],
+    "controls": [{"control": "one_row_a_person", "broken_count": 0}],
     "steps": [{"step": "core", "measure": "people", "count": 2}],
     "answers": [
         {"source": "LIST_RETURN", "status": "applied", "outcome": "attended", "wrong": None, "rows": 3},

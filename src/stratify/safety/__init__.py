@@ -1,0 +1,1 @@
+"""Data only: the hazard log (``hazards.yaml``), read by ``stratify.hazards``."""
