@@ -51,8 +51,8 @@ class Programme:
     """A simulated year: weekly offers to those whom the model in use puts highest, which halve admissions afterwards.
 
     The risk without an offer is a logistic function of four things that are known; the day of the admission is even
-    over the year. Of the tenth at the highest risk 70 % come to be offered something, of the next tenth 30 %, at a day
-    that is even over the first nine months.
+    over the year. Of the tenth at the highest risk 90 % come to be offered something, of the next tenth 60 %, at a day
+    that is even over the first three months.
     """
 
     def __init__(self, people: int, seed: int) -> None:
@@ -61,8 +61,8 @@ class Programme:
         self.risk = 1 / (1 + np.exp(-(self.known @ [0.9, 0.6, 0.4, 0.3] - 2.2)))
         in_use = self.known @ [0.8, 0.7, 0.0, 0.3] + rng.normal(0, 0.3, people)  # an older, poorer model
         self.band = np.digitize(in_use, np.quantile(in_use, np.arange(1, 20) / 20))
-        wanted = np.where(self.band >= 18, 0.7, np.where(self.band >= 16, 0.3, 0.0))
-        self.offer = np.where(rng.random(people) < wanted, np.floor(rng.uniform(0, 270, people)), np.nan)
+        wanted = np.where(self.band >= 18, 0.9, np.where(self.band >= 16, 0.6, 0.0))
+        self.offer = np.where(rng.random(people) < wanted, np.floor(rng.uniform(0, 90, people)), np.nan)
         self.untreated = np.where(rng.random(people) < self.risk, np.floor(rng.uniform(0, YEAR, people)), np.nan)
         prevented = (self.untreated > self.offer) & (rng.random(people) < 0.5)
         self.outcome = np.where(prevented, np.nan, self.untreated)

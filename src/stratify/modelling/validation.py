@@ -6,7 +6,7 @@ Rows kept back for good (a later year, other practices) are those of ``cohort``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ def across_practices(rows: Rows, fit: Fit, *, folds: int) -> tuple[Floats, dict[
 
 def learning_curve(
     rows: Rows, fit: Fit, judged_by: Rows, *, parts: Sequence[float] = (0.1, 0.2, 0.4, 0.7, 1.0), seed: int
-) -> list[tuple[int, Mapping[str, Performance]]]:
+) -> list[tuple[int, dict[str, Performance]]]:
     """Show what more people would bring: fit on growing parts of the people, judge each by the same other rows.
 
     Args:

@@ -26,7 +26,7 @@ _FEWEST_IN_BIN = 0.0005
 
 @dataclass(frozen=True)
 class Limits:
-    """When to look, and when to stop; the reason for each number is in docs/models.md.
+    """When to look, and when to stop; the reason for each number is in docs/model-checks.md.
 
     Attributes:
         psi_look: Population stability index of a predictor above which somebody looks.
@@ -108,9 +108,8 @@ def drift(predictors: pl.DataFrame, practice: pl.Series, made_for: Profiles, *, 
             chance = (len(now) - 1) * (1 / before.people + 1 / some.height)
             psi = max(0.0, _stability_index(before.shares, now) - chance)
             rows.append((code, name, some.height, psi, before.shares[-1], now[-1]))
-    names = {"practice": pl.String, "predictor": pl.String, "people": pl.Int64}
-    numbers = dict.fromkeys(("psi", "missing_before", "missing_now"), pl.Float64)
-    return pl.DataFrame(rows, schema=names | numbers, orient="row")
+    names: dict[str, type[pl.DataType]] = {"practice": pl.String, "predictor": pl.String, "people": pl.Int64}
+    return pl.DataFrame(rows, schema=names | _numbers_of("psi", "missing_before", "missing_now"), orient="row")
 
 
 def calibration_by_month(scored: pl.DataFrame, *, hospital_data_to: date, horizon_days: int) -> pl.DataFrame:
@@ -136,7 +135,7 @@ def calibration_by_month(scored: pl.DataFrame, *, hospital_data_to: date, horizo
         ratio, gap = done.measures.get("observed_to_expected"), done.measures.get("calibration_gap")
         edges = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
         found.append((month, done.people, done.events, *edges, gap.value if gap else None))
-    names = {"month": pl.Date, "people": pl.Int64, "events": pl.Int64}
+    names: dict[str, type[pl.DataType]] = {"month": pl.Date, "people": pl.Int64, "events": pl.Int64}
     return pl.DataFrame(found, schema=names | dict.fromkeys(("ratio", "low", "high", "gap"), pl.Float64), orient="row")
 
 
@@ -167,8 +166,8 @@ def group_alarms(scored: pl.DataFrame, groups: Sequence[str], limits: Limits) ->
         half = (gap.high - gap.value) * wider
         if abs(gap.value) > limits.group_gap and abs(gap.value) > half:
             rows_found.append((column, value, people, gap.value, gap.value - half, gap.value + half))
-    names = {"breakdown": pl.String, "breakdown_value": pl.String, "people": pl.Int64}
-    return pl.DataFrame(rows_found, schema=names | dict.fromkeys(("gap", "low", "high"), pl.Float64), orient="row")
+    names: dict[str, type[pl.DataType]] = {"breakdown": pl.String, "breakdown_value": pl.String, "people": pl.Int64}
+    return pl.DataFrame(rows_found, schema=names | _numbers_of("gap", "low", "high"), orient="row")
 
 
 @dataclass(frozen=True)
@@ -268,6 +267,10 @@ def _pieces(predictors: pl.DataFrame, practice: pl.Series, fewest: int) -> Itera
         some = predictors.filter(practice == code)
         if some.height >= fewest:
             yield code, some
+
+
+def _numbers_of(*names: str) -> dict[str, type[pl.DataType]]:
+    return dict.fromkeys(names, pl.Float64)
 
 
 def _numbers(column: pl.Series) -> Floats:

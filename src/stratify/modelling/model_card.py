@@ -1,0 +1,402 @@
+"""The card of a model's version: what it is, on whom it was made, how it did on people it had not seen.
+
+Made from a stored model and the people kept from its fitting; data, not words: how it looks is for ``card_page``. A
+card may leave direct care, so every count is under disclosure control, and a measure is given only where the counts it
+is made of may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from stratify import disclosure, fairness
+from stratify.disclosure import LARGEST_HIDDEN, Sum
+from stratify.modelling.additive import Floats
+from stratify.modelling.cohort import Cohort
+from stratify.modelling.design import ModelDesign
+from stratify.modelling.evaluation import (
+    Performance,
+    calibration_bins,
+    decision_curve,
+    evaluate,
+    evaluate_groups,
+    inside_capacity,
+    smooth_calibration,
+)
+from stratify.modelling.stored import StoredModel
+from stratify.modelling.tripod import ReportItem, report
+from stratify.modelling.validation import Rows, learning_curve
+from stratify.rules.strict import Strict
+
+PARTS = {
+    "later_elsewhere": "A later date, at practices it was not fitted on",
+    "later": "A later date, at practices it was fitted on",
+    "elsewhere": "The same dates, at practices it was not fitted on",
+    "fit": "The people it was fitted on (flatters the model)",
+}
+"""Parts of a cohort, the hardest test first."""
+
+BREAKDOWNS = {
+    "all": "Everybody",
+    "age_band": "Age",
+    "sex": "Sex",
+    "ethnic_group": "Ethnic group",
+    "imd_fifth": "Deprivation fifth (1 is most deprived)",
+    "in_care_home": "Lives in a care home",
+    "has_copd": "On the COPD register",
+    "has_diabetes": "On the diabetes register",
+    "practice": "Practice",
+}
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+CAPACITIES = (0.5, 1, 2, 5, 10, 20, 50)
+"""Percent of people that there are places for, for the course of sensitivity and PPV."""
+
+_AT_THE_CUT = ("sensitivity", "ppv", "number_to_review")
+_ORDER_ALONE = ("auroc", "auprc", *_AT_THE_CUT)
+"""Measures of a score that is no risk."""
+
+
+class Number(Strict):
+    """A measure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class GroupRow(Strict):
+    """Counts and measures of a group; None is hidden, and a measure that may not be shown or made is absent."""
+
+    breakdown: str
+    value: str
+    rows: int | None
+    events: int | None
+    listed: int | None
+    listed_events: int | None
+    measures: dict[str, Number]
+
+
+class Judged(Strict):
+    """How a model did on a part of the people.
+
+    ``baseline``: the published score at as many places. ``bins``: mean risk, observed share, its interval. ``smooth``:
+    risk and observed share. ``decisions``: threshold, net benefit, its interval, that of acting on everybody.
+    ``capacities``: percent of people listed, sensitivity, PPV, share of those without the outcome who are listed.
+    """
+
+    part: Literal["later_elsewhere", "later", "elsewhere", "fit"]
+    groups: tuple[GroupRow, ...]
+    baseline: dict[str, Number]
+    bins: tuple[tuple[float, float, float, float], ...]
+    smooth: tuple[tuple[float, float], ...]
+    decisions: tuple[tuple[float, float, float, float, float], ...]
+    capacities: tuple[tuple[float, float, float, float], ...]
+
+
+class LearningStep(Strict):
+    """A part of the rows fitted on, and what that part alone gives on rows it was not fitted on."""
+
+    rows: int
+    auroc: Number
+    calibration_slope: Number | None
+    brier: Number
+
+
+class AttritionShown(Strict):
+    """A step from everybody to those used; None is hidden."""
+
+    step: str
+    people: int | None
+
+
+class ModelCard(Strict):
+    """Everything a card says."""
+
+    format: Literal["stratify model card 1"] = "stratify model card 1"
+    model: str
+    version: str
+    model_sha256: str
+    design: ModelDesign
+    parameters: int
+    calibration: tuple[float, float]
+    made_with: dict[str, str]
+    index_dates: tuple[str, str]
+    practices: int
+    practices_held_back: int
+    attrition: tuple[AttritionShown, ...]
+    listed_percent: float
+    threshold: float
+    judged: tuple[Judged, ...]
+    learning: tuple[LearningStep, ...]
+    limits: tuple[str, ...]
+    report: tuple[ReportItem, ...]
+
+
+def make_card(
+    model: StoredModel,
+    cohort: Cohort,
+    *,
+    listed_percent: float = 2.0,
+    said_by_site: Mapping[str, str] | None = None,
+    refit: Callable[[Rows], Callable[[Floats], Floats]] | None = None,
+) -> ModelCard:
+    """Make the card of a model.
+
+    Args:
+        model: The model.
+        cohort: The people of its declaration, with the parts kept from fitting.
+        listed_percent: Of 100 people, how many there are places for. The cut is the risk of the last place among
+            everybody who was kept from fitting; whoever is at or above it is inside.
+        said_by_site: Items of the report that the site says itself.
+        refit: Fits the model's design on other rows, for the learning curve; none is drawn without it.
+    """
+    rows = cohort.rows.with_columns(risk=pl.Series(model.fitted.risk(cohort.predictors)))
+    rows = rows.filter(pl.col("risk").is_not_nan()).pipe(with_groups)
+    apart = rows.filter(pl.col("part") != "fit")["risk"].sort(descending=True)
+    threshold = float(apart[max(1, round(apart.len() * listed_percent / 100)) - 1]) if apart.len() else 1.0
+    rows = rows.with_columns(is_listed=pl.col("risk") >= threshold)
+    shown = _shown_counts(rows)
+    judged = tuple(_judged(rows.filter(pl.col("part") == part), part, shown) for part in PARTS)
+    trained = model.trained_on
+    return ModelCard(
+        model=model.design.name,
+        version=model.design.version,
+        model_sha256=model.digest,
+        design=model.design,
+        parameters=model.fitted.parameters,
+        calibration=model.fitted.calibration,
+        made_with=model.made_with,
+        index_dates=(trained.first_index_date, trained.last_index_date),
+        practices=trained.practices,
+        practices_held_back=len(trained.held_back_practices),
+        attrition=_shown_attrition(cohort),
+        listed_percent=listed_percent,
+        threshold=threshold,
+        judged=judged,
+        learning=_learning(cohort, refit) if refit else (),
+        limits=_limits(judged),
+        report=report(said_by_site or {}),
+    )
+
+
+def judged_on(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give the groups that rows are judged by, a column for each of :data:`BREAKDOWNS` but everybody."""
+    return rows.select(*(name for name in BREAKDOWNS if name != "all"))
+
+
+def with_groups(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give rows of a cohort with the groups that :func:`judged_on` gives."""
+    about = fairness.groups(
+        rows.with_columns(pl.lit("registered").alias("person_status"), pl.lit(None, pl.String).alias("pcn_code"))
+    )
+    yes = [
+        pl.when(pl.col(name)).then(pl.lit("yes")).otherwise(pl.lit("no")).alias(name)
+        for name in ("in_care_home", "has_copd", "has_diabetes")
+    ]
+    return rows.drop("sex").with_columns(
+        about["age_band"], about["sex"], about["ethnic_group"], about["imd_fifth"], about["practice"], *yes
+    )
+
+
+_KEY = ("part", "breakdown", "value", "outcome_is", "cut")
+
+
+def _shown_counts(rows: pl.DataFrame) -> dict[tuple[str, ...], int | None]:
+    """Count rows by part, group, outcome and cut, with every sum of them, and hide what may not be shown.
+
+    People have a row for each index date; to hide rows is to hide more than people.
+    """
+    fine = rows.with_columns(
+        pl.when(pl.col("outcome") == 1).then(pl.lit("event")).otherwise(pl.lit("none")).alias("outcome_is"),
+        pl.when("is_listed").then(pl.lit("listed")).otherwise(pl.lit("not listed")).alias("cut"),
+    )
+    parts = []
+    for part in (pl.lit("all"), pl.col("part")):
+        for breakdown in BREAKDOWNS:
+            value = pl.lit("all") if breakdown == "all" else pl.col(breakdown)
+            for outcome in (pl.lit("all"), pl.col("outcome_is")):
+                for cut in (pl.lit("all"), pl.col("cut")):
+                    by = (part, pl.lit(breakdown), value, outcome, cut)
+                    key = [each.alias(name) for name, each in zip(_KEY, by, strict=True)]
+                    parts.append(fine.group_by(key).agg(pl.len().cast(pl.Int64).alias("rows")))
+    whole = pl.lit("all")
+    sums = (
+        Sum("parts", pl.col("part") != "all", {"part": whole}),
+        Sum("groups", pl.col("breakdown") != "all", {"breakdown": whole, "value": whole}, within=("breakdown",)),
+        Sum("outcomes", pl.col("outcome_is") != "all", {"outcome_is": whole}),
+        Sum("sides of the cut", pl.col("cut") != "all", {"cut": whole}),
+    )
+    shown = disclosure.protect(pl.concat(parts), count="rows", key=_KEY, sums=sums)
+    return {tuple(row[:5]): row[5] for row in shown.select(*_KEY, "rows").iter_rows()}
+
+
+def _judged(rows: pl.DataFrame, part: str, shown: Mapping[tuple[str, ...], int | None]) -> Judged:
+    outcome, risk = rows["outcome"].to_numpy(), rows["risk"].to_numpy()
+    person, listed = rows["patient_key"].to_numpy(), rows["is_listed"].to_numpy().astype(np.float64)
+    found = evaluate_groups(outcome, risk, judged_on(rows), listed=listed, person=person)
+    groups = [_group_row(part, group, each, shown) for group, each in found.items() if each.people]
+    order = {name: place for place, name in enumerate(BREAKDOWNS)}
+    groups.sort(key=lambda each: (order[each.breakdown], each.value == fairness.NOT_KNOWN, each.value))
+    return Judged.model_validate(
+        {
+            "part": part,
+            "groups": tuple(groups),
+            "baseline": _baseline(rows, listed, person, groups),
+            "bins": tuple(calibration_bins(outcome, risk).select("mean_risk", "observed", "low", "high").rows()),
+            "smooth": tuple(smooth_calibration(outcome, risk).rows()) if groups and groups[0].measures else (),
+            "decisions": _decisions(outcome, risk, person),
+            "capacities": _capacities(outcome, risk),
+        }
+    )
+
+
+def _group_row(
+    part: str, group: tuple[str, str], found: Performance, shown: Mapping[tuple[str, ...], int | None]
+) -> GroupRow:
+    def cell(outcome: str, cut: str) -> int | None:
+        return shown.get((part, *group, outcome, cut), 0)
+
+    is_whole = None not in (cell("all", "all"), cell("event", "all"), cell("none", "all"))
+    # A sensitivity of 0.6 of 10 is 6 people; sides of the cut that may not be shown have no measure either.
+    sides = [cell(outcome, cut) for outcome in ("event", "none") for cut in ("listed", "not listed")]
+    has_cut = is_whole and None not in sides
+    measures = {
+        name: Number(value=each.value, low=each.low, high=each.high)
+        for name, each in found.measures.items()
+        if (has_cut if name in _AT_THE_CUT else is_whole)
+    }
+    return GroupRow(
+        breakdown=group[0],
+        value=group[1],
+        rows=cell("all", "all"),
+        events=cell("event", "all"),
+        listed=cell("all", "listed"),
+        listed_events=cell("event", "listed"),
+        measures=measures,
+    )
+
+
+def _baseline(
+    rows: pl.DataFrame, listed: Floats, person: npt.NDArray[Any], groups: list[GroupRow]
+) -> dict[str, Number]:
+    """Measure the published score at as many places; it is no risk, so that only the order of people is judged."""
+    if not groups or not set(_AT_THE_CUT) <= set(groups[0].measures):
+        return {}
+    # Who has no score could not be found by it, and comes last.
+    order = rows["baseline"].cast(pl.Float64).rank("dense").fill_null(0).to_numpy()
+    height = order / max(float(order.max()), 1.0)
+    found = evaluate(
+        rows["outcome"].to_numpy(), height, listed=inside_capacity(height, float(listed.sum())), person=person
+    )
+    return {
+        name: Number(value=each.value, low=each.low, high=each.high)
+        for name, each in found.measures.items()
+        if name in _ORDER_ALONE
+    }
+
+
+def _may_be_told(*counts: float) -> bool:
+    return all(count == 0 or count > LARGEST_HIDDEN for count in counts)
+
+
+def _decisions(
+    outcome: npt.NDArray[Any], risk: Floats, person: npt.NDArray[Any]
+) -> tuple[tuple[float, float, float, float, float], ...]:
+    told = [
+        each
+        for each in THRESHOLDS
+        if risk.size and _may_be_told(*(float(((risk >= each) & (outcome == kind)).sum()) for kind in (0, 1)))
+    ]
+    names = ("threshold", "net_benefit", "low", "high", "treat_all")
+    return tuple(decision_curve(outcome, risk, told, person=person).select(*names).rows()) if told else ()
+
+
+def _capacities(outcome: npt.NDArray[Any], risk: Floats) -> tuple[tuple[float, float, float, float], ...]:
+    found = []
+    for percent in CAPACITIES:
+        inside = inside_capacity(risk, risk.size * percent / 100)
+        right, wrong = float((inside * outcome).sum()), float((inside * (1 - outcome)).sum())
+        events = float(outcome.sum())
+        if right + wrong > 0 and _may_be_told(right, wrong, events - right, risk.size - events - wrong):
+            found.append((float(percent), right / events, right / (right + wrong), wrong / (risk.size - events)))
+    return tuple(found)
+
+
+def _shown_attrition(cohort: Cohort) -> tuple[AttritionShown, ...]:
+    """Give people left after each step, so that who left at a step cannot be told where they are few."""
+    counts = [each.people for each in cohort.attrition]
+    left = [0, *(before - after for before, after in pairwise(counts))]
+    cells = pl.DataFrame(
+        {
+            "step": [*range(len(counts))] * 2,
+            "kind": ["left"] * len(counts) + ["remain"] * len(counts),
+            "people": left + counts,
+        },
+        schema={"step": pl.Int64, "kind": pl.String, "people": pl.Int64},
+    )
+    remain = Sum("left and remain", pl.col("step") > 0, {"step": pl.col("step") - 1, "kind": pl.lit("remain")})
+    shown = disclosure.protect(cells, count="people", key=("step", "kind"), sums=(remain,))
+    people = {row[0]: row[2] for row in shown.iter_rows() if row[1] == "remain"}
+    return tuple(AttritionShown(step=each.step, people=people[number]) for number, each in enumerate(cohort.attrition))
+
+
+def _learning(cohort: Cohort, refit: Callable[[Rows], Callable[[Floats], Floats]]) -> tuple[LearningStep, ...]:
+    others = cohort.part("later_elsewhere", "elsewhere")
+    if not 0 < others.outcome.sum() < others.outcome.size:
+        return ()
+    found = learning_curve(as_rows(cohort.part("fit")), refit, as_rows(others), seed=1)
+    steps = []
+    for size, performances in found:
+        measures = performances["validation"].measures
+        if {"auroc", "brier"} <= set(measures):
+            numbers = {name: Number(value=each.value, low=each.low, high=each.high) for name, each in measures.items()}
+            steps.append(
+                LearningStep(
+                    rows=disclosure.rounded(size),
+                    auroc=numbers["auroc"],
+                    calibration_slope=numbers.get("calibration_slope"),
+                    brier=numbers["brier"],
+                )
+            )
+    return tuple(steps)
+
+
+def as_rows(cohort: Cohort) -> Rows:
+    """Give the rows of a cohort as arrays."""
+    return Rows(
+        cohort.predictors,
+        cohort.outcome.astype(np.float64),
+        cohort.rows["patient_key"].to_numpy(),
+        cohort.rows["practice_code"].to_numpy(),
+    )
+
+
+def _limits(judged: tuple[Judged, ...]) -> tuple[str, ...]:
+    """Say what the numbers themselves say against the model; empty of what they do not show."""
+    hardest = judged[0]
+    if not hardest.groups or not hardest.groups[0].measures:
+        return ("Too few people with the outcome were kept from fitting: how well it does is not known.",)
+    found = []
+    whole = hardest.groups[0].measures
+    slope, intercept = whole.get("calibration_slope"), whole.get("calibration_intercept")
+    if slope and not 0.9 <= slope.value <= 1.1:
+        found.append("Risks are too spread or too alike on unseen people: the calibration slope is outside 0.9 to 1.1.")
+    if intercept and abs(intercept.value) > 0.05:
+        found.append("Risks are too high or too low as a whole on unseen people: the intercept is beyond 0.05.")
+    for row in hardest.groups[1:]:
+        gap = row.measures.get("calibration_gap")
+        if gap and abs(gap.value) > 0.02 and not gap.low <= 0 <= gap.high:
+            way = "More" if gap.value > 0 else "Fewer"
+            found.append(f"{way} events than foretold in the group {BREAKDOWNS[row.breakdown]}: {row.value}.")
+    hidden = [row for row in hardest.groups[1:] if not row.measures]
+    if hidden:
+        found.append(f"Of {len(hidden)} groups too few people have the outcome to say how well it does for them.")
+    if "auroc" in hardest.baseline and whole["auroc"].value <= hardest.baseline["auroc"].value:
+        found.append("It does not put people in a better order than the published score.")
+    return tuple(found)
