@@ -20,8 +20,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 class Term(Strict):
     """What one predictor adds to the log-odds: ``times × (value − minus)``, or the points of the band of its value.
 
-    Bands: ``points[i]`` is of values above ``edges[i − 1]`` and at most ``edges[i]``. ``when_unknown`` is of a value that
-    is not known; None where it was always known in fitting: the risk is then not known either. Points are
+    Bands: ``points[i]`` is of values above ``edges[i − 1]`` and at most ``edges[i]``. ``when_unknown`` is of a value
+    that is not known; None where it was always known in fitting: the risk is then not known either. Points are
     centred: the average person of those fitted on gets nought.
     """
 
@@ -53,14 +53,14 @@ class Term(Strict):
 class FittedModel(Strict):
     """A fitted and calibrated model: base and terms, both in log-odds.
 
-    ``calibration``: slope and intercept (Platt) that the terms and the base hold already. ``chosen``: the setting of the
-    grid that was best on practices it was not fitted on.
+    ``calibration``: slope and intercept (Platt) that the terms and the base hold already. ``chosen``: the setting of
+    the grid that was best on practices it was not fitted on.
     """
 
     base: float
     terms: tuple[Term, ...] = Field(min_length=1)
     calibration: tuple[float, float] = (1.0, 0.0)
-    chosen: dict[str, float] = {}
+    chosen: dict[str, float] = Field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

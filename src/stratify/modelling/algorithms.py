@@ -1,7 +1,7 @@
 """Fits a model: the only module that uses scikit-learn.
 
-Both algorithms give the same thing, a sum of terms (``additive``), calibrated on predictions for groups it was not fitted
-on. One thread, so that the same data and seed give the same numbers bit for bit, however many the machine has.
+Both algorithms give the same thing, a sum of terms (``additive``), calibrated on predictions for groups it was not
+fitted on. One thread, so that the same data and seed give the same numbers bit for bit, however many the machine has.
 """
 
 from __future__ import annotations

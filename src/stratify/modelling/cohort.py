@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from stratify import engine
 from stratify.modelling.additive import Floats
 from stratify.modelling.design import ModelDesign
 from stratify.modelling.stored import AttritionStep
-from stratify.periods import months_before
+from stratify.periods import months_after, months_before
 from stratify.reckoning import hold_values, scored_rows
 from stratify.rulebook import RuleBook
 from stratify.scores import is_unknown, truth
@@ -53,9 +53,10 @@ class Cohort:
     """People by index dates.
 
     Attributes:
-        rows: One row per person and index date, in order: ``patient_key``, ``index_date``, ``outcome`` (0 or 1), ``part``
-            (``fit``; ``later``, ``elsewhere`` or ``later_elsewhere``, kept from fitting), ``baseline`` (value of the
-            published score; null not known), ``SUBGROUPS``, and a column a predictor (``x_`` and its name; null not known).
+        rows: One row per person and index date, in order: ``patient_key``, ``index_date``, ``outcome`` (0 or 1),
+            ``part`` (``fit``; ``later``, ``elsewhere`` or ``later_elsewhere``, kept from fitting), ``baseline`` (value
+            of the published score; null not known), ``SUBGROUPS``, and a column a predictor (``x_`` and its name; null
+            not known).
         attrition: From everybody to these rows, step by step.
         names: The predictors.
         observed: First and last day of hospital records, and deaths of these people within their horizon.
@@ -98,12 +99,21 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Observed:
-    """How far the records reach: what a diagnosis needs to know beside the rows."""
+    """How far the records reach: what a diagnosis needs to know beside the rows.
+
+    Attributes:
+        first_spell: First day of hospital records; None where there are none.
+        last_day: The day the run describes.
+        deaths_in_horizon: Deaths of people who were registered, in the year after an index date.
+        days_to_event: Days from the index date to each event.
+        by_month: Emergency admissions of everybody in each 30 days of the latest horizon, the last first.
+    """
 
     first_spell: date | None
     last_day: date
     deaths_in_horizon: int
     days_to_event: tuple[int, ...]
+    by_month: tuple[int, ...]
 
 
 def index_dates(design: ModelDesign, index_date: date) -> tuple[date, ...]:
@@ -136,7 +146,7 @@ def gather(restricted: Path, design: ModelDesign, book: RuleBook, index_date: da
     wanted = [name for names in _IN_GROUP.values() for name in names if name in book.variables]
     own = book.cut_down_to(design.baseline_score, *design.variables, *wanted)
     frames, steps, days = [], _Steps(), index_dates(design, index_date)
-    deaths, to_event = 0, []
+    deaths, to_event, by_month = 0, [], ()
     with TemporaryDirectory(prefix="cohort-", dir=restricted) as scratch:
         for number, then in enumerate(days):
             with open_store(Path(scratch) / f"{number}.duckdb", temp_directory=Path(scratch), **limits) as store:
@@ -145,6 +155,7 @@ def gather(restricted: Path, design: ModelDesign, book: RuleBook, index_date: da
                 deaths += int(store.scalar(_DEATHS, [then]))
                 to_event += frame["days_to_event"].drop_nulls().to_list()
                 first = store.scalar("SELECT min(admission_date) FROM run.core.apc_spell")
+                by_month = tuple(count for _, count in store.rows(_BY_MONTH, [_last_day(design, then)]))
                 frames.append(frame.drop("days_to_event"))
     rows = pl.concat(frames).sort("index_date", "patient_key")
     apart = held_back(rows["practice_code"].unique().to_list(), design.split.practices_held_back_percent, design.seed)
@@ -154,7 +165,7 @@ def gather(restricted: Path, design: ModelDesign, book: RuleBook, index_date: da
         pl.when(is_later & is_elsewhere).then(pl.lit("later_elsewhere")).when(is_later).then(pl.lit("later"))
         .when(is_elsewhere).then(pl.lit("elsewhere")).otherwise(pl.lit("fit"))
     )  # fmt: skip
-    observed = Observed(first, index_date, deaths, tuple(to_event))
+    observed = Observed(first, index_date, deaths, tuple(to_event), by_month)
     return Cohort(rows.with_columns(part=part), steps.found(), design.names, observed)
 
 
@@ -265,6 +276,18 @@ def _end(design: ModelDesign, then: date) -> str:
     return f"(a.discharged + INTERVAL {outcome.within_days_of_discharge} DAY)"
 
 
+def _last_day(design: ModelDesign, then: date) -> date:
+    """Give the day after the horizon of an index date; of discharges, of one on that date."""
+    outcome = design.outcome
+    if outcome.within_months:
+        return months_after(then, outcome.within_months)
+    return then + timedelta(days=outcome.within_days_of_discharge or 0)
+
+
+_BY_MONTH = """
+SELECT date_diff('day', admission_date, $1) // 30 AS month, count(*) FROM run.core.apc_spell
+WHERE is_emergency AND admission_date < $1 AND admission_date > $1 - 360 GROUP BY ALL ORDER BY month
+"""
 _ABOUT = """
 WITH left_hospital AS (
     SELECT patient_key, max(discharge_date) AS discharged FROM run.core.apc_spell AS s

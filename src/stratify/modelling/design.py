@@ -45,7 +45,7 @@ class Population(Strict):
 class IndexDates(Strict):
     """Days on which people are looked at, counted back from the day of the run the data come from.
 
-    The first is ``latest_months_before`` the run, so that its horizon is over; the others follow ``every_months`` earlier.
+    The latest is ``latest_months_before`` the run, so that its horizon is over; the others ``every_months`` earlier.
     """
 
     latest_months_before: int = Field(ge=1)
@@ -56,8 +56,8 @@ class IndexDates(Strict):
 class Outcome(Strict):
     """What is foretold: an emergency admission within a horizon; of some primary diagnoses where a codelist is named.
 
-    ``within_months`` counts from the index date, ``within_days_of_discharge`` from the discharge that made somebody one of
-    the population. Who dies without it has not had it.
+    ``within_months`` counts from the index date, ``within_days_of_discharge`` from the discharge that made somebody
+    one of the population. Who dies without it has not had it.
     """
 
     codelist: str | None = None
@@ -75,8 +75,8 @@ class Predictor(Strict):
     """A variable of the rule book, or a fact of the person, that the risk is made of.
 
     ``direction``: where medicine demands that more of it never lowers (``rising``) or raises (``falling``) the risk.
-    ``when_missing``: ``learned``: what not knowing means is fitted; ``leaves_open``: nobody without it is fitted on, and
-    later whoever is without it has an open score, and no number.
+    ``when_missing``: ``learned``: what not knowing means is fitted; ``leaves_open``: nobody without it is fitted on,
+    and later whoever is without it has an open score, and no number.
     """
 
     variable: str

@@ -19,7 +19,7 @@ from stratify.modelling.additive import FittedModel
 from stratify.modelling.design import ModelDesign
 from stratify.rules.strict import Strict
 
-_FORMAT = "stratify model 1"
+_FORMAT: Literal["stratify model 1"] = "stratify model 1"
 _LARGEST = 5_000_000
 """Bytes; a model of 50 predictors with 64 bands each has a tenth of that."""
 
