@@ -18,7 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.feedback_commands import feedback_app
-from stratify.model_commands import model_app
+from stratify.model_check_commands import model_app
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app

@@ -12,10 +12,10 @@ from little_model import LATER, little_cohort, little_model
 from stratify.disclosure import LARGEST_HIDDEN
 from stratify.errors import RuleError
 from stratify.modelling.algorithms import fit
+from stratify.modelling.card_page import model_page
 from stratify.modelling.evaluation import evaluate
 from stratify.modelling.model_card import PARTS, ModelCard, make_card
 from stratify.modelling.tripod import ITEMS, read_said
-from stratify.modelling.card_page import model_page
 
 
 def refit(rows):

@@ -1,14 +1,24 @@
-"""Learning without offers: a programme that halves admissions does not teach the model that its people are safe."""
+"""Learning without offers: a programme that halves admissions does not teach a model that its people are safe."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import numpy as np
+import polars as pl
 import pytest
+from little_model import ATTRITION, DESIGN
 from sklearn.linear_model import LogisticRegression
 
+from stratify import kept_weeks
+from stratify.contract_frames import schema_of
 from stratify.errors import RunError
+from stratify.modelling.cohort import Cohort, Observed
+from stratify.modelling.design import ModelDesign
 from stratify.modelling.evaluation import evaluate
+from stratify.modelling.fitting import fit_on
 from stratify.modelling.untreated import without_offers
+from stratify.modelling.untreated_run import without_help
 
 YEAR = 365
 NEVER = float("nan")
@@ -62,7 +72,7 @@ class Programme:
         in_use = self.known @ [0.8, 0.7, 0.0, 0.3] + rng.normal(0, 0.3, people)  # an older, poorer model
         self.band = np.digitize(in_use, np.quantile(in_use, np.arange(1, 20) / 20))
         wanted = np.where(self.band >= 18, 0.9, np.where(self.band >= 16, 0.6, 0.0))
-        self.offer = np.where(rng.random(people) < wanted, np.floor(rng.uniform(0, 90, people)), np.nan)
+        self.offer = np.where(rng.random(people) < wanted, 7 * np.floor(rng.uniform(0, 13, people)), np.nan)
         self.untreated = np.where(rng.random(people) < self.risk, np.floor(rng.uniform(0, YEAR, people)), np.nan)
         prevented = (self.untreated > self.offer) & (rng.random(people) < 0.5)
         self.outcome = np.where(prevented, np.nan, self.untreated)
@@ -94,6 +104,52 @@ def test_a_programme_that_halves_admissions_does_not_hide_its_people():
     assert naive < 0.8
     assert 0.9 < safe < 1.1
     assert 0.9 < calibration < 1.1
+
+
+def site_of(programme: Programme, folder, design: ModelDesign) -> Cohort:
+    """Give the programme's people as a cohort, and keep its offers as weeks of lists in a run's folder."""
+    first = date(2025, 6, 2)
+    keys = [f"k{number:05}" for number in range(programme.risk.size)]
+    rows = pl.DataFrame(
+        {
+            "patient_key": keys,
+            "index_date": [first] * len(keys),
+            "outcome": (~np.isnan(programme.outcome)).astype(int),
+            "days_to_event": programme.outcome,
+            "practice_code": [f"A9900{number % 5}" for number in range(len(keys))],
+            "part": ["fit"] * len(keys),
+            **{f"x_{name}": programme.known[:, place] for place, name in enumerate(design.names)},
+        }
+    ).with_columns(pl.col("days_to_event").fill_nan(None).cast(pl.Int64))
+    for day in sorted(set(programme.offer[programme.treated].tolist())):
+        week = first + timedelta(days=int(day))
+        listed = [key for key, offer in zip(keys, programme.offer, strict=True) if offer == day]
+        said = [{"week": week, "patient_key": key, "pathway": "p", "placement": "listed"} for key in listed]
+        (folder / "restricted").mkdir(exist_ok=True)
+        kept_weeks.write(folder / "restricted", "audit.list_row", pl.DataFrame(said, schema_of("audit.list_row")), week)
+    return Cohort(rows, ATTRITION, design.names, Observed(None, first, 0, ()))
+
+
+def test_a_fitting_reads_offers_from_the_weeks_that_are_kept(tmp_path):
+    """From the same people and lists: as they turned out, and as they would be without help."""
+    programme = Programme(30_000, seed=2)
+    predictors = [{"variable": name} for name in ("age_years", "is_female", "imd_decile", "medicines_count")]
+    design = ModelDesign.model_validate(DESIGN.model_dump(mode="json") | {"predictors": predictors})
+    cohort = site_of(programme, tmp_path, design)
+    naive, safe = (
+        slope_on_truth(programme, fit_on(design, people, definitions="").fitted.risk(programme.known))
+        for people in (cohort, without_help(cohort, design, tmp_path))
+    )
+    assert naive < 0.8
+    assert 0.9 < safe < 1.1
+
+
+def test_without_offers_a_cohort_stays_as_it_is(tmp_path):
+    (tmp_path / "restricted").mkdir()
+    programme = Programme(100, seed=2)
+    programme.treated[:] = False
+    cohort = site_of(programme, tmp_path, DESIGN.model_copy(update={"predictors": DESIGN.predictors}))
+    assert without_help(cohort, DESIGN, tmp_path) is cohort
 
 
 @pytest.mark.slow

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import shutil
 from datetime import date
 
 import numpy as np
 import polars as pl
 import pytest
 
+from stratify.modelling import promotion
+from stratify.modelling.card_run import put_published_score_in_place
+from stratify.modelling.review import Review
+from stratify.modelling.stored import read_model
 from stratify.modelling.watching import (
     EVERYWHERE,
     Limits,
@@ -20,6 +25,7 @@ from stratify.modelling.watching import (
     notice,
     profile,
 )
+from stratify.rulebook import clinical_folder, load_rule_book
 
 LIMITS = Limits()
 TODAY = date(2026, 6, 15)
@@ -170,6 +176,26 @@ def test_events_out_of_line_for_three_months_put_the_published_score_in_place(ra
 def test_a_model_past_its_age_may_not_be_used():
     assert verdict(developed_to=date(2023, 6, 16)).may_be_used  # 1,095 days
     assert not verdict(developed_to=date(2023, 6, 15)).may_be_used
+
+
+def test_a_model_that_may_not_be_used_is_rolled_back_at_once_and_one_that_may_stays(tmp_path):
+    clinical = tmp_path / "clinical"
+    shutil.copytree(clinical_folder(), clinical)
+    name, version = "emergency_admission_12_months", "0.1.0"
+    model = read_model(promotion.model_file(name, version, clinical))
+    review = Review(model=name, version=version, sha256=model.digest, beside=None, run="r", rows=1, events=1,
+                    gates=(), moves="none")  # fmt: skip
+    signed = promotion.SignOff(signed_by="Invented lead", role="clinical lead", date=TODAY, reason="to be watched")
+    promotion.promote(name, review, signed, clinical=clinical)
+    book = load_rule_book(clinical)
+    assert put_published_score_in_place(model, verdict(), book, day=TODAY, clinical=clinical) is None
+    lost = verdict(drifted=seen(EVERYWHERE, 0.0, 0.5))
+    done = put_published_score_in_place(model, lost, book, day=TODAY, clinical=clinical)
+    assert done == f"{name}: 0.1.0 → none, signed by stratify model watch (automatic fall-back), 2026-06-15"
+    last = promotion.register_of(name, clinical).promotions[-1]
+    assert "age_years is not known of many more people" in last.reason
+    assert promotion.champion_of(name, clinical) is None
+    assert put_published_score_in_place(model, lost, book, day=TODAY, clinical=clinical) is None  # nothing in use
 
 
 def test_a_group_for_whom_the_model_is_wrong_raises_an_alarm_and_chance_does_not():

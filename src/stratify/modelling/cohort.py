@@ -55,8 +55,8 @@ class Cohort:
     Attributes:
         rows: One row per person and index date, in order: ``patient_key``, ``index_date``, ``outcome`` (0 or 1),
             ``part`` (``fit``; ``later``, ``elsewhere`` or ``later_elsewhere``, kept from fitting), ``baseline`` (value
-            of the published score; null not known), ``SUBGROUPS``, and a column a predictor (``x_`` and its name; null
-            not known).
+            of the published score; null not known), ``days_to_event`` (null for no event), ``SUBGROUPS``, and a column
+            a predictor (``x_`` and its name; null not known).
         attrition: From everybody to these rows, step by step.
         names: The predictors.
         observed: First and last day of hospital records, and deaths of these people within their horizon.
@@ -91,8 +91,9 @@ class Cohort:
     @property
     def digest(self) -> str:
         """SHA-256 over the rows in their order."""
-        hashed = hashlib.sha256(",".join(self.rows.columns).encode())
-        for row in self.rows.iter_rows():
+        rows = self.rows.drop("days_to_event", strict=False)
+        hashed = hashlib.sha256(",".join(rows.columns).encode())
+        for row in rows.iter_rows():
             hashed.update(repr(row).encode())
         return hashed.hexdigest()
 
@@ -156,7 +157,7 @@ def gather(restricted: Path, design: ModelDesign, book: RuleBook, index_date: da
                 to_event += frame["days_to_event"].drop_nulls().to_list()
                 first = store.scalar("SELECT min(admission_date) FROM run.core.apc_spell")
                 by_month = tuple(count for _, count in store.rows(_BY_MONTH, [_last_day(design, then)]))
-                frames.append(frame.drop("days_to_event"))
+                frames.append(frame)
     rows = pl.concat(frames).sort("index_date", "patient_key")
     apart = held_back(rows["practice_code"].unique().to_list(), design.split.practices_held_back_percent, design.seed)
     is_later = (pl.col("index_date") == days[-1]) & design.split.latest_index_date_held_back

@@ -13,6 +13,7 @@ from stratify.modelling.cohort import Cohort, gather
 from stratify.modelling.design import ModelDesign, models_folder, read_design
 from stratify.modelling.diagnosis import refuse_unfit
 from stratify.modelling.stored import StoredModel, TrainedOn, versions_here, write_model
+from stratify.modelling.untreated_run import without_help
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import without_values
 
@@ -78,6 +79,7 @@ def fit_model(
     tell("Gathering people and outcomes")
     cohort = gather_people(run, design, book)
     refuse_unfit(design, cohort, book)
+    cohort = without_help(cohort, design, run)
     tell("Fitting")
     model = fit_on(design, cohort, definitions=book.digest)
     file = folder / f"{name}-{design.version}.json"

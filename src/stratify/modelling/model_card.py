@@ -150,14 +150,14 @@ def make_card(
 
     Args:
         model: The model.
-        cohort: The people of its declaration, with the parts kept from fitting.
+        cohort: The people of its declaration, of the run it was fitted on or of a later one.
         listed_percent: Of 100 people, how many there are places for. The cut is the risk of the last place among
             everybody who was kept from fitting; whoever is at or above it is inside.
         said_by_site: Items of the report that the site says itself.
         refit: Fits the model's design on other rows, for the learning curve; none is drawn without it.
     """
     rows = cohort.rows.with_columns(risk=pl.Series(model.fitted.risk(cohort.predictors)))
-    rows = rows.filter(pl.col("risk").is_not_nan()).pipe(with_groups)
+    rows = rows.filter(pl.col("risk").is_not_nan()).with_columns(part=_part_of(model)).pipe(with_groups)
     apart = rows.filter(pl.col("part") != "fit")["risk"].sort(descending=True)
     threshold = float(apart[max(1, round(apart.len() * listed_percent / 100)) - 1]) if apart.len() else 1.0
     rows = rows.with_columns(is_listed=pl.col("risk") >= threshold)
@@ -183,6 +183,17 @@ def make_card(
         limits=_limits(judged),
         report=report(said_by_site or {}),
     )
+
+
+def _part_of(model: StoredModel) -> pl.Expr:
+    """Tell what a row was to a model, by what it says it was fitted on: people of a later run are new to it."""
+    trained = model.trained_on
+    later = pl.col("index_date") > pl.lit(trained.last_index_date).str.to_date()
+    elsewhere = pl.col("practice_code").is_in(trained.held_back_practices)
+    return (
+        pl.when(later & elsewhere).then(pl.lit("later_elsewhere")).when(later).then(pl.lit("later"))
+        .when(elsewhere).then(pl.lit("elsewhere")).otherwise(pl.lit("fit"))
+    )  # fmt: skip
 
 
 def judged_on(rows: pl.DataFrame) -> pl.DataFrame:
