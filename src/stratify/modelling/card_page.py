@@ -5,12 +5,12 @@ Shows what it is given; measuring is for ``evaluation``, hiding for ``model_card
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from stratify import pages
-from stratify.modelling.evaluation import MEASURES
-from stratify.modelling.model_card import BREAKDOWNS, PARTS, GroupRow, Judged, ModelCard, Number
+from stratify.modelling.evaluation import MEASURES, Estimate
+from stratify.modelling.model_card import BREAKDOWNS, PARTS, GroupRow, Judged, ModelCard
 from stratify.modelling.plots import Course, interval_plot, line_plot
 
 _IN_GROUPS = ("auroc", "calibration_gap", "calibration_slope", "sensitivity", "ppv", "number_to_review")
@@ -38,7 +38,6 @@ _GROUP_PLOTS = {
 }
 """Measures drawn by group, and the value that is right where there is one."""
 _MOST_DRAWN = 40
-_Table = list[tuple[str, ...]]
 
 
 def model_page(card: ModelCard, *, is_test: bool) -> str:
@@ -73,6 +72,7 @@ def model_page(card: ModelCard, *, is_test: bool) -> str:
                     f"{design.population.wash_out_months} months or longer"),
             ("Left out", "; ".join(each.reason for each in design.population.exclusions) or "nobody else"),
             ("Cut", f"Places for {card.listed_percent:g} of 100 people: a risk of {card.threshold:.3f} or more"),
+            ("Alert burden", _burden(card)),
             ("Tiers", "; ".join(f"{name} from {edge:g}" for name, edge in design.tiers.items())),
             ("Published score", design.baseline_score),
             ("Owner", design.owner),
@@ -104,9 +104,18 @@ def model_page(card: ModelCard, *, is_test: bool) -> str:
             ("Calibration", f"slope {card.calibration[0]:.3f}, intercept {card.calibration[1]:+.3f} (in the model)"),
             ("Index dates", " to ".join(card.index_dates)),
             ("Practices", f"{card.practices} fitted on, {card.practices_held_back} held back"),
+            ("Definitions and codelists", f"digest {card.definitions}"),
             *sorted(card.made_with.items()),
         ],
     )  # fmt: skip
+
+
+def _burden(card: ModelCard) -> str:
+    found = (each.groups[0].measures.get("number_to_review") for each in card.judged if each.groups)
+    first = next((each for each in found if each), None)
+    if first is None:
+        return "not known: too few people with the outcome were kept from fitting"
+    return f"{_number(first)} people inside the cut are reviewed for each one with the outcome"
 
 
 def _part(judged: Judged) -> dict[str, Any]:
@@ -236,14 +245,9 @@ def _count(number: int | None) -> str:
     return "hidden" if number is None else f"{number:,}"
 
 
-def _number(each: Number | None) -> str:
+def _number(each: Estimate | None) -> str:
     return "–" if each is None else f"{each.value:.3f} ({_between(each.low, each.high)})"
 
 
 def _between(low: float, high: float, places: int = 3) -> str:
     return f"{low:.{places}f} to {high:.{places}f}"
-
-
-def totals(card: ModelCard) -> Mapping[str, Number]:
-    """Give the measures of everybody in the hardest test that could be made."""
-    return next((each.groups[0].measures for each in card.judged if each.groups and each.groups[0].measures), {})

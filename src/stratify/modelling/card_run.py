@@ -10,15 +10,16 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from stratify.errors import RuleError
 from stratify.modelling import fitting, promotion
 from stratify.modelling.card_page import model_page
 from stratify.modelling.cohort import Cohort
 from stratify.modelling.design import ModelDesign, models_folder
-from stratify.modelling.evaluation import MEASURES, Floats
-from stratify.modelling.model_card import BREAKDOWNS, PARTS, GroupRow, ModelCard, Number, make_card
+from stratify.modelling.evaluation import MEASURES, Estimate
+from stratify.modelling.learning_curve import Fit, Risk, Rows
+from stratify.modelling.model_card import BREAKDOWNS, PARTS, GroupRow, ModelCard, make_card
 from stratify.modelling.stored import StoredModel, read_model
 from stratify.modelling.tripod import read_said
-from stratify.modelling.validation import Rows
 from stratify.modelling.watching import Limits, Verdict, notice
 from stratify.modelling.watching_run import as_data, in_words, made_for, read_made_for, watch
 from stratify.rulebook import RuleBook, load_rule_book
@@ -196,22 +197,25 @@ def _count(number: int | None) -> str:
     return "a hidden number of" if number is None else f"{number:,}"
 
 
-def _number(each: Number) -> str:
+def _number(each: Estimate) -> str:
     return f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
 
 
-def _refitted(design: ModelDesign) -> Callable[[Rows], Callable[[Floats], Floats]]:
+def _refitted(design: ModelDesign) -> Fit:
     from stratify.modelling.algorithms import fit  # a second to import, and only this needs it
 
-    def refit(rows: Rows) -> Callable[[Floats], Floats]:
-        return fit(
-            design.algorithm,
-            rows.predictors,
-            rows.outcome,
-            names=design.names,
-            groups=rows.practice,
-            seed=design.seed,
-            directions=design.directions,
-        ).risk
+    def refit(rows: Rows) -> Risk | None:
+        try:
+            return fit(
+                design.algorithm,
+                rows.predictors,
+                rows.outcome,
+                names=design.names,
+                groups=rows.practice,
+                seed=design.seed,
+                directions=design.directions,
+            ).risk
+        except RuleError:  # too few practices or events for this part of a learning curve
+            return None
 
     return refit

@@ -5,8 +5,7 @@ is that row's share in the error. Shares are added up by person, so that somebod
 and their squares are the variance (the infinitesimal jackknife: L. A. Jaeckel 1972; for the area under the ROC curve it
 is the method of E. R. DeLong et al. 1988, Biometrics 44:837). No random number is drawn.
 
-Does not belong here: fitting, the split into development and validation (``validation``), what may be shown
-(``model_card``).
+Does not belong here: fitting, and what may be shown (``model_card``).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -385,25 +383,3 @@ def _at_the_cut(rows: _Rows, inside: Floats) -> dict[str, Estimate | None]:
         if ppv.value > 0:
             found["number_to_review"] = Estimate(1 / ppv.value, 1 / ppv.high, 1 / ppv.low)
     return found
-
-
-def as_frame(found: Mapping[tuple[str, str], Performance], **named: Any) -> pl.DataFrame:  # noqa: ANN401  columns of one value
-    """Give performances as one row per group and measure.
-
-    Args:
-        found: What :func:`evaluate_groups` gives.
-        named: Columns to put first, each of one value.
-
-    Returns:
-        ``breakdown``, ``breakdown_value``, ``measure``, ``value``, ``low``, ``high``.
-    """
-    rows = [
-        (*group, name, each.value, each.low, each.high)
-        for group, performance in found.items()
-        for name, each in performance.measures.items()
-    ]
-    schema = dict.fromkeys(("breakdown", "breakdown_value", "measure"), pl.String) | dict.fromkeys(
-        ("value", "low", "high"), pl.Float64
-    )
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.select(*(pl.lit(value).alias(name) for name, value in named.items()), pl.all())

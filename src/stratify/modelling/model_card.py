@@ -7,7 +7,7 @@ is made of may be shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from stratify.modelling.additive import Floats
 from stratify.modelling.cohort import Cohort
 from stratify.modelling.design import ModelDesign
 from stratify.modelling.evaluation import (
+    Estimate,
     Performance,
     calibration_bins,
     decision_curve,
@@ -29,9 +30,9 @@ from stratify.modelling.evaluation import (
     inside_capacity,
     smooth_calibration,
 )
+from stratify.modelling.learning_curve import Fit, Rows, learning_curve
 from stratify.modelling.stored import StoredModel
 from stratify.modelling.tripod import ReportItem, report
-from stratify.modelling.validation import Rows, learning_curve
 from stratify.rules.strict import Strict
 
 PARTS = {
@@ -62,14 +63,6 @@ _ORDER_ALONE = ("auroc", "auprc", *_AT_THE_CUT)
 """Measures of a score that is no risk."""
 
 
-class Number(Strict):
-    """A measure with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 class GroupRow(Strict):
     """Counts and measures of a group; None is hidden, and a measure that may not be shown or made is absent."""
 
@@ -79,7 +72,7 @@ class GroupRow(Strict):
     events: int | None
     listed: int | None
     listed_events: int | None
-    measures: dict[str, Number]
+    measures: dict[str, Estimate]
 
 
 class Judged(Strict):
@@ -92,7 +85,7 @@ class Judged(Strict):
 
     part: Literal["later_elsewhere", "later", "elsewhere", "fit"]
     groups: tuple[GroupRow, ...]
-    baseline: dict[str, Number]
+    baseline: dict[str, Estimate]
     bins: tuple[tuple[float, float, float, float], ...]
     smooth: tuple[tuple[float, float], ...]
     decisions: tuple[tuple[float, float, float, float, float], ...]
@@ -103,9 +96,9 @@ class LearningStep(Strict):
     """A part of the rows fitted on, and what that part alone gives on rows it was not fitted on."""
 
     rows: int
-    auroc: Number
-    calibration_slope: Number | None
-    brier: Number
+    auroc: Estimate
+    calibration_slope: Estimate | None
+    brier: Estimate
 
 
 class AttritionShown(Strict):
@@ -116,7 +109,7 @@ class AttritionShown(Strict):
 
 
 class ModelCard(Strict):
-    """Everything a card says."""
+    """Everything a card says; ``definitions`` is the digest of all definitions and codelists it was fitted by."""
 
     format: Literal["stratify model card 1"] = "stratify model card 1"
     model: str
@@ -126,6 +119,7 @@ class ModelCard(Strict):
     parameters: int
     calibration: tuple[float, float]
     made_with: dict[str, str]
+    definitions: str
     index_dates: tuple[str, str]
     practices: int
     practices_held_back: int
@@ -144,7 +138,7 @@ def make_card(
     *,
     listed_percent: float = 2.0,
     said_by_site: Mapping[str, str] | None = None,
-    refit: Callable[[Rows], Callable[[Floats], Floats]] | None = None,
+    refit: Fit | None = None,
 ) -> ModelCard:
     """Make the card of a model.
 
@@ -172,6 +166,7 @@ def make_card(
         parameters=model.fitted.parameters,
         calibration=model.fitted.calibration,
         made_with=model.made_with,
+        definitions=trained.definitions,
         index_dates=(trained.first_index_date, trained.last_index_date),
         practices=trained.practices,
         practices_held_back=len(trained.held_back_practices),
@@ -277,11 +272,7 @@ def _group_row(
     # A sensitivity of 0.6 of 10 is 6 people; sides of the cut that may not be shown have no measure either.
     sides = [cell(outcome, cut) for outcome in ("event", "none") for cut in ("listed", "not listed")]
     has_cut = is_whole and None not in sides
-    measures = {
-        name: Number(value=each.value, low=each.low, high=each.high)
-        for name, each in found.measures.items()
-        if (has_cut if name in _AT_THE_CUT else is_whole)
-    }
+    measures = {name: each for name, each in found.measures.items() if (has_cut if name in _AT_THE_CUT else is_whole)}
     return GroupRow(
         breakdown=group[0],
         value=group[1],
@@ -295,7 +286,7 @@ def _group_row(
 
 def _baseline(
     rows: pl.DataFrame, listed: Floats, person: npt.NDArray[Any], groups: list[GroupRow]
-) -> dict[str, Number]:
+) -> dict[str, Estimate]:
     """Measure the published score at as many places; it is no risk, so that only the order of people is judged."""
     if not groups or not set(_AT_THE_CUT) <= set(groups[0].measures):
         return {}
@@ -305,11 +296,7 @@ def _baseline(
     found = evaluate(
         rows["outcome"].to_numpy(), height, listed=inside_capacity(height, float(listed.sum())), person=person
     )
-    return {
-        name: Number(value=each.value, low=each.low, high=each.high)
-        for name, each in found.measures.items()
-        if name in _ORDER_ALONE
-    }
+    return {name: each for name, each in found.measures.items() if name in _ORDER_ALONE}
 
 
 def _may_be_told(*counts: float) -> bool:
@@ -357,7 +344,7 @@ def _shown_attrition(cohort: Cohort) -> tuple[AttritionShown, ...]:
     return tuple(AttritionShown(step=each.step, people=people[number]) for number, each in enumerate(cohort.attrition))
 
 
-def _learning(cohort: Cohort, refit: Callable[[Rows], Callable[[Floats], Floats]]) -> tuple[LearningStep, ...]:
+def _learning(cohort: Cohort, refit: Fit) -> tuple[LearningStep, ...]:
     others = cohort.part("later_elsewhere", "elsewhere")
     if not 0 < others.outcome.sum() < others.outcome.size:
         return ()
@@ -366,13 +353,12 @@ def _learning(cohort: Cohort, refit: Callable[[Rows], Callable[[Floats], Floats]
     for size, performances in found:
         measures = performances["validation"].measures
         if {"auroc", "brier"} <= set(measures):
-            numbers = {name: Number(value=each.value, low=each.low, high=each.high) for name, each in measures.items()}
             steps.append(
                 LearningStep(
                     rows=disclosure.rounded(size),
-                    auroc=numbers["auroc"],
-                    calibration_slope=numbers.get("calibration_slope"),
-                    brier=numbers["brier"],
+                    auroc=measures["auroc"],
+                    calibration_slope=measures.get("calibration_slope"),
+                    brier=measures["brier"],
                 )
             )
     return tuple(steps)
