@@ -77,7 +77,7 @@ def little_cohort(people: int = 4000, seed: int = 1) -> Cohort:
             )
         )
     rows = pl.concat(parts).with_columns(pl.col("baseline").cast(pl.Float64)).sort("index_date", "patient_key")
-    observed = Observed(date(2023, 1, 1), date(2026, 6, 1), 0, ())
+    observed = Observed(date(2023, 1, 1), date(2026, 6, 1), 0, (), ())
     return Cohort(rows, ATTRITION, DESIGN.names, observed)
 
 

@@ -127,7 +127,7 @@ def site_of(programme: Programme, folder, design: ModelDesign) -> Cohort:
         said = [{"week": week, "patient_key": key, "pathway": "p", "placement": "listed"} for key in listed]
         (folder / "restricted").mkdir(exist_ok=True)
         kept_weeks.write(folder / "restricted", "audit.list_row", pl.DataFrame(said, schema_of("audit.list_row")), week)
-    return Cohort(rows, ATTRITION, design.names, Observed(None, first, 0, ()))
+    return Cohort(rows, ATTRITION, design.names, Observed(None, first, 0, (), ()))
 
 
 def test_a_fitting_reads_offers_from_the_weeks_that_are_kept(tmp_path):

@@ -11,8 +11,9 @@ from stratify.publish.offers import write_safe_csv
 
 
 def write_never_listed(path: Path, rows: pl.DataFrame) -> None:
-    """Write contract ``out.admitted_never_listed`` for one practice; nobody but the owner may read it."""
-    write_safe_csv(path, check_frame(rows, "out.admitted_never_listed"))
+    """Write contract ``out.admitted_never_listed`` for one practice, rows numbered; only the owner may read it."""
+    numbered = rows.with_row_index("row_number", offset=1).with_columns(pl.col("row_number").cast(pl.Int64))
+    write_safe_csv(path, check_frame(numbered, "out.admitted_never_listed"))
     path.chmod(0o600)
 
 
