@@ -64,7 +64,7 @@ def model_compare(
         champion = promotion.champion_of(name, clinical)
         found = review.review_model(model, champion, run, load_rule_book(clinical))
         if out:
-            out.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            out.write_text(promotion.review_text(found), encoding="utf-8")
         typer.echo(review.in_words(found))
     if not found.passes:
         raise typer.Exit(5)

@@ -12,7 +12,6 @@ import pytest
 
 from stratify.modelling import promotion
 from stratify.modelling.card_run import put_published_score_in_place
-from stratify.modelling.review import Review
 from stratify.modelling.stored import read_model
 from stratify.modelling.watching import (
     EVERYWHERE,
@@ -181,12 +180,8 @@ def test_a_model_past_its_age_may_not_be_used():
 def test_a_model_that_may_not_be_used_is_rolled_back_at_once_and_one_that_may_stays(tmp_path):
     clinical = tmp_path / "clinical"
     shutil.copytree(clinical_folder(), clinical)
-    name, version = "emergency_admission_12_months", "0.1.0"
+    name, version = "emergency_admission_12_months", "0.1.0"  # the one that is shipped is in use
     model = read_model(promotion.model_file(name, version, clinical))
-    review = Review(model=name, version=version, sha256=model.digest, beside=None, run="r", rows=1, events=1,
-                    gates=(), moves="none")  # fmt: skip
-    signed = promotion.SignOff(signed_by="Invented lead", role="clinical lead", date=TODAY, reason="to be watched")
-    promotion.promote(name, review, signed, clinical=clinical)
     book = load_rule_book(clinical)
     assert put_published_score_in_place(model, verdict(), book, day=TODAY, clinical=clinical) is None
     lost = verdict(drifted=seen(EVERYWHERE, 0.0, 0.5))

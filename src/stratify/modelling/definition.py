@@ -112,7 +112,8 @@ def _eligibility(design: ModelDesign) -> tuple[Eligibility, ...]:
 
 
 def _tiers(design: ModelDesign) -> tuple[Tier, ...]:
-    named = [Tier(tier=name, label=name.replace("_", " "), at_least=edge) for name, edge in design.tiers.items()]
+    highest_first = sorted(design.tiers.items(), key=lambda each: -each[1])
+    named = [Tier(tier=name, label=name.replace("_", " "), at_least=edge) for name, edge in highest_first]
     upper = [each.at_least for each in named]
     closed = [
         named[0],

@@ -136,12 +136,8 @@ class ModelDesign(Strict):
         if len(set(names)) < len(names):
             raise ValueError("a predictor is named twice")
         edges = list(self.tiers.values())
-        if (
-            edges != sorted(edges, reverse=True)
-            or len(set(edges)) < len(edges)
-            or not all(0 < each < 1 for each in edges)
-        ):
-            raise ValueError("tiers are risks between 0 and 1 from which each begins, the highest first")
+        if len(set(edges)) < len(edges) or not all(0 < each < 1 for each in edges):
+            raise ValueError("tiers begin at risks between 0 and 1, no two at one")
         if (self.outcome.within_days_of_discharge is None) != (self.population.discharged_within_days is None):
             raise ValueError("within_days_of_discharge and discharged_within_days belong together")
         is_short = self.outcome.within_months and self.index_dates.latest_months_before < self.outcome.within_months

@@ -1,11 +1,13 @@
 """Which model is in use, since when, who signed for it, and which was before.
 
 ``models/<name>.promotions.yaml`` is a register that only grows; its last entry says what is in use. Promotion and
-roll-back write the score of the model into ``scores/`` and then the entry: what runs and what was signed are one.
+roll-back write the score of the model into ``scores/`` and then the entry: what runs and what was signed are one. The
+review that was signed stays beside the model.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import date
 from pathlib import Path
@@ -37,7 +39,7 @@ class Entry(Strict):
     signed_by: str = Field(min_length=2)
     role: str = Field(min_length=2)
     reason: str = Field(min_length=5)
-    review: Review | None = None
+    review: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the review signed")
 
 
 class Register(Strict):
@@ -105,6 +107,11 @@ def _signed_model(name: str, entry: Entry, clinical: Path | None) -> StoredModel
     return model
 
 
+def review_text(review: Review) -> str:
+    """Write a review as its file holds it."""
+    return review.model_dump_json(indent=1) + "\n"
+
+
 def read_review(file: Path) -> Review:
     """Read the review that a promotion rests on.
 
@@ -148,11 +155,17 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path) -> 
     if not review.passes:
         failed = ", ".join(each.what for each in review.gates if not each.holds)
         raise refuse("a review in which everything holds", f"not: {failed}", "Fit another model.")
+    told = review_text(review)
     entry = Entry(
-        version=review.version, sha256=model.digest, before=register.in_use, review=review, **sign_off.model_dump()
+        version=review.version,
+        sha256=model.digest,
+        before=register.in_use,
+        review=hashlib.sha256(told.encode()).hexdigest(),
+        **sign_off.model_dump(),
     )
     book = load_rule_book(clinical)
     score = score_of(model, book)
+    _write(models_folder(clinical) / f"{name}-{review.version}.review.json", told)
     return _put_in_use(name, score, model, register, entry, book, clinical)
 
 
@@ -215,10 +228,14 @@ def _put_in_use(
         ),
     }
     for file, text in texts.items():
-        made = file.with_name(f".{file.name}.part")
-        made.write_text(text, encoding="utf-8")
-        made.replace(file)
+        _write(file, text)
     return f"{name}: {entry.before} → {entry.version}, signed by {entry.signed_by} ({entry.role}), {entry.date}"
+
+
+def _write(file: Path, text: str) -> None:
+    made = file.with_name(f".{file.name}.part")
+    made.write_text(text, encoding="utf-8")
+    made.replace(file)
 
 
 def _register_text(register: Register) -> str:

@@ -46,7 +46,7 @@ class Review(Strict):
     model: str
     version: str
     sha256: str
-    beside: str | None
+    beside: str | None = None
     run: str
     rows: int
     events: int
