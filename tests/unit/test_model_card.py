@@ -86,8 +86,8 @@ def test_a_learning_curve_ends_with_all_rows_that_were_fitted_on(card):
 
 
 def test_the_same_model_and_people_give_the_same_card(card):
-    again = make_card(little_model(), little_cohort(), listed_percent=5, said_by_site={"17": "Invented"}, refit=refit)
-    assert again.model_dump_json() == card.model_dump_json()
+    again = make_card(little_model(), little_cohort(), listed_percent=5, said_by_site={"17": "Invented"})
+    assert again.model_dump_json() == card.model_copy(update={"learning": ()}).model_dump_json()
     assert ModelCard.model_validate_json(card.model_dump_json()) == card
 
 

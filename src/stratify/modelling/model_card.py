@@ -7,7 +7,7 @@ is made of may be shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -155,8 +155,7 @@ def make_card(
     apart = rows.filter(pl.col("part") != "fit")["risk"].sort(descending=True)
     threshold = float(apart[max(1, round(apart.len() * listed_percent / 100)) - 1]) if apart.len() else 1.0
     rows = rows.with_columns(is_listed=pl.col("risk") >= threshold)
-    shown = _shown_counts(rows)
-    judged = tuple(_judged(rows.filter(pl.col("part") == part), part, shown) for part in PARTS)
+    judged = tuple(_judged(rows.filter(pl.col("part") == part), part) for part in PARTS)
     trained = model.trained_on
     return ModelCard(
         model=model.design.name,
@@ -210,43 +209,49 @@ def with_groups(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_KEY = ("part", "breakdown", "value", "outcome_is", "cut")
+_KEY = ("breakdown", "value", "outcome_is", "cut")
 
 
-def _shown_counts(rows: pl.DataFrame) -> dict[tuple[str, ...], int | None]:
-    """Count rows by part, group, outcome and cut, with every sum of them, and hide what may not be shown.
+def _shown_counts(rows: pl.DataFrame) -> Callable[..., int | None]:
+    """Count the rows of a part by group, outcome and side of the cut, and hide what may not be shown.
 
-    People have a row for each index date; to hide rows is to hide more than people.
+    Where the cut leaves few of everybody on a side, nothing is said of the cut at all: else hiding those few would
+    hide most of what is said of groups. People have a row for each index date: hiding few rows hides few people too.
+
+    Returns:
+        A function from breakdown, value, outcome and side of the cut to the count, or None where it is hidden.
     """
     fine = rows.with_columns(
         pl.when(pl.col("outcome") == 1).then(pl.lit("event")).otherwise(pl.lit("none")).alias("outcome_is"),
         pl.when("is_listed").then(pl.lit("listed")).otherwise(pl.lit("not listed")).alias("cut"),
     )
-    parts = []
-    for part in (pl.lit("all"), pl.col("part")):
-        for breakdown in BREAKDOWNS:
-            value = pl.lit("all") if breakdown == "all" else pl.col(breakdown)
-            for outcome in (pl.lit("all"), pl.col("outcome_is")):
-                for cut in (pl.lit("all"), pl.col("cut")):
-                    by = (part, pl.lit(breakdown), value, outcome, cut)
-                    key = [each.alias(name) for name, each in zip(_KEY, by, strict=True)]
-                    parts.append(fine.group_by(key).agg(pl.len().cast(pl.Int64).alias("rows")))
     whole = pl.lit("all")
+    sides = fine.group_by("outcome_is", "cut").len()["len"].to_list()
+    has_cut = _may_be_told(*(float(each) for each in sides))
+    cells = []
+    for breakdown in BREAKDOWNS:
+        value = whole if breakdown == "all" else pl.col(breakdown)
+        for outcome in (whole, pl.col("outcome_is")):
+            for cut in (whole, pl.col("cut")) if has_cut else (whole,):
+                by = (pl.lit(breakdown), value, outcome, cut)
+                key = [each.alias(name) for name, each in zip(_KEY, by, strict=True)]
+                cells.append(fine.group_by(key).agg(pl.len().cast(pl.Int64).alias("rows")))
     sums = (
-        Sum("parts", pl.col("part") != "all", {"part": whole}),
         Sum("groups", pl.col("breakdown") != "all", {"breakdown": whole, "value": whole}, within=("breakdown",)),
         Sum("outcomes", pl.col("outcome_is") != "all", {"outcome_is": whole}),
         Sum("sides of the cut", pl.col("cut") != "all", {"cut": whole}),
     )
-    shown = disclosure.protect(pl.concat(parts), count="rows", key=_KEY, sums=sums)
-    return {tuple(row[:5]): row[5] for row in shown.select(*_KEY, "rows").iter_rows()}
+    shown = disclosure.protect(pl.concat(cells), count="rows", key=_KEY, sums=sums)
+    found = {tuple(row[:4]): row[4] for row in shown.select(*_KEY, "rows").iter_rows()}
+    return lambda *cell: found.get(cell, 0) if has_cut or cell[3] == "all" else None
 
 
-def _judged(rows: pl.DataFrame, part: str, shown: Mapping[tuple[str, ...], int | None]) -> Judged:
+def _judged(rows: pl.DataFrame, part: str) -> Judged:
     outcome, risk = rows["outcome"].to_numpy(), rows["risk"].to_numpy()
     person, listed = rows["patient_key"].to_numpy(), rows["is_listed"].to_numpy().astype(np.float64)
     found = evaluate_groups(outcome, risk, judged_on(rows), listed=listed, person=person)
-    groups = [_group_row(part, group, each, shown) for group, each in found.items() if each.people]
+    shown = _shown_counts(rows)
+    groups = [_group_row(group, each, shown) for group, each in found.items() if each.people]
     order = {name: place for place, name in enumerate(BREAKDOWNS)}
     groups.sort(key=lambda each: (order[each.breakdown], each.value == fairness.NOT_KNOWN, each.value))
     return Judged.model_validate(
@@ -262,11 +267,9 @@ def _judged(rows: pl.DataFrame, part: str, shown: Mapping[tuple[str, ...], int |
     )
 
 
-def _group_row(
-    part: str, group: tuple[str, str], found: Performance, shown: Mapping[tuple[str, ...], int | None]
-) -> GroupRow:
+def _group_row(group: tuple[str, str], found: Performance, shown: Callable[..., int | None]) -> GroupRow:
     def cell(outcome: str, cut: str) -> int | None:
-        return shown.get((part, *group, outcome, cut), 0)
+        return shown(*group, outcome, cut)
 
     is_whole = None not in (cell("all", "all"), cell("event", "all"), cell("none", "all"))
     # A sensitivity of 0.6 of 10 is 6 people; sides of the cut that may not be shown have no measure either.
