@@ -15,6 +15,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
+from stratify.errors import RuleError, StratifyError, combine
 from stratify.modelling import fitting, promotion, review
 from stratify.modelling.design import declared
 from stratify.rulebook import load_rule_book
@@ -37,15 +38,22 @@ def refit(settings_file: str, index_date: str | None = None) -> None:
     )
     into = settings.out / "models"
     book = load_rule_book(settings.clinical)
+    faults: list[StratifyError] = []
     for name in declared(settings.clinical):
         fit = partial(fitting.fit_model, name, settings.out, clinical=settings.clinical, into=into)
-        done = stage(f"Fitting {name}", fit)
+        try:
+            done = stage(f"Fitting {name}", fit)
+        except RuleError as fault:  # too few events for one is no reason to leave the others
+            faults.append(fault)
+            continue
         champion = promotion.champion_of(name, settings.clinical)
         found = stage(f"Reviewing {name}", partial(review.review_model, done.model, champion, settings.out, book))
         file = done.file.with_suffix(".review.json")
         file.write_text(promotion.review_text(found), encoding="utf-8")
         words = "may be promoted" if found.passes else "may not be promoted"
         get_run_logger().info(f"{name} {done.model.design.version} {words}; nothing was: see {file.name}")
+    if faults:
+        raise combine(faults)
 
 
 if __name__ == "__main__":

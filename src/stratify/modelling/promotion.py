@@ -253,6 +253,8 @@ def in_use_in_words(name: str, clinical: Path | None, design: ModelDesign, book:
         RuleError: the score is not what was signed.
     """
     register = register_of(name, clinical)
+    if not register.promotions and name not in book.scores:
+        return f"{name}: never promoted, and no definition uses it"
     model = champion_of(name, clinical)
     wanted = score_of(model, book) if model else no_score(design)
     if book.scores.get(name) != wanted:
