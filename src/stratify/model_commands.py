@@ -23,6 +23,9 @@ SignedBy = Annotated[str, typer.Option("--signed-by", help="Who takes this on.")
 Role = Annotated[str, typer.Option("--role", help="As what.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 Day = Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the signature.")]
+Kept = Annotated[
+    Path | None, typer.Option("--from", help="Folder the model is in, where it is not yet with the definitions.")
+]
 OwnFolder = Annotated[Path, typer.Option("--clinical", help="The site's folder of definitions; it is changed.")]
 
 
@@ -50,6 +53,7 @@ def model_compare(
     run: RunOption,
     out: Annotated[Path | None, typer.Option("--out", help="File for the review, to promote by.")] = None,
     clinical: ClinicalOption = None,
+    kept: Kept = None,
 ) -> None:
     """Put a model beside the one in use: how good on people it was not fitted on, and who joins and leaves the lists.
 
@@ -60,7 +64,7 @@ def model_compare(
         from stratify.modelling.stored import read_model
         from stratify.rulebook import load_rule_book
 
-        model = read_model(promotion.model_file(name, version, clinical))
+        model = read_model(promotion.model_file(name, version, clinical, kept))
         champion = promotion.champion_of(name, clinical)
         found = review.review_model(model, champion, run, load_rule_book(clinical))
         if out:
@@ -79,6 +83,7 @@ def model_promote(
     reason: Reason,
     day: Day,
     clinical: OwnFolder,
+    kept: Kept = None,
 ) -> None:
     """Put a reviewed model in use: its score is written into the definitions, and who signed into the register."""
     with faults_in_words():
@@ -86,7 +91,7 @@ def model_promote(
 
         found = promotion.read_review(review)
         sign_off = _sign_off(signed_by, role, reason, day)
-        typer.echo(promotion.promote(name, found, sign_off, clinical=clinical))
+        typer.echo(promotion.promote(name, found, sign_off, clinical=clinical, kept=kept))
 
 
 @model_app.command("roll-back")
@@ -114,14 +119,13 @@ def model_status(clinical: ClinicalOption = None) -> None:
     """Say which model is in use, since when and by whose signature, and check that the definitions hold that one."""
     with faults_in_words():
         from stratify.modelling import promotion
-        from stratify.modelling.design import models_folder, read_design
+        from stratify.modelling.design import declared, models_folder, read_design
         from stratify.rulebook import load_rule_book
 
         book = load_rule_book(clinical)
-        for file in sorted(models_folder(clinical).glob("*.yaml")):
-            if not file.name.endswith(".promotions.yaml"):
-                design = read_design(file, book)
-                typer.echo(promotion.in_use_in_words(design.name, clinical, design, book))
+        for name in declared(clinical):
+            design = read_design(models_folder(clinical) / f"{name}.yaml", book)
+            typer.echo(promotion.in_use_in_words(name, clinical, design, book))
 
 
 def _sign_off(signed_by: str, role: str, reason: str, day: datetime) -> SignOff:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import shutil
 from datetime import date
 
 import narwhals.stable.v2 as nw
@@ -20,14 +21,15 @@ from stratify.modelling.additive import Term
 from stratify.modelling.algorithms import _boosting, fit
 from stratify.modelling.cohort import Cohort, Observed, held_back
 from stratify.modelling.definition import definition_text, examples_text, no_score, score_of
-from stratify.modelling.design import Algorithm, ModelDesign, models_folder, read_design
+from stratify.modelling.design import Algorithm, ModelDesign, declared, models_folder, read_design
 from stratify.modelling.diagnosis import diagnose
 from stratify.modelling.fitting import next_version
 from stratify.modelling.judging import area, calibration
-from stratify.modelling.promotion import register_of
+from stratify.modelling.promotion import SignOff, in_use_in_words, promote, register_of, roll_back
+from stratify.modelling.review import Gate, Review
 from stratify.modelling.stored import StoredModel, TrainedOn, read_model, write_model
 from stratify.reasons import find_values
-from stratify.rulebook import load_rule_book, with_definitions
+from stratify.rulebook import clinical_folder, load_rule_book, with_definitions
 from stratify.rules import ExamplesFile, Score
 from stratify.scores import add_scores
 
@@ -158,10 +160,8 @@ def test_the_area_and_the_calibration_are_those_worked_by_hand():
 
 
 def test_the_shipped_declarations_fit_the_rule_book(book):
-    found = [
-        read_design(each, book) for each in sorted(models_folder(None).glob("*_*.yaml")) if "promot" not in each.name
-    ]
-    assert NAME in [each.name for each in found]
+    found = [read_design(models_folder(None) / f"{each}.yaml", book).name for each in declared(None)]
+    assert NAME in found
 
 
 @pytest.mark.parametrize(
@@ -411,11 +411,77 @@ def test_a_risk_in_words_names_what_added_most_and_its_percent_add_up(book):
 
 
 def test_the_shipped_model_is_the_one_that_was_signed_and_the_rule_book_has(book):
-    from stratify.modelling.promotion import in_use_in_words
-
     design = read_design(models_folder(None) / f"{NAME}.yaml", book)
     assert register_of(NAME, None).promotions
     assert "version 0.1.0 in use" in in_use_in_words(NAME, None, design, book)
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    shutil.copytree(clinical_folder(), tmp_path / "clinical")
+    return tmp_path / "clinical"
+
+
+def _signed(reason="It is better"):
+    return SignOff(signed_by="An invented lead", role="clinical lead", date=date(2026, 12, 1), reason=reason)
+
+
+def _review(model, *, beside="0.1.0", holds=True, **changes):
+    gate = Gate(what="calibration slope", found="1.00", needed="0.8 to 1.25", holds=holds)
+    said = {"model": NAME, "version": model.design.version, "sha256": model.digest, "beside": beside, "run": "a run",
+            "rows": 1, "events": 1, "gates": (gate,), "moves": "nobody"}  # fmt: skip
+    return Review.model_validate(said | changes)
+
+
+def test_a_signed_review_puts_a_model_in_use_and_one_command_takes_it_back(own_folder, tmp_path, boosted, book):
+    design = read_design(own_folder / "models" / f"{NAME}.yaml", book)
+    model = _stored(boosted, version="0.2.0")
+    write_model(model, tmp_path / "kept" / f"{NAME}-0.2.0.json")
+    before = (own_folder / "scores" / f"{NAME}.yaml").read_bytes()
+    done = promote(NAME, _review(model), _signed(), clinical=own_folder, kept=tmp_path / "kept")
+    assert done == f"{NAME}: 0.1.0 → 0.2.0, signed by An invented lead (clinical lead), 2026-12-01"
+    after = load_rule_book(own_folder)
+    assert after.scores[NAME] == score_of(model, after)
+    assert "version 0.2.0 in use" in in_use_in_words(NAME, own_folder, design, after)
+
+    assert "0.2.0 → 0.1.0" in roll_back(NAME, None, _signed("Calibration was lost"), clinical=own_folder)
+    assert (own_folder / "scores" / f"{NAME}.yaml").read_bytes() == before
+    assert "0.1.0 → none" in roll_back(NAME, "none", _signed("No trust in it"), clinical=own_folder)
+    last = load_rule_book(own_folder)
+    assert "the published score decides" in in_use_in_words(NAME, own_folder, design, last)
+    assert [each.differences for each in examples.run_examples(last, only=NAME)] == [()]
+    assert not examples.missing_examples(last, own_folder, only=NAME)
+    assert [each.version for each in register_of(NAME, own_folder).promotions] == ["0.1.0", "0.2.0", "0.1.0", "none"]
+    with pytest.raises(RuleError, match="found none: the published score is"):
+        roll_back(NAME, None, _signed(), clinical=own_folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"holds": False}, "found not: calibration slope"),
+        ({"sha256": "0" * 64}, "the review of this file; found one of another"),
+        ({"beside": None}, r"a review beside what is in use \(0.1.0\)"),
+    ],
+)
+def test_a_promotion_without_the_right_review_is_refused_and_nothing_changes(tmp_path, boosted, change, words):
+    folder = tmp_path / "clinical"
+    (folder / "models").mkdir(parents=True)
+    shutil.copy(models_folder(None) / f"{NAME}.promotions.yaml", folder / "models")
+    model = _stored(boosted, version="0.2.0")
+    write_model(model, folder / "models" / f"{NAME}-0.2.0.json")
+    before = sorted(each.name for each in folder.rglob("*"))
+    with pytest.raises(RuleError, match=words):
+        promote(NAME, _review(model, **change), _signed(), clinical=folder)
+    assert sorted(each.name for each in folder.rglob("*")) == before
+
+
+def test_a_model_that_was_signed_and_then_changed_is_refused(own_folder, boosted):
+    from stratify.modelling.promotion import champion_of
+
+    write_model(_stored(boosted, version="0.1.0"), own_folder / "models" / f"{NAME}-0.1.0.json")
+    with pytest.raises(RuleError, match="the file that was signed; found another"):
+        champion_of(NAME, own_folder)
 
 
 def test_a_band_holds_its_upper_edge():

@@ -18,6 +18,8 @@ from stratify.rulebook import RuleBook, clinical_folder
 from stratify.rules import PERSON_FIELDS, Condition
 from stratify.rules.strict import Strict
 
+PROMOTIONS = ".promotions.yaml"
+"""How the name of a register of promotions ends."""
 Direction = Literal["rising", "falling"]
 
 
@@ -171,6 +173,12 @@ class ModelDesign(Strict):
 def models_folder(clinical: Path | None) -> Path:
     """Give the folder of the models of a folder of definitions."""
     return (clinical or clinical_folder()) / "models"
+
+
+def declared(clinical: Path | None) -> tuple[str, ...]:
+    """Give the models that a folder of definitions declares, sorted."""
+    files = models_folder(clinical).glob("*.yaml")
+    return tuple(sorted(each.stem for each in files if not each.name.endswith(PROMOTIONS)))
 
 
 def read_design(file: Path, book: RuleBook) -> ModelDesign:

@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from stratify import strict_yaml
 from stratify.errors import RuleError
 from stratify.modelling.definition import definition_text, examples_text, is_in_use, no_score, score_of
-from stratify.modelling.design import ModelDesign, models_folder, read_design
+from stratify.modelling.design import PROMOTIONS, ModelDesign, models_folder, read_design
 from stratify.modelling.review import Review
-from stratify.modelling.stored import StoredModel, read_model
+from stratify.modelling.stored import StoredModel, read_model, write_model
 from stratify.rulebook import RuleBook, load_rule_book, with_definitions
 from stratify.rules import Score
 from stratify.rules.strict import Strict
@@ -68,7 +68,7 @@ def register_of(name: str, clinical: Path | None) -> Register:
     Raises:
         RuleError: it cannot be read.
     """
-    file = models_folder(clinical) / f"{name}.promotions.yaml"
+    file = models_folder(clinical) / f"{name}{PROMOTIONS}"
     if not file.is_file():
         return Register()
     try:
@@ -80,9 +80,9 @@ def register_of(name: str, clinical: Path | None) -> Register:
         ) from None  # fmt: skip
 
 
-def model_file(name: str, version: str, clinical: Path | None) -> Path:
-    """Give the file of a version of a model."""
-    return models_folder(clinical) / f"{name}-{version}.json"
+def model_file(name: str, version: str, clinical: Path | None, kept: Path | None = None) -> Path:
+    """Give the file of a version of a model: with the definitions, or in a folder of its own."""
+    return (kept or models_folder(clinical)) / f"{name}-{version}.json"
 
 
 def champion_of(name: str, clinical: Path | None) -> StoredModel | None:
@@ -127,7 +127,7 @@ def read_review(file: Path) -> Review:
         ) from None  # fmt: skip
 
 
-def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path) -> str:
+def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kept: Path | None = None) -> str:
     """Put a reviewed model in use.
 
     Args:
@@ -135,6 +135,7 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path) -> 
         review: What was found, of this very file, beside the model in use now.
         sign_off: Who takes it on.
         clinical: The site's folder of definitions; it is changed.
+        kept: Folder the model is in where it is not yet with the definitions: it is copied there.
 
     Returns:
         What was done, in words.
@@ -143,7 +144,7 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path) -> 
         RuleError: the review is of something else, or does not hold.
     """
     register = register_of(name, clinical)
-    model = read_model(model_file(name, review.version, clinical))
+    model = read_model(model_file(name, review.version, clinical, kept))
 
     def refuse(expected: str, found: str, action: str) -> RuleError:
         return RuleError(f"model {name} {review.version}", expected=expected, found=found, action=action)
@@ -165,8 +166,10 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path) -> 
     )
     book = load_rule_book(clinical)
     score = score_of(model, book)
+    with_definitions(book, [score])  # what does not fit the rule book is refused before anything is written
+    write_model(model, model_file(name, review.version, clinical))
     _write(models_folder(clinical) / f"{name}-{review.version}.review.json", told)
-    return _put_in_use(name, score, model, register, entry, book, clinical)
+    return _put_in_use(name, score, model, register, entry, clinical)
 
 
 def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path) -> str:
@@ -203,10 +206,11 @@ def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path) -
         )  # fmt: skip
     model = _signed_model(name, signed, clinical) if signed else None
     score = score_of(model, book) if model else no_score(design)
+    with_definitions(book, [score])  # what no longer fits the rule book is refused before anything is written
     entry = Entry(
         version=wanted, sha256=model.digest if model else None, before=register.in_use, **sign_off.model_dump()
     )
-    return _put_in_use(name, score, model, register, entry, book, clinical)
+    return _put_in_use(name, score, model, register, entry, clinical)
 
 
 def _put_in_use(
@@ -215,15 +219,13 @@ def _put_in_use(
     model: StoredModel | None,
     register: Register,
     entry: Entry,
-    book: RuleBook,
     clinical: Path,
 ) -> str:
-    with_definitions(book, [score])  # what does not fit the rule book is refused before anything is written
     folder = clinical / "scores"
     texts = {
         folder / f"{name}.yaml": definition_text(score),
         folder / f"{name}.examples.yaml": examples_text(score, model),
-        models_folder(clinical) / f"{name}.promotions.yaml": _register_text(
+        models_folder(clinical) / f"{name}{PROMOTIONS}": _register_text(
             Register(promotions=(*register.promotions, entry))
         ),
     }
@@ -251,6 +253,8 @@ def in_use_in_words(name: str, clinical: Path | None, design: ModelDesign, book:
         RuleError: the score is not what was signed.
     """
     register = register_of(name, clinical)
+    if not register.promotions and name not in book.scores:
+        return f"{name}: never promoted, and no definition uses it"
     model = champion_of(name, clinical)
     wanted = score_of(model, book) if model else no_score(design)
     if book.scores.get(name) != wanted:
