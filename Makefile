@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo weeks picture clinician-pictures county faults bench test test-slow check format schemas lock clean
+.PHONY: setup demo demo-model weeks picture clinician-pictures county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -27,6 +27,17 @@ demo: setup
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
 	$(BIN)/stratify synth score $(DEMO) $(DEMO)/truth
 	@echo "Open $(DEMO)/published/direct_care for the lists, $(DEMO)/published/data_quality/index.html for the data."
+
+# The admission-risk model, fitted and reviewed on an invented county with a year more of history. Promoting is a person's.
+MODEL := emergency_admission_12_months
+demo-model: setup
+	$(BIN)/stratify synth --out $(DEMO)/model/extracts --people 40000 --practices 16 --seed 5 --history-years 4 --clean \
+		--index-date $(DEMO_DATE) --format parquet --replace
+	$(BIN)/stratify run --settings docs/model.settings.yaml || test $$? = 10
+	rm -rf $(DEMO)/model/models
+	$(BIN)/stratify model fit $(MODEL) --on $(DEMO)/model/out --into $(DEMO)/model/models --version 0.2.0
+	$(BIN)/stratify model compare $(MODEL) 0.2.0 --on $(DEMO)/model/out --from $(DEMO)/model/models \
+		--out $(DEMO)/model/models/$(MODEL)-0.2.0.review.json
 
 # Four weeks in a row of a small county whose teams answer their lists: what is new, waits, was invited, came, went back.
 WEEKS := 2026-11-02 2026-11-09 2026-11-16 2026-11-23

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import all_scores, loading, outputs, scoring
+from benchmarks import all_scores, loading, models, outputs, scoring
 from benchmarks.laps import Stages
 from benchmarks.measuring import Run
 
@@ -97,6 +97,14 @@ GROUPS = {
         outputs.invent_run,
         outputs.size_in_words,
         lambda run: run.cpu_seconds,
+    ),
+    "models": Group(
+        models.JOBS,
+        models.ALONE,
+        {},
+        models.invent_values,
+        models.size_in_words,
+        lambda run: sum(run.stages.values()),
     ),
 }
 

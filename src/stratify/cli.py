@@ -18,6 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.feedback_commands import feedback_app
+from stratify.model_check_commands import model_app
 from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
@@ -41,6 +42,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
 app.add_typer(returned_app, name="returned")
 app.command()(whatif)
+app.add_typer(model_app, name="model")
 app.add_typer(panel_app, name="panel")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")

@@ -45,7 +45,12 @@ def person_in_words(example: Example, book: RuleBook) -> str:
         elif name in ("status", "identity_doubt") and value != "registered" and value:
             said.append(value.replace("_", " "))
     said += [_finding(name, value, book) for name, value in example.values.items()]
+    said += [f"{book.scores[name].label}: {_tier_given(name, tier, book)}" for name, tier in example.tiers.items()]
     return "; ".join(said) or "nothing recorded"
+
+
+def _tier_given(name: str, tier: str, book: RuleBook) -> str:
+    return next((tier_name(each) for each in book.scores[name].tiers if each.tier == tier), "no score")
 
 
 def _finding(name: str, value: float | str, book: RuleBook) -> str:

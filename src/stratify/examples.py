@@ -31,6 +31,9 @@ from stratify.rules import (
 )
 from stratify.scores import add_scores, score_rows
 
+NO_TIER = "none"
+"""What an example gives of a score that says nothing of a person."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -70,6 +73,8 @@ def missing_examples(book: RuleBook, folder: Path, *, only: str | None = None) -
     faults = []
     definitions: list[Score | Pathway] = [*book.scores.values(), *book.pathways.values()]
     for definition in (each for each in definitions if only in (None, each.id)):
+        if isinstance(definition, Score) and definition.is_for_nobody:
+            continue
         kind = "scores" if isinstance(definition, Score) else "pathways"
         file = DefinitionFile(folder / kind / f"{definition.id}.yaml")
         examples = book.examples.get(definition.id, ())
@@ -122,9 +127,8 @@ def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]
     examples = small.examples[definition]
     scored = add_scores(nw.from_native(wide_rows(examples, small).lazy()), small)
     if definition in small.pathways:
-        found = decide(
-            nw.from_native(scored.collect(backend="polars").to_native().lazy()), small.pathways[definition], small
-        )
+        rows_scored = _with_tiers(scored.collect(backend="polars").to_native(), examples, small)
+        found = decide(nw.from_native(rows_scored.lazy()), small.pathways[definition], small)
     else:
         found = score_rows(scored, small).filter(nw.col("score") == definition)
     rows = {row["patient_key"]: row for row in found.collect(backend="polars").to_native().to_dicts()}
@@ -134,11 +138,36 @@ def _outcomes(definition: str, small: RuleBook, book: RuleBook) -> list[Outcome]
     ]
 
 
+def _with_tiers(scored: pl.DataFrame, examples: Sequence[Example], book: RuleBook) -> pl.DataFrame:
+    """Put the tiers that examples give in the place of what the scores say of their people."""
+    for name in sorted({name for each in examples for name in each.tiers if name in book.scores}):
+        given = [each.tiers.get(name) for each in examples]
+        of_row = pl.col("patient_key").replace_strict(
+            {str(number): tier for number, tier in enumerate(given)}, return_dtype=pl.String
+        )
+        scored = scored.with_columns(_given=of_row)
+        is_given, has_tier = pl.col("_given").is_not_null(), pl.col("_given") != NO_TIER
+        put = {f"p_{name}__{each.tier}": pl.col("_given") == each.tier for each in book.scores[name].tiers}
+        put |= {f"t_{name}": pl.when(has_tier).then(pl.col("_given")), f"e_{name}": has_tier, f"n_{name}": pl.lit(True)}
+        put |= {f"w_{name}": pl.when(~has_tier).then(pl.lit("as the example says"))}
+        scored = scored.with_columns(
+            pl.when(is_given).then(value).otherwise(pl.col(column)).alias(column) for column, value in put.items()
+        ).drop("_given")
+    return scored
+
+
 def _differences(example: Example, row: dict[str, object] | None, definition: str, book: RuleBook) -> tuple[str, ...]:
     keys = PATHWAY_KEYS if definition in book.pathways else SCORE_KEYS
     differences = []
     unknown = [name for name in example.values if name not in book.variables]
     differences += [f"values names {name}, which is no variable" for name in unknown]
+    differences += [
+        f"tiers gives {name} the tier {tier}, which it has not"
+        for name, tier in example.tiers.items()
+        if definition not in book.pathways
+        or name not in book.scores
+        or tier not in (NO_TIER, *(each.tier for each in book.scores[name].tiers))
+    ]
     odd = [short for short in example.expect if SHORT_KEYS.get(short, short) not in keys]
     differences += [f"expects {short}, which is none of {', '.join(keys)}" for short in odd]
     if row is None:

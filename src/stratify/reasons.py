@@ -6,6 +6,7 @@ read again only to find which of its parts hold, so that each reason given is on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,8 @@ import polars as pl
 from stratify.periods import in_words
 from stratify.rulebook import RuleBook
 from stratify.rules import PERSON_FIELDS, Condition, Pathway, Score
+from stratify.score_parts import in_words as risk_in_words
+from stratify.score_parts import is_sum, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +110,33 @@ def _facts(
     route = next((each for each in pathway.routes if each.id == rule_id), None)
     counted = dict.fromkeys(_holding(route.when, mine, book) if route and route.when else ())
     in_tier: dict[str, None] = {}
+    order = _place(pathway)
     if pathway.tier_from:
         score = book.scores[pathway.tier_from]
         value, given = scored.get((key, score.id), (None, None))
         in_tier = dict.fromkeys(_behind_tier(score, tier, mine, book))
-        if value is not None and given is not None and (in_tier or not counted):
+        if value is not None and given is not None and is_sum(score):
+            parts = parts_of(score, value, mine, book)
+            yield score.id, risk_in_words(score, value, given, parts, book)
+            counted, in_tier = (
+                {name: None for name in names if parts.get(name, 1) > 0} for names in (counted, in_tier)
+            )
+            order = _by_part(parts)
+        elif value is not None and given is not None and (in_tier or not counted):
             yield score.id, _score_in_words(score, value, given)
-    ranked = sorted(counted, key=_place(pathway)) + sorted(set(in_tier) - set(counted), key=_place(pathway))
+    ranked = sorted(counted, key=order) + sorted(set(in_tier) - set(counted), key=order)
     for name in dict.fromkeys([*ranked, *pathway.show]):
         text = _fact(name, mine, book, tells_unusable=tells_unusable)
         if text:
             yield name, text
 
 
-def _place(pathway: Pathway) -> Callable[[str], tuple[int, str]]:
+def _by_part(parts: Mapping[str, float]) -> Callable[[str], tuple[float, str]]:
+    """Give the place of a variable by what it adds to a risk; those that are no part of it come first."""
+    return lambda name: (-parts.get(name, math.inf), name)
+
+
+def _place(pathway: Pathway) -> Callable[[str], tuple[float, str]]:
     """Give the place of a variable in the pathway's order of showing; those it does not show come last."""
     order = {name: position for position, name in enumerate(pathway.show)}
     return lambda name: (order.get(name, len(order)), name)

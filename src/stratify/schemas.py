@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stratify import contracts
 from stratify.declarations import Declaration
 from stratify.errors import ContractError
+from stratify.modelling.design import ModelDesign
 from stratify.privacy import PrivacyPolicy
 from stratify.rulebook import json_schemas
 from stratify.settings import Settings
@@ -280,6 +281,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
             **json_schemas(),
             "settings": settings,
             "source": Declaration.model_json_schema(),
+            "model": ModelDesign.model_json_schema(),
             "run_manifest": RunManifest.model_json_schema(),
         }.items()
     }

@@ -2,8 +2,8 @@
 
 A change moves one fact or a few just past an edge that some rule names, and the rules themselves say what would be
 proposed then; nothing here knows what a rule means. Fewest facts first, then the order in which the pathway shows
-them. Age, sex and being on the pathway at all are left as they are. It says what the list rests on; it is no advice,
-and no forecast.
+them. Age, sex and what the pathway asks of everybody by name are left as they are. It says what the list rests on; it
+is no advice, and no forecast.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _in_words(change: _Change) -> str:
 def _moves(row: Mapping[str, object], pathway: Pathway, book: RuleBook) -> dict[str, list[_Move]]:
     """Give what could be moved of one person: each fact that some rule looks at, past each edge it is beyond."""
     found: dict[str, dict[float, str]] = {}
-    fixed = {*PERSON_FIELDS, *book.variables_of(pathway.cohort)}
+    fixed = {*PERSON_FIELDS, *pathway.cohort.variables}
     for condition in _comparisons(pathway, book):
         name = condition.variable or ""
         value = row.get(f"x_{name}")

@@ -64,9 +64,7 @@ def _work_out(store: Store, book: RuleBook, then: date) -> None:
         "WHERE $1 = 256 OR ('0x' || substr(md5(patient_key), 1, 2))::INTEGER < $1 ORDER BY patient_key",
         [parts],
     )
-    store.execute(_PERSON_THEN.replace("$then", f"DATE '{then.isoformat()}'"))
-    with_records(store)
-    store.execute("CREATE VIEW derived.code_match AS SELECT * FROM run.derived.code_match")
+    _show(store, then)
     work_values(store, book, index_date=then)
     given = sorted(name for name, each in book.variables.items() if each.take == "given")
     if given:  # a function of the site's own is asked for one day only: what it said then is taken to be what it says
@@ -86,6 +84,19 @@ def _work_out(store: Store, book: RuleBook, then: date) -> None:
         store.execute(f"DROP TABLE {table}")
     for view in ("derived.code_match", *(f"core.{name}" for name in hits.SOURCE_TABLES)):
         store.execute(f"DROP VIEW {view}")
+
+
+def show_run_as_of(store: Store, then: date) -> None:
+    """Show a store the people of the attached run, ``run``, as they were on an earlier day, and their records."""
+    store.execute("CREATE SCHEMA IF NOT EXISTS work")
+    store.execute("CREATE TABLE work.asked_person AS SELECT patient_key FROM run.core.person ORDER BY patient_key")
+    _show(store, then)
+
+
+def _show(store: Store, then: date) -> None:
+    store.execute(_PERSON_THEN.replace("$then", f"DATE '{then.isoformat()}'"))
+    with_records(store)
+    store.execute("CREATE VIEW derived.code_match AS SELECT * FROM run.derived.code_match")
 
 
 def with_records(store: Store, asked: str = "work.asked_person") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from datetime import date, timedelta
@@ -11,7 +12,11 @@ import polars as pl
 import pytest
 
 from stratify import answers, kept_weeks, remembered
+from stratify.contract_frames import schema_of
+from stratify.errors import RunError
 from stratify.operations.backup import back_up, restore
+from stratify.overlooked_run import write_admitted
+from stratify.store import open_store
 from stratify.synth import CountyOrder, write_county
 from whole_runs import KEY, counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
 
@@ -126,3 +131,95 @@ def test_the_week_after_a_restored_backup_is_the_week_that_would_have_been(site)
     again = other.run(1)
     assert again["run_id"] == site.manifests[1]["run_id"]
     same_files(site.second, other.out / "published")
+
+
+REGISTERED = """
+SELECT patient_key, practice_code FROM core.person JOIN core.registration AS r USING (patient_key, practice_code)
+WHERE person_status = 'registered' AND registration_type = 'REGULAR' AND r.start_date < DATE '2025-01-01'
+    AND r.end_date IS NULL AND may_be_counted AND practice_code = (
+        SELECT practice_code FROM core.person WHERE practice_code IS NOT NULL
+        GROUP BY ALL ORDER BY count(*) DESC, practice_code LIMIT 1)
+QUALIFY count(*) OVER (PARTITION BY patient_key) = 1
+ORDER BY patient_key
+"""
+
+
+@pytest.fixture(scope="module")
+def december(site, tmp_path_factory) -> tuple[Path, str, list[str]]:
+    """A copy of the run, to which hospital data of December were added: 30 people of a practice were admitted then.
+
+    None of them was in the weeks kept but for a third one, in which the first had a place and the second waited.
+    """
+    out = tmp_path_factory.mktemp("december") / "out"
+    shutil.copytree((site.out / "restricted").resolve(), out / "restricted")
+    restricted = out / "restricted"
+    before = set(
+        kept_weeks.scan(restricted, "audit.list_row", before=date.max, same_person={}).collect()["patient_key"]
+    )
+    people = [row for row in site.rows(REGISTERED) if row["patient_key"] not in before][:30]
+    keys = [row["patient_key"] for row in people]
+    with open_store(restricted / "run.duckdb", temp_directory=out / "scratch") as store:
+        for number, key in enumerate(keys):
+            store.execute(
+                "INSERT INTO core.apc_spell BY NAME SELECT ? AS patient_key, 'RZZ' AS provider_code, ? AS spell_id, "
+                "DATE '2026-12-20' AS admission_date, '21' AS admission_method, true AS is_emergency, "
+                "1 AS episode_count, 'f' AS source_file_id, 2 AS source_row",
+                [key, str(number)],
+            )
+    plan = json.loads((restricted / "plan.json").read_text(encoding="utf-8"))
+    for each in plan["files"]:
+        if each["table"] == "apc_episode":
+            each["period_to"] = "2026-12-31"
+    (restricted / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    week = date(2026, 11, 23)
+    rows = [
+        {"week": week, "patient_key": key, "pathway": "copd", "placement": placement, "placement_reason": "said so"}
+        for key, placement in zip(keys, ("listed", "waiting"), strict=False)
+    ]
+    kept_weeks.write(restricted, "audit.list_row", pl.DataFrame(rows, schema=schema_of("audit.list_row")), week)
+    return out, people[0]["practice_code"], keys
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_a_practice_gets_its_own_people_who_had_been_on_no_list(december, tmp_path):
+    out, practice, keys = december
+    write_admitted(out, date(2026, 12, 5), tmp_path)
+    file = tmp_path / "direct_care" / practice / "admitted_never_listed_2026-12.csv"
+    rows = read(file)
+    assert len(rows) == len(keys) - 1  # the first had a place
+    assert {row["status"] for row in rows} == {"Registered"}
+    assert [row["why"] for row in rows].count("Waited for a place") == 1
+    assert all(row["nhs_number"].startswith("999 ") and row["admission_date"] == "2026-12-20" for row in rows)
+    assert file.stat().st_mode & 0o077 == 0
+    assert [each.name for each in (tmp_path / "direct_care").iterdir()] == [practice]
+
+
+def test_what_others_may_count_has_nobody_in_it_and_hides_the_few(december, tmp_path):
+    out, _, keys = december
+    said = write_admitted(out, date(2026, 12, 5), tmp_path)
+    counts = {
+        (row["practice_code"], row["reason"]): row for row in read(tmp_path / "secondary_use/admitted_2026-12.csv")
+    }
+    assert counts["all", "all"]["people_count"] == str(len(keys) // 5 * 5)
+    assert counts["all", "was_listed"]["people_count"] == ""
+    assert counts["all", "waited"]["people_count"] == ""
+    assert {int(row["people_count"]) % 5 for row in counts.values() if row["people_count"]} <= {0}
+    text = (tmp_path / "secondary_use/admitted_2026-12.csv").read_text(encoding="utf-8") + said
+    assert not [key for key in keys if key in text]
+    assert "999 " not in text
+    assert "hidden  Waited for a place" in said
+
+
+def test_a_month_that_hospital_data_do_not_cover_is_refused(december, tmp_path):
+    with pytest.raises(RunError, match="hospital data to 2026-12-31, and a week of before"):
+        write_admitted(december[0], date(2027, 1, 1), tmp_path)
+
+
+def test_a_month_before_the_first_list_is_refused(december, tmp_path):
+    with pytest.raises(RunError, match="no week of before"):
+        write_admitted(december[0], date(2026, 11, 1), tmp_path)
+    assert not list(tmp_path.iterdir())

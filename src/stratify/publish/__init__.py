@@ -7,10 +7,11 @@ what goes back to a supplier (``supplier_report``): places in files and no value
 nothing here decides about a person, and no file is put in its final place here.
 """
 
+from stratify.publish.admitted import write_admitted_counts, write_never_listed
 from stratify.publish.commissioner import TABLES as COMMISSIONER_TABLES
 from stratify.publish.commissioner import build_counts
 from stratify.publish.commissioner_file import signature_in_words, write_commissioner_file
-from stratify.publish.context import HeldList, PublishContext, row_reference
+from stratify.publish.context import HeldList, PublishContext, folder_name, row_reference
 from stratify.publish.feedback_files import answers_to_write, is_told, read_told
 from stratify.publish.feedback_files import write_form as write_form_of_practice
 from stratify.publish.feedback_page import feedback_page
@@ -56,6 +57,7 @@ __all__ = [
     "build_counts",
     "feedback_page",
     "fill_in",
+    "folder_name",
     "is_meeting",
     "is_told",
     "list_names",
@@ -73,6 +75,7 @@ __all__ = [
     "source_in_words",
     "team_pages_in_words",
     "what_if_in_words",
+    "write_admitted_counts",
     "write_bundles",
     "write_commissioner_file",
     "write_direct_care",
@@ -81,6 +84,7 @@ __all__ = [
     "write_full_clinics",
     "write_letters",
     "write_manifest",
+    "write_never_listed",
     "write_packs",
     "write_returned_rows",
     "write_supplier_report",

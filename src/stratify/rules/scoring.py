@@ -153,6 +153,11 @@ class Score(Strict):
         return self.value_of is None and self.points is None
 
     @property
+    def is_for_nobody(self) -> bool:
+        """It stands in for a score that is not in use: it asks for an age below 0."""
+        return any(each.when.variable == "age_years" and each.when.below == 0 for each in self.eligibility)
+
+    @property
     def is_count(self) -> bool:
         """Only things that hold or not, and none takes anything away: what is known so far is the least it can be."""
         is_plain = self.link is None and self.baseline_survival is None

@@ -35,12 +35,14 @@ class ExamplePerson(Strict):
 class Example(Strict):
     """One worked example: an invented person, the values found, and what the definition must say.
 
-    A value is a number, one of which only a bound is known (``">90"``), or why there is none.
+    A value is a number, one of which only a bound is known (``">90"``), or why there is none. ``tiers``, of a pathway:
+    the tier a score gives, or ``none``, whatever it is made of, so that another model in its place changes nothing.
     """
 
     name: str
     person: ExamplePerson = ExamplePerson()
     values: dict[str, float | Literal["stale", "conflict", "unusable"] | Bounded] = Field(default_factory=dict)
+    tiers: dict[str, str] = Field(default_factory=dict)
     expect: dict[str, str | float | bool | None]
 
 

@@ -1,0 +1,203 @@
+"""What a model must show before it may be promoted, beside the model in use and the published score it must beat.
+
+Judged on people it was not fitted on: practices held back, and the latest index date. Small on purpose: what decides a
+promotion; the whole evaluation is the model card's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from stratify import rule_changes
+from stratify.errors import RuleError
+from stratify.modelling.additive import Floats
+from stratify.modelling.cohort import Cohort
+from stratify.modelling.definition import no_score, score_of
+from stratify.modelling.fitting import gather_people
+from stratify.modelling.judging import area, calibration, difference
+from stratify.modelling.stored import StoredModel
+from stratify.rulebook import RuleBook, with_definitions
+from stratify.rules.strict import Strict
+from stratify.runs import without_values
+
+_SLOPE = (0.8, 1.25)
+_INTERCEPT = 0.15
+_LEAST_EVENTS = 100
+_GAP = 0.02
+"""Largest difference of mean risk and share with the event in a group of people, beside chance."""
+_LEARNED = {"when_missing": "learned"}
+
+
+class Gate(Strict):
+    """One thing a model must show: what, what was found, what is needed, and whether it holds."""
+
+    what: str
+    found: str
+    needed: str
+    holds: bool
+
+
+class Review(Strict):
+    """A model looked at for promotion: on which run, beside which model, with what result. People sign this."""
+
+    model: str
+    version: str
+    sha256: str
+    beside: str | None = None
+    run: str
+    rows: int
+    events: int
+    gates: tuple[Gate, ...]
+    moves: str
+
+    @property
+    def passes(self) -> bool:
+        """Every gate holds."""
+        return all(each.holds for each in self.gates)
+
+
+@without_values
+def review_model(model: StoredModel, champion: StoredModel | None, run: Path, book: RuleBook) -> Review:
+    """Put a model beside the one in use, on a finished run: how good, and who would join and leave the lists.
+
+    Nothing of the run is changed: this is the model in the shadow of the other.
+
+    Args:
+        model: The model that might be promoted.
+        champion: The one in use; None for none.
+        run: Output folder of a finished run.
+        book: The definitions of the run.
+
+    Raises:
+        RunError: there is no finished run.
+        RuleError: too few events on the people it was not fitted on to tell anything.
+    """
+    design = model.design
+    extra = [each for each in champion.design.predictors if each.variable not in design.names] if champion else []
+    asked = design.model_copy(
+        update={"predictors": (*design.predictors, *(each.model_copy(update=_LEARNED) for each in extra))}
+    )
+    unseen = _unseen(gather_people(run, asked, book), model)
+    if unseen.outcome.sum() < _LEAST_EVENTS:
+        raise RuleError(
+            f"model {design.name}",
+            expected=f"at least {_LEAST_EVENTS} events among people it was not fitted on",
+            found=f"{int(unseen.outcome.sum())}",
+            action="Review it on a larger run.",
+        )
+    gates = tuple(_gates(model, champion, unseen))
+    before = score_of(champion, book) if champion else no_score(design)
+    touched = sorted(name for name, each in book.pathways.items() if design.name in each.scores)
+    old, new = (
+        with_definitions(book, [each]).cut_down_to(design.name, *touched) for each in (before, score_of(model, book))
+    )
+    moves = rule_changes.in_words(rule_changes.compare(old, new, run))
+    return Review(
+        model=design.name,
+        version=design.version,
+        sha256=model.digest,
+        beside=champion.design.version if champion else None,
+        run=str(json.loads((run / "restricted" / "plan.json").read_text(encoding="utf-8"))["run_id"]),
+        rows=unseen.rows.height,
+        events=int(unseen.outcome.sum()),
+        gates=gates,
+        moves=moves,
+    )
+
+
+def _unseen(people: Cohort, model: StoredModel) -> Cohort:
+    """Give the rows the model was not fitted on: other practices, or a later index date."""
+    trained = model.trained_on
+    is_unseen = pl.col("practice_code").is_in(trained.held_back_practices) | (
+        pl.col("index_date") > pl.lit(trained.last_index_date).str.to_date()
+    )
+    return Cohort(people.rows.filter(is_unseen), people.attrition, people.names, people.observed)
+
+
+def risk_of(model: StoredModel, people: Cohort) -> Floats:
+    """Give a model's risks of people who may have been gathered for more than its own predictors."""
+    return model.fitted.risk(Cohort(people.rows, (), model.fitted.names, people.observed).predictors)
+
+
+def _gates(model: StoredModel, champion: StoredModel | None, people: Cohort) -> list[Gate]:
+    risk, outcome = risk_of(model, people), people.outcome
+    published = people.rows["baseline"].cast(pl.Float64).fill_null(0.0).to_numpy()
+    found = calibration(risk, outcome)
+    ahead = difference(risk, published, outcome)
+    gates = [
+        Gate(
+            what=f"beats the published score {model.design.baseline_score} in telling people apart",
+            found=f"area under the curve {area(risk, outcome):.3f} against {area(published, outcome):.3f}, "
+            f"difference {ahead[0]:+.3f} to {ahead[1]:+.3f}",
+            needed="a difference above 0, its interval too",
+            holds=ahead[0] > 0,
+        ),
+        Gate(
+            what="calibration slope",
+            found=f"{found.slope:.2f}",
+            needed=f"{_SLOPE[0]} to {_SLOPE[1]}",
+            holds=_SLOPE[0] <= found.slope <= _SLOPE[1],
+        ),
+        Gate(
+            what="calibration in the large",
+            found=f"{found.intercept:+.3f}",
+            needed=f"within {_INTERCEPT} of 0",
+            holds=abs(found.intercept) <= _INTERCEPT,
+        ),
+        *_fair(risk, people),
+    ]
+    if champion:
+        gap = difference(risk, risk_of(champion, people), outcome)
+        gates.append(
+            Gate(
+                what=f"not worse than version {champion.design.version}, which is in use",
+                found=f"difference of the area under the curve {gap[0]:+.3f} to {gap[1]:+.3f}",
+                needed="an interval that does not lie below 0",
+                holds=gap[1] >= 0,
+            )
+        )
+    return gates
+
+
+def _fair(risk: Floats, people: Cohort) -> list[Gate]:
+    """Ask whether risks are right on average in each group of people."""
+    groups = {
+        "sex": pl.col("sex"),
+        "ethnic group": pl.col("ethnic_category").str.slice(0, 1),
+        "fifth of deprivation": ((pl.col("imd_decile") + 1) // 2).cast(pl.String),
+    }
+    rows = people.rows.with_columns(risk=risk)
+    gates = []
+    for name, group in groups.items():
+        found = rows.group_by(group.alias("group")).agg(
+            gap=(pl.col("risk").mean() - pl.col("outcome").mean()).abs(),
+            chance=2 * ((pl.col("risk") * (1 - pl.col("risk"))).sum().sqrt() / pl.len()),
+        ).drop_nulls("group")  # fmt: skip
+        worst = found.with_columns(beyond=pl.col("gap") - pl.max_horizontal("chance", pl.lit(_GAP))).sort("beyond")
+        gap = max((float(each) for each in worst["gap"]), default=0.0)
+        beyond = max((float(each) for each in worst["beyond"]), default=0.0)
+        gates.append(
+            Gate(
+                what=f"right on average by {name}",
+                found=f"largest difference {gap:.3f}",
+                needed=f"{_GAP} or what chance alone gives",
+                holds=beyond <= 0,
+            )
+        )
+    return gates
+
+
+def in_words(review: Review) -> str:
+    """Say what a review found, for those who sign it."""
+    beside = f"version {review.beside}, which is in use" if review.beside else "the published score alone"
+    lines = [
+        f"{review.model} {review.version} beside {beside}, run {review.run}",
+        f"  judged on {review.rows:,} rows with {review.events:,} events that it was not fitted on",
+    ]
+    for gate in review.gates:
+        lines.append(f"  {'holds' if gate.holds else 'FAILS'}  {gate.what}: {gate.found} (needed: {gate.needed})")
+    lines += ["  it may be promoted" if review.passes else "  it may NOT be promoted", "", review.moves]
+    return "\n".join(lines)
