@@ -90,10 +90,12 @@ class Marks:
 
     def rows(self) -> str:
         """Write a query of the marked values in the long form: a row wherever there is a value."""
-        return " UNION ALL ".join(
-            f"SELECT patient_key, '{name}' AS variable, {self._value(name)} AS value FROM {HELD} WHERE {_any(bits)}"
+        none = "SELECT NULL::VARCHAR AS patient_key, NULL::VARCHAR AS variable, NULL::DOUBLE AS value WHERE false"
+        parts = (
+            f"SELECT patient_key, '{name}', {self._value(name)} FROM {HELD} WHERE {_any(bits)}"
             for name, bits in sorted(self.bits.items())
         )
+        return " UNION ALL ".join([none, *parts])
 
     def _value(self, name: str) -> str:
         value = f"round({_sum(self.added[name])}, 1)" if name in self.added else "1.0::DOUBLE"

@@ -37,17 +37,17 @@ BOOK = book_of(("F00", 1.4), ("F001", 3.2), ("S72", -0.5))
 ARTHRITIS = min(BOOK.codelists["efi_arthritis"].codes)
 
 
-def marked(tmp_path: Path, *records: Record) -> dict[str, float]:
+def marked(tmp_path: Path, *records: Record, book: RuleBook = BOOK) -> dict[str, float]:
     """Give the marked values of the one person, and of nobody else."""
     tables = invented.core_tables(records)
     with open_store(tmp_path / "marks.duckdb", temp_directory=tmp_path) as store:
         store.create("core.person", invented.frame("core.person", [{"patient_key": "a"}]))
         for name in SOURCE_TABLES:
             store.create(f"core.{name}", tables[name])
-        codes = code_table(BOOK, invented.matches(BOOK, tables), index_date=INDEX)
-        marks = hold_marks(store, BOOK, codes, index_date=INDEX)
+        codes = code_table(book, invented.matches(book, tables), index_date=INDEX)
+        marks = hold_marks(store, book, codes, index_date=INDEX)
         found = store.rows(f"SELECT variable, value FROM ({marks.rows()}) WHERE patient_key = 'a'")
-        on_person = store.frame(marks.persons(BOOK.variables))
+        on_person = store.frame(marks.persons(book.variables))
     values = {f"r_{name}": value for name, value in found}
     (person,) = on_person.to_dicts()
     assert {name: value for name, value in person.items() if name.startswith("r_") and value is not None} == values
@@ -92,3 +92,7 @@ def test_an_entry_without_a_date_counts_where_anything_ever_recorded_does(tmp_pa
 
 def test_records_of_somebody_else_mark_nobody_else(tmp_path):
     assert marked(tmp_path, event("b", ARTHRITIS, DAY), diagnosis("b", "F001", DAY)) == {}
+
+
+def test_a_rule_book_without_such_variables_marks_nobody(tmp_path):
+    assert marked(tmp_path, event("a", ARTHRITIS, DAY), book=replace(BOOK, variables={})) == {}
