@@ -25,8 +25,8 @@ from stratify.rulebook import RuleBook
 from stratify.rules import ANY, Variable
 from stratify.store import Store
 
-HELD = "temp.main.mark_held"
-"""The table of everybody's marks, held until the store closes."""
+OF_RECORDS, OF_VALUES = "temp.main.mark_of_records", "temp.main.mark_of_values"
+"""Tables of everybody's marks, held until the store closes."""
 
 _WORD = 64
 _FULL = (1 << _WORD) - 1
@@ -72,13 +72,15 @@ def is_marked(variable: Variable) -> bool:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the bits of the table :data:`HELD` say of a person.
+    """What the bits of a table of marks say of a person.
 
     Attributes:
+        table: The table: ``patient_key``, and the bits in columns ``m0`` and so on.
         bits: The bits of each variable, of which any one gives it a value.
         added: What each bit, by its place, adds to the value of a variable that sums weights.
     """
 
+    table: str
     bits: Mapping[str, int]
     added: Mapping[str, Mapping[int, float]]
 
@@ -86,13 +88,13 @@ class Marks:
         """Write a query of ``core.person`` with the value ``r_<id>`` of each of these variables that is marked."""
         mine = [name for name in sorted(variables) if name in self.bits]
         values = "".join(f', {self._value(name)} AS "r_{name}"' for name in mine)
-        return f"SELECT person.*{values} FROM core.person AS person LEFT JOIN {HELD} USING (patient_key)"
+        return f"SELECT person.*{values} FROM core.person AS person LEFT JOIN {self.table} USING (patient_key)"
 
     def rows(self) -> str:
         """Write a query of the marked values in the long form: a row wherever there is a value."""
         none = "SELECT NULL::VARCHAR AS patient_key, NULL::VARCHAR AS variable, NULL::DOUBLE AS value WHERE false"
         parts = (
-            f"SELECT patient_key, '{name}', {self._value(name)} FROM {HELD} WHERE {_any(bits)}"
+            f"SELECT patient_key, '{name}', {self._value(name)} FROM {self.table} WHERE {_any(bits)}"
             for name, bits in sorted(self.bits.items())
         )
         return " UNION ALL ".join([none, *parts])
@@ -102,13 +104,19 @@ class Marks:
         return f"CASE WHEN {_any(self.bits[name])} THEN {value} END"
 
 
-def _words(bits: int) -> list[tuple[int, int]]:
-    """Give the columns that some bits stand in, each with its own."""
-    return [(number, bits >> number * _WORD & _FULL) for number in range(-(-bits.bit_length() // _WORD))]
+def _columns(bits: int) -> int:
+    """Give how many columns hold so many bits."""
+    return -(-bits // _WORD)
+
+
+def _in_columns(bits: int, columns: int) -> list[int]:
+    """Cut bits into columns."""
+    return [bits >> number * _WORD & _FULL for number in range(columns)]
 
 
 def _any(bits: int) -> str:
-    return " OR ".join(f"(m{number} & {word}::UBIGINT) <> 0" for number, word in _words(bits) if word) or "false"
+    words = enumerate(_in_columns(bits, _columns(bits.bit_length())))
+    return " OR ".join(f"(m{number} & {word}::UBIGINT) <> 0" for number, word in words if word) or "false"
 
 
 def _sum(added: Mapping[int, float]) -> str:
@@ -121,6 +129,27 @@ def _sum(added: Mapping[int, float]) -> str:
         place = f"(m{column} >> {shift} & {(1 << _CHUNK) - 1})::BIGINT + 1"
         parts.append(f"list_extract('{sums}'::DOUBLE[], {place})")
     return " + ".join(parts)
+
+
+def mark_values(store: Store, book: RuleBook, values: str) -> Marks:
+    """Turn the values that are yes or nothing into marks once, so that no score has to turn their rows into columns.
+
+    Args:
+        store: A store with the values.
+        book: The rule book.
+        values: The table of the values (contract ``derived.variable_value``).
+    """
+    names = sorted(each.id for each in book.variables.values() if each.take == "has" and not each.ended_by)
+    bits = {name: 1 << number for number, name in enumerate(names)}
+    words = {f"m{number}": pl.UInt64 for number in range(_columns(len(names)))}
+    rows = [(name, *_in_columns(bit, len(words))) for name, bit in bits.items()]
+    together = "".join(f", bit_or({word}) AS {word}" for word in words)
+    with store.loaned(pl.DataFrame(rows, schema={"variable": pl.String} | words, orient="row")) as given:
+        store.execute(
+            f"CREATE OR REPLACE TEMP TABLE {OF_VALUES} AS SELECT patient_key{together} FROM {values} "
+            f"JOIN {given} USING (variable) WHERE value = 1 GROUP BY patient_key"
+        )
+    return Marks(OF_VALUES, bits, {})
 
 
 def hold_marks(store: Store, book: RuleBook, codes: pl.DataFrame, *, index_date: date) -> Marks:
@@ -157,8 +186,8 @@ def hold_marks(store: Store, book: RuleBook, codes: pl.DataFrame, *, index_date:
     for name in added:  # nought where nobody's diagnosis weighs anything, no value where there is none
         bits[name] = mark(name, ANY)
         meanings["any_weight", ANY, (*window(book.variables[name], index_date), False)] |= bits[name]
-    _hold(store, meanings, -(-len(numbers) // _WORD))
-    return Marks(bits, added)
+    _hold(store, meanings, _columns(len(numbers)))
+    return Marks(OF_RECORDS, bits, added)
 
 
 def _weights(codes: pl.DataFrame) -> dict[tuple[str, str], list[float]]:
@@ -192,8 +221,8 @@ def _hold(store: Store, meanings: _Meanings, columns: int) -> None:
             parts.append(_marks_at(place, given, coded, of_any, of_emergency, columns))
         together = "".join(f", bit_or(m{number}) AS m{number}" for number in range(columns))
         store.execute(
-            f"CREATE OR REPLACE TEMP TABLE {HELD} AS SELECT patient_key{together} FROM ({' UNION ALL '.join(parts)}) "
-            "GROUP BY patient_key"
+            f"CREATE OR REPLACE TEMP TABLE {OF_RECORDS} AS SELECT patient_key{together} "
+            f"FROM ({' UNION ALL '.join(parts)}) GROUP BY patient_key"
         )
 
 
@@ -201,10 +230,7 @@ def _given(coded: Mapping[tuple[str, _Window], int], columns: int) -> pl.DataFra
     """Give the table of what each code marks: one row per code and window."""
     schema = {"match": pl.String, "start_date": pl.Date, "end_date": pl.Date, "may_be_undated": pl.Boolean}
     words = {f"m{number}": pl.UInt64 for number in range(columns)}
-    rows = [
-        (code, *when, *(bits >> number * _WORD & _FULL for number in range(columns)))
-        for (code, when), bits in coded.items()
-    ]
+    rows = [(code, *when, *_in_columns(bits, columns)) for (code, when), bits in coded.items()]
     return pl.DataFrame(rows, schema=schema | words, orient="row")
 
 
@@ -222,13 +248,13 @@ def _marks_at(
     day = f"r.{place.day}"
     in_window = "true" if is_one else _within(day, "k.start_date", "k.end_date", "k.may_be_undated")
     words = []
-    for number in range(columns):
+    for number, without in enumerate(_in_columns(of_emergency, columns)):
         parts = [f"coalesce(CASE WHEN {in_window} THEN k.m{number} END, 0)" if of_any else f"k.m{number}"]
         for when, bits in of_any:
-            word = f"{bits >> number * _WORD & _FULL}::UBIGINT"
+            word = f"{_in_columns(bits, columns)[number]}::UBIGINT"
             parts.append(word if is_one else f"CASE WHEN {_of(day, when)} THEN {word} ELSE 0 END")
         marks = " | ".join(parts)
-        if without := of_emergency >> number * _WORD & _FULL:
+        if without:
             marks = f"({marks}) & CASE WHEN r.is_emergency THEN {_FULL} ELSE {_FULL ^ without} END::UBIGINT"
         words.append(f", {marks} AS m{number}")
     dated = _of(day, *windows) if is_one else "true" if of_any else in_window

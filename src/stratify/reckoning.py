@@ -13,7 +13,7 @@ from datetime import date
 import narwhals.stable.v2 as nw
 
 from stratify import engine, features, hits, pathways, scores, wide
-from stratify.marks import Marks, hold_marks, is_marked
+from stratify.marks import Marks, hold_marks, is_marked, mark_values
 from stratify.rulebook import RuleBook
 from stratify.store import Store
 
@@ -101,7 +101,8 @@ def scored_rows(
         values: The table of the values.
         marks: What stands for values that are not in it.
     """
-    mine = engine.table(store, values).filter(nw.col("variable").is_in(sorted(book.variables) or [""]))
+    read = sorted(set(book.variables) - set(marks.bits if marks else ())) or [""]
+    mine = engine.table(store, values).filter(nw.col("variable").is_in(read))
     persons = engine.query(store, marks.persons(book.variables)) if marks else engine.table(store, "core.person")
     rows = wide.person_rows(persons, mine, book, index_date=index_date)
     return scores.add_scores(rows, book)
@@ -117,7 +118,7 @@ def score_everybody(
         book: The rule book.
         index_date: The day that is described.
         values: The table of the values.
-        marks: What stands for values that are not in it.
+        marks: What stands for values that are not in it; none when all are.
 
     Returns:
         Rows of ``derived.patient_score``.
@@ -133,6 +134,7 @@ def hold_scores(
 ) -> dict[str, engine.Frame]:
     """Work out the scores of everybody as :func:`score_everybody` does, each held under the name it is given by."""
     parts = {}
+    marks = marks or mark_values(store, book, values)
     for name in book.score_order:
         own = book.cut_down_to(name)
         rows = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
@@ -155,12 +157,13 @@ def decide_everybody(
         book: The rule book.
         index_date: The day that is described.
         values: The table of the values.
-        marks: What stands for values that are not in it.
+        marks: What stands for values that are not in it; none when all are.
 
     Returns:
         Rows of ``derived.pathway_decision``.
     """
     parts = {}
+    marks = marks or mark_values(store, book, values)
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
         scored = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
