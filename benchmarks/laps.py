@@ -9,6 +9,8 @@ from pathlib import Path
 
 Stages = dict[str, float]
 
+KEPT = "scores sorted and written to the file of the run"
+
 
 class Laps:
     """CPU seconds of the stages of a job, every thread counted."""
@@ -33,16 +35,19 @@ def open_working_store(out: Path, memory_limit: str | None) -> Iterator:
 
 def score(store, book, index_date, *, is_with_records: bool) -> tuple[Stages, str]:
     """Work out values and every score of a rule book from loaded core tables; give the stages and where values are."""
-    from stratify import ingest, reckoning
+    from stratify import engine, ingest, reckoning
 
-    laps, values = Laps(), "derived.variable_value"
+    laps, values, marks = Laps(), "derived.variable_value", None
     ingest.match_codes(store, list(book.codelists.values()))
     laps.end("codes matched")
     if is_with_records:
         reckoning.work_values(store, book, index_date=index_date)
     else:
-        values = reckoning.hold_values(store, book, index_date=index_date)
+        values, marks = reckoning.hold_values(store, book, index_date=index_date)
     laps.end("values")
-    reckoning.score_everybody(store, book, index_date=index_date, values=values)
+    held = reckoning.hold_scores(store, book, index_date=index_date, values=values, marks=marks)
     laps.end("scores")
-    return laps.seconds, values
+    engine.keep(store, "derived.patient_score", engine.concat([*held.values()]))
+    laps.end(KEPT)
+    marked = f" UNION ALL {marks.rows()}" if marks else ""
+    return laps.seconds, f"(SELECT patient_key, variable, value FROM {values}{marked})"

@@ -168,10 +168,10 @@ def _part(book: RuleBook, found: Readers) -> RuleBook:
 def _reckon(store: Store, book: RuleBook, when: str, index_date: date) -> None:
     read = {name for each in book.variables.values() for name in each.codelists}
     match_codes(store, [each for name, each in book.codelists.items() if name in read])
-    values = hold_values(store, book, index_date=index_date)
-    score_everybody(store, book, index_date=index_date, values=values)
-    decide_everybody(store, book, index_date=index_date, values=values)
-    _note(store, book, "", values, when)
+    values, marks = hold_values(store, book, index_date=index_date)
+    score_everybody(store, book, index_date=index_date, values=values, marks=marks)
+    decide_everybody(store, book, index_date=index_date, values=values, marks=marks)
+    _note(store, book, "", f"(FROM {values} SELECT patient_key, variable, value UNION ALL {marks.rows()})", when)
 
 
 def _as_in_run(store: Store, book: RuleBook) -> None:

@@ -24,6 +24,11 @@ def table(store: Store, name: str) -> Frame:
     return nw.from_native(store.connection.table(name))
 
 
+def query(store: Store, sql: str) -> Frame:
+    """Give a query of the run as a lazy frame; nothing is read yet."""
+    return nw.from_native(store.connection.sql(sql))
+
+
 def from_polars(frame: pl.DataFrame) -> Frame:
     """Give a Polars frame as a lazy frame, so that the same reckoning runs without a store."""
     return nw.from_native(frame.lazy())

@@ -127,7 +127,7 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
         by_codelist.setdefault(codelist, []).append((system, code))
     rows = []
     for variable in sorted(book.variables.values(), key=lambda each: each.id):
-        start, end = _window(variable, index_date)
+        start, end = window(variable, index_date)
         undated = not variable.has_lookback and not variable.is_value
         taken = (variable.id, variable.take)
         oldest = _oldest(variable, index_date)
@@ -143,7 +143,7 @@ def code_table(book: RuleBook, matches: Iterable[tuple[str, str, str]], *, index
     return pl.DataFrame(rows, schema=CODE_COLUMNS, orient="row").unique().sort(*by, nulls_last=False)
 
 
-def _window(variable: Variable, index_date: date) -> tuple[date, date]:
+def window(variable: Variable, index_date: date) -> tuple[date, date]:
     """Give the window in which records are read; what counts from another day is settled person by person."""
     end = months_before(index_date, variable.until_months_ago) if variable.until_months_ago else index_date
     if variable.before or variable.is_first or not variable.has_lookback:
@@ -244,7 +244,7 @@ def hits_of(
         _flag_hits(tables["patient_flag"], codes, index_date),
     ]
     found = nw.concat(parts)
-    apart = [each for each in book.variables.values() if each.before or _is_ruled(each)]
+    apart = [each for each in book.variables.values() if each.before or has_day_rule(each)]
     if not apart and len({each.take for each in book.variables.values()} - {"weight"}) < 2:
         return found.select(*HIT)  # read once for the values and once for the records behind them
     found = settle(SETTLED[0], found)
@@ -389,13 +389,14 @@ def _before_stays(found: Frame, spell: Frame, book: RuleBook, index_date: date) 
     return nw.concat(parts)
 
 
-def _is_ruled(variable: Variable) -> bool:
+def has_day_rule(variable: Variable) -> bool:
+    """Tell whether records of a variable count by what else happened on their day."""
     return any(part != _ALONE for _, part in _parts(variable))
 
 
 def _day_rules(found: Frame, book: RuleBook) -> Frame:
     """Settle the day rules: records of days on which every part has happened count, those of excluded days do not."""
-    ruled = [each for each in book.variables.values() if _is_ruled(each)]
+    ruled = [each for each in book.variables.values() if has_day_rule(each)]
     if not ruled:
         return found
     own = nw.col("variable").is_in([each.id for each in ruled])
@@ -422,7 +423,7 @@ def all_issues(medication: Frame, variables: Sequence[Variable], index_date: dat
     other = nw.when(~nw.col("dmd_code").is_null()).then(nw.col("dmd_code")).otherwise(nw.col("original_code"))
     parts = []
     for variable in variables:
-        start, end = _window(variable, index_date)
+        start, end = window(variable, index_date)
         issues = medication.filter(
             ~nw.col("patient_key").is_null() & (nw.col("issue_date") >= start) & (nw.col("issue_date") < end)
         ).select(
@@ -446,7 +447,7 @@ def all_issues(medication: Frame, variables: Sequence[Variable], index_date: dat
 
 def weighed_records(diagnosis: Frame, codes: Frame, variable: Variable, index_date: date) -> Frame:
     """Give the emergency diagnoses in the window with their weights; one that the list does not hold weighs nought."""
-    start, end = _window(variable, index_date)
+    start, end = window(variable, index_date)
     weights = codes.filter((nw.col("kind") == "weight") & (nw.col("variable") == variable.id)).select("match", "weight")
     return (
         diagnosis.filter(

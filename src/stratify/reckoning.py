@@ -7,11 +7,13 @@ book out: a run, and trials of another rule book or codelist on a finished one. 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import narwhals.stable.v2 as nw
 
 from stratify import engine, features, hits, pathways, scores, wide
+from stratify.marks import Marks, hold_marks, is_marked, mark_values
 from stratify.rulebook import RuleBook
 from stratify.store import Store
 
@@ -34,41 +36,59 @@ def work_values(store: Store, book: RuleBook, *, index_date: date) -> int:
     Returns:
         Rows of ``derived.variable_value``; ``work.variable_code`` says what each code means.
     """
-    records = _records(store, book, index_date)
+    store.execute("CREATE SCHEMA IF NOT EXISTS work")
+    records = _records(store, book, index_date, "TABLE work.variable_code")
     kept = engine.keep(store, _VALUES, features.with_records(records, book, index_date=index_date))
     engine.let_go(store, *hits.SETTLED)
     return kept
 
 
-def hold_values(store: Store, book: RuleBook, *, index_date: date) -> str:
+def hold_values(store: Store, book: RuleBook, *, index_date: date) -> tuple[str, Marks]:
     """Reduce the records to values without the record behind each: scores and decisions need no more.
 
     Returns:
-        The table to name to :func:`score_everybody` and :func:`decide_everybody`; it is held until the store closes.
+        What to give to :func:`score_everybody` and :func:`decide_everybody`, both held until the store closes: the
+        table of the values, and the marks that stand for those of variables that are not in it.
     """
-    engine.hold(store, _HELD, features.values_of(_records(store, book, index_date), book, index_date=index_date))
-    engine.let_go(store, *hits.SETTLED)
-    return f"temp.main.{_HELD}"
+    apart = {name: each for name, each in book.variables.items() if is_marked(each)}
+    marked = replace(book, variables=apart)
+    codes = hits.code_table(marked, _matches(store), index_date=index_date)
+    marks = hold_marks(store, marked, codes, index_date=index_date)
+    others = replace(book, variables={name: each for name, each in book.variables.items() if name not in apart})
+    store.execute(f"CREATE OR REPLACE TEMP TABLE {_HELD} ({', '.join(_COLUMNS)})")
+    if others.variables:
+        records = _records(store, others, index_date, f"TEMP TABLE {_HELD}_code")
+        engine.hold(store, _HELD, features.values_of(records, others, index_date=index_date))
+        engine.let_go(store, *hits.SETTLED)
+    return f"temp.main.{_HELD}", marks
 
 
 _HELD = "value_held"
+_COLUMNS = ("patient_key VARCHAR", "variable VARCHAR", "value DOUBLE", "state VARCHAR", "bound VARCHAR")
 
 
-def _records(store: Store, book: RuleBook, index_date: date) -> dict[str, engine.Frame]:
-    store.execute("CREATE SCHEMA IF NOT EXISTS work")
-    matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
-    with store.loaned(hits.code_table(book, matches, index_date=index_date)) as codes:
-        store.execute(f"CREATE OR REPLACE TABLE work.variable_code AS SELECT * FROM {codes}")
+def _matches(store: Store) -> list[tuple[str, str, str]]:
+    return [
+        (row[0], row[1], row[2]) for row in store.rows("SELECT code_system, code, codelist FROM derived.code_match")
+    ]
+
+
+def _records(store: Store, book: RuleBook, index_date: date, codes: str) -> dict[str, engine.Frame]:
+    """Give the records that count; ``codes`` is the table to make for what each code means."""
+    with store.loaned(hits.code_table(book, _matches(store), index_date=index_date)) as meant:
+        store.execute(f"CREATE OR REPLACE {codes} AS SELECT * FROM {meant}")
     return features.records_of(
         core_tables(store),
-        engine.table(store, "work.variable_code"),
+        engine.table(store, codes.split()[-1]),
         book,
         index_date=index_date,
         settle=lambda name, frame: engine.hold(store, name, frame),
     )
 
 
-def scored_rows(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> engine.Frame:
+def scored_rows(
+    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+) -> engine.Frame:
     """Give a scored row per person with what a rule book asks for and no more.
 
     A row of everything known of a person grows with every definition, and so does the work of planning a query on it:
@@ -79,13 +99,18 @@ def scored_rows(store: Store, book: RuleBook, *, index_date: date, values: str =
         book: The rule book.
         index_date: The day that is described.
         values: The table of the values.
+        marks: What stands for values that are not in it.
     """
-    mine = engine.table(store, values).filter(nw.col("variable").is_in(sorted(book.variables) or [""]))
-    rows = wide.person_rows(engine.table(store, "core.person"), mine, book, index_date=index_date)
+    read = sorted(set(book.variables) - set(marks.bits if marks else ())) or [""]
+    mine = engine.table(store, values).filter(nw.col("variable").is_in(read))
+    persons = engine.query(store, marks.persons(book.variables)) if marks else engine.table(store, "core.person")
+    rows = wide.person_rows(persons, mine, book, index_date=index_date)
     return scores.add_scores(rows, book)
 
 
-def score_everybody(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> int:
+def score_everybody(
+    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+) -> int:
     """Work out the scores of everybody, each by itself.
 
     Args:
@@ -93,18 +118,28 @@ def score_everybody(store: Store, book: RuleBook, *, index_date: date, values: s
         book: The rule book.
         index_date: The day that is described.
         values: The table of the values.
+        marks: What stands for values that are not in it; none when all are.
 
     Returns:
         Rows of ``derived.patient_score``.
     """
-    parts = {}
-    for name in book.score_order:
-        own = book.cut_down_to(name)
-        rows = scored_rows(store, own, index_date=index_date, values=values)
-        parts[f"score_{name}"] = engine.hold(store, f"score_{name}", scores.score_rows(rows, own, only=name))
+    parts = hold_scores(store, book, index_date=index_date, values=values, marks=marks)
     kept = engine.keep(store, "derived.patient_score", engine.concat([*parts.values()])) if parts else 0
     engine.let_go(store, *parts)
     return kept
+
+
+def hold_scores(
+    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+) -> dict[str, engine.Frame]:
+    """Work out the scores of everybody as :func:`score_everybody` does, each held under the name it is given by."""
+    parts = {}
+    marks = marks or mark_values(store, book, values)
+    for name in book.score_order:
+        own = book.cut_down_to(name)
+        rows = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
+        parts[f"score_{name}"] = engine.hold(store, f"score_{name}", scores.score_rows(rows, own, only=name))
+    return parts
 
 
 def scored_table(pathway: str) -> str:
@@ -112,7 +147,9 @@ def scored_table(pathway: str) -> str:
     return f"work.scored_for_{pathway}"
 
 
-def decide_everybody(store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES) -> int:
+def decide_everybody(
+    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+) -> int:
     """Propose what happens to each person on each pathway, each pathway by itself on its :func:`scored_table`.
 
     Args:
@@ -120,14 +157,16 @@ def decide_everybody(store: Store, book: RuleBook, *, index_date: date, values: 
         book: The rule book.
         index_date: The day that is described.
         values: The table of the values.
+        marks: What stands for values that are not in it; none when all are.
 
     Returns:
         Rows of ``derived.pathway_decision``.
     """
     parts = {}
+    marks = marks or mark_values(store, book, values)
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
-        scored = scored_rows(store, own, index_date=index_date, values=values)
+        scored = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
         rows = engine.settle(store, scored_table(name), scored)
         decided = pathways.decide(rows, book.pathways[name], own)
         parts[f"decision_{name}"] = engine.hold(store, f"decision_{name}", decided)

@@ -26,22 +26,27 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
     hospital records of a person who is not linked, nothing is known: ``o_`` and ``u_`` are true and ``x_`` is null.
 
     Args:
-        persons: Contract ``core.person``.
+        persons: Contract ``core.person``. It may have the value ``r_<id>`` of some variables already; those are no
+            latest value and nothing contradicts them.
         values: Contract ``derived.variable_value``.
         book: The rule book.
         index_date: The day the run describes.
     """
     variables = sorted(book.variables.values(), key=lambda each: each.id)
     columns: list[nw.Expr] = []
+    carried = [name for name in persons.collect_schema().names() if name.startswith("r_")]
     for variable in variables:
+        if f"r_{variable.id}" in carried:
+            continue
         mine = nw.col("variable") == variable.id
         columns.append(nw.when(mine).then(nw.col("value")).max().alias(f"r_{variable.id}"))
         if variable.is_value:
             columns.append(nw.when(mine).then(nw.col("bound")).max().alias(f"b_{variable.id}"))
         if "c" in _doubts(variable.id, book):
             columns.append((mine & (nw.col("state") == "conflict")).any().alias(f"k_{variable.id}"))
-    pivoted = values.group_by("patient_key").agg(*columns)
-    wide = persons.select(*_PERSON).join(pivoted, on="patient_key", how="left")
+    wide = persons.select(*_PERSON, *carried)
+    if columns:
+        wide = wide.join(values.group_by("patient_key").agg(*columns), on="patient_key", how="left")
     months = (
         nw.lit(index_date.year * 12 + index_date.month)
         - (nw.col("registered_date").dt.year() * 12 + nw.col("registered_date").dt.month())

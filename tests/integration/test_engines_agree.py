@@ -62,13 +62,19 @@ def test_both_engines_give_the_same_rows(by_duckdb, by_polars, name):
 
 
 def test_values_and_scores_without_the_records_are_those_with_them(by_duckdb, store):
-    held = hold_values(store, BOOK, index_date=INDEX)
-    columns = ("patient_key", "variable", "value", "state", "bound", "record_count")
-    alone = store.frame(f"SELECT {', '.join(columns)} FROM {held} ORDER BY ALL")
-    polars.testing.assert_frame_equal(alone, by_duckdb["variable_value"].select(columns), check_exact=True)
-    score_everybody(store, BOOK, index_date=INDEX, values=held)
-    scored = store.frame("SELECT * FROM derived.patient_score")
-    polars.testing.assert_frame_equal(scored, by_duckdb["patient_score"], check_exact=True)
+    """Each variable stands on one side, with every value it has; weights of marks sum up to those of the rows."""
+    held, marks = hold_values(store, BOOK, index_date=INDEX)
+    columns = "patient_key, variable, value"
+    alone = store.frame(
+        f"SELECT {columns}, state, bound FROM {held} "
+        f"UNION ALL SELECT {columns}, 'known', NULL FROM ({marks.rows()}) ORDER BY ALL"
+    )
+    polars.testing.assert_frame_equal(alone, by_duckdb["variable_value"].select(alone.columns), check_exact=True)
+    assert len(set(alone["variable"]) & set(marks.bits)) > 40
+    score_everybody(store, BOOK, index_date=INDEX, values=held, marks=marks)
+    decide_everybody(store, BOOK, index_date=INDEX, values=held, marks=marks)
+    for name in ("patient_score", "pathway_decision"):
+        polars.testing.assert_frame_equal(store.frame(f"FROM derived.{name}"), by_duckdb[name], check_exact=True)
 
 
 def test_records_behind_the_values_are_the_same(by_duckdb, county, store):
