@@ -3,8 +3,8 @@
 Plain Python over one person's rows as text, as an extract file holds them. Written from ``docs/rules/`` and the
 published sources, and sharing nothing with ``clinical/``, ``features``, ``scores`` or ``pathways``: what a code means
 is what the county meant by writing it (``clinical_codes``), what a diagnosis weighs is Gilbert's table once more. So
-where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, gathering the
-rows and writing the answers to ``truth``.
+where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, what pathways
+share to ``rulings``, diabetes to ``oracle_diabetes``, gathering the rows and writing the answers to ``truth``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import date, timedelta
 
+from stratify.synth import oracle_diabetes
 from stratify.synth.recorded import COPD_FACTS, DEFICIT_FACTS, Facts, Person, Records, Row
 from stratify.synth.rulings import (
     NO,
@@ -59,6 +60,7 @@ def conclude(
     }
     standing = Standing(status, is_doubtful)
     answers |= _copd(person, standing) | _care_homes(person, standing)
+    answers |= oracle_diabetes.conclude(person, standing, age)
     if age is None or age >= 65:
         answers |= _frailty(person, standing, age, _months_between(own["start_date"] if own else None, index_date))
     return answers

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stratify.synth.recorded import HOSPITAL_FACTS, Facts
+from stratify.synth.recorded_diabetes import VALUES as DIABETES_VALUES
 
 Answer = str | int | float | bool | Facts | None
 
@@ -84,6 +85,9 @@ class Decision:
     lacking: tuple[str, ...] = ()
 
 
+_MEASURED = {"fev1_percent_predicted", "mrc_grade", *DIABETES_VALUES}
+
+
 class Asked:
     """One person's facts, asked by the words of the rules; what is not known settles nothing."""
 
@@ -111,6 +115,29 @@ class Asked:
             return over if over.holds is None else NO if over.holds else Known(True, (name,))
         return Known(True, (name,)) if self._facts[name].value < edge else NO
 
+    def above(self, name: str, edge: float) -> Known:
+        """Say whether a measured value is above an edge."""
+        if self._is_unknown(name):
+            return self._missing(name)
+        found = self._facts[name]
+        if found.sign in (">", ">="):
+            is_over = found.value >= edge if found.sign == ">" else found.value > edge
+            return Known(True, (name,)) if is_over else self._missing(name)
+        if found.sign:
+            return NO if found.value <= edge else self._missing(name)
+        return Known(True, (name,)) if found.value > edge else NO
+
+    def naming(self, known: Known, *names: str) -> Known:
+        """Give an answer that, while it is not known, names those of some values that are not known exactly."""
+        if known.holds is not None:
+            return known
+        lacking = tuple(name for name in names if name not in self._facts or self._facts[name].sign)
+        return Known(None, lacking=lacking, is_contradictory=any(name in self._conflicts for name in lacking))
+
+    def facts_named(self, names: Iterable[str]) -> Facts:
+        """Give those of some facts that were found."""
+        return {name: self._facts[name] for name in names if name in self._facts}
+
     def _beside(self, name: str, edge: float) -> Known:
         """Say whether a value of which only one side is known is at least an edge: not known where it lies between."""
         found = self._facts[name]
@@ -120,7 +147,7 @@ class Asked:
         return NO if is_under else self._missing(name)
 
     def _is_unknown(self, name: str) -> bool:
-        return name in ("fev1_percent_predicted", "mrc_grade") and name not in self._facts
+        return name in _MEASURED and name not in self._facts
 
     def _missing(self, name: str) -> Known:
         return Known(None, lacking=(name,), is_contradictory=name in self._conflicts)
@@ -175,6 +202,13 @@ def any_of(*parts: Known) -> Known:
 def all_of(*parts: Known) -> Known:
     answers = [part.holds for part in parts]
     return made_of(parts, False if False in answers else None if None in answers else True)
+
+
+def at_least_of(count: int, *parts: Known) -> Known:
+    """Say whether so many of some parts hold."""
+    certain = sum(part.holds is True for part in parts)
+    possible = certain + sum(part.holds is None for part in parts)
+    return made_of(parts, True if certain >= count else None if possible >= count else False)
 
 
 def made_of(parts: Iterable[Known], holds: bool | None) -> Known:
