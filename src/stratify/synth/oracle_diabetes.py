@@ -30,6 +30,7 @@ _OF_THE_GROUP = (
     "hba1c", "egfr", "albumin_creatinine_ratio", "systolic_blood_pressure", "diastolic_blood_pressure",
     "body_mass_index",
 )  # fmt: skip
+_OF_THE_RANGE = ("hba1c", "fasting_glucose")
 _OF_THE_TARGETS = ("hba1c", "systolic_blood_pressure", "diastolic_blood_pressure")
 
 
@@ -183,12 +184,12 @@ def _prevention(asked: Asked, standing: Standing, age: int | None) -> dict[str, 
     sugar = first_tier(
         ("diabetes_range", in_range), ("ndh", all_of(asked.at_least("hba1c", 42), below)), ("not_ndh", YES)
     )
-    is_on = asked.naming(sugar.is_one_of("diabetes_range", "ndh"), "hba1c")
+    is_on = asked.naming(sugar.is_one_of("diabetes_range", "ndh"), *_OF_THE_RANGE)
     if is_on.holds is False:
         return {}
     if age is None:
         is_on = Known(None)  # nobody knows whether they are of age
-    in_the_range = asked.naming(sugar.is_one_of("diabetes_range"), "hba1c")
+    in_the_range = asked.naming(sugar.is_one_of("diabetes_range"), *_OF_THE_RANGE)
     routes: list[Route] = [
         ("diabetes_range", in_the_range, "clinician_review", "clinician_review"),
         ("at_risk", Known(True, sugar.is_one_of(sugar.tier or "").because), "self_management", None),

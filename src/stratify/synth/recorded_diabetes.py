@@ -169,7 +169,7 @@ def _readings(person: Person) -> dict[str, Readings]:
     for row in person.records.pressures:
         code, reading = row["snomed_code"] or "", _reading(row, _MEASURES[row["snomed_code"] or ""])
         if reading is not None and person.day_of(row):
-            pair = pairs.setdefault((row["org_code"], row["effective_date"], row["parent_event_id"]), {})
+            pair = pairs.setdefault((row["org_code"], person.day_of(row), row["parent_event_id"]), {})
             pair.setdefault(code, []).append((person.day_of(row), reading))
     for pair in pairs.values():
         # Half a pair, or one the wrong way round, is set aside: whoever wrote it may have changed the two over.
