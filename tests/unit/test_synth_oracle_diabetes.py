@@ -69,7 +69,8 @@ def hba1c(number: str, unit: str | None = "mmol/mol", day: str = DAY, **more: st
         ),
         pytest.param(
             {"egfr": value(codes.EGFR, "14", "mL/min"),
-             "ratio": value(codes.ALBUMIN_CREATININE_RATIO, "71", "mg/mmol")}, "HRC", ("clinic", "diabetes_meeting", "meeting"), id="kidney and albumin, a case for the meeting",
+             "ratio": value(codes.ALBUMIN_CREATININE_RATIO, "71", "mg/mmol")},
+            "HRC", ("clinic", "diabetes_meeting", "meeting"), id="kidney and albumin, a case for the meeting",
         ),
         pytest.param(
             {"egfr": value(codes.EGFR, "14", "mL/min")}, "HRC", SPECIALIST,
