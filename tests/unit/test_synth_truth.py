@@ -223,7 +223,7 @@ def test_about_says_which_county_which_files_and_what_each_column_means(tmp_path
     made = joined(tmp_path)
     about = json.loads((made / "about.json").read_text())
     assert {name: about[name] for name in ("version", "people", "practices", "seed", "is_clean", "faults")} == {
-        "version": 3, "people": 1_000, "practices": 2, "seed": 1, "is_clean": False, "faults": {"U2": 0.01},
+        "version": 4, "people": 1_000, "practices": 2, "seed": 1, "is_clean": False, "faults": {"U2": 0.01},
     }  # fmt: skip
     assert about["index_dates"] == ["2026-11-02", "2026-11-09"] and about["index_date"] == "2026-11-02"
     assert about["extracts"] == {day.isoformat(): files for day, files in DIGESTS.items()}
