@@ -7,7 +7,7 @@ for the other pathways. What was found of a person belongs to ``recorded_diabete
 from __future__ import annotations
 
 from stratify.synth.recorded import Person
-from stratify.synth.recorded_diabetes import DIABETES_FACTS, PREVENTION_FACTS, diabetes_facts
+from stratify.synth.recorded_diabetes import DIABETES_FACTS, PREVENTION_FACTS, VALUES, diabetes_facts
 from stratify.synth.rulings import (
     NO,
     YES,
@@ -26,12 +26,7 @@ from stratify.synth.rulings import (
     first_tier,
 )
 
-_OF_THE_GROUP = (
-    "hba1c", "egfr", "albumin_creatinine_ratio", "systolic_blood_pressure", "diastolic_blood_pressure",
-    "body_mass_index",
-)  # fmt: skip
 _OF_THE_RANGE = ("hba1c", "fasting_glucose")
-_OF_THE_TARGETS = ("hba1c", "systolic_blood_pressure", "diastolic_blood_pressure")
 
 
 def conclude(person: Person, standing: Standing, age: int | None) -> dict[str, Answer]:
@@ -53,7 +48,6 @@ def _diabetes(asked: Asked, standing: Standing, age: int | None) -> dict[str, An
         any_of(asked.has("has_coronary_heart_disease"), asked.has("has_heart_failure")),
     )
     is_highest = group.is_one_of("HRC")
-    of_group_or_targets = tuple(dict.fromkeys((*_OF_THE_GROUP, *_OF_THE_TARGETS)))
     routes: list[Route] = [
         *elsewhere(asked),
         # Passed over while not known: the next route may decide.
@@ -61,7 +55,7 @@ def _diabetes(asked: Asked, standing: Standing, age: int | None) -> dict[str, An
         ("specialist", _or_no(is_highest), "clinic", "diabetes_specialist"),
         (
             "gp_and_pharmacist",
-            asked.naming(group.is_one_of("HRC", "HR"), *_OF_THE_GROUP),
+            asked.naming(group.is_one_of("HRC", "HR"), *VALUES),
             "clinic",
             "diabetes_gp_pharmacist",
         ),
@@ -69,7 +63,7 @@ def _diabetes(asked: Asked, standing: Standing, age: int | None) -> dict[str, An
         # ``frail_and_at_target``.
         (
             "nurse",
-            asked.naming(any_of(group.is_one_of("MRa", "MRb"), targets.is_one_of("not_met")), *of_group_or_targets),
+            asked.naming(any_of(group.is_one_of("MRa", "MRb"), targets.is_one_of("not_met")), *VALUES),
             "clinic",
             "diabetes_nurse",
         ),

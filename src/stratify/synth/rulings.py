@@ -78,6 +78,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What is proposed, where, by which rule, what speaks for it and what is lacking."""
+
     decision: str
     clinic: str | None
     rule: str
@@ -96,6 +98,7 @@ class Asked:
         self._may_be_more = frozenset() if is_linked else HOSPITAL_FACTS
 
     def has(self, name: str) -> Known:
+        """Say whether something was found; what is not recorded is not so."""
         return Known(True, (name,)) if name in self._facts else NO
 
     def at_least(self, name: str, edge: float) -> Known:
@@ -108,6 +111,7 @@ class Asked:
         return self._missing(name) if self._is_unknown(name) or name in self._may_be_more else NO
 
     def below(self, name: str, edge: float) -> Known:
+        """Say whether a measured value is below an edge."""
         if self._is_unknown(name):
             return self._missing(name)
         if self._facts[name].sign:
@@ -185,6 +189,7 @@ def decide(standing: Standing, cohort: Known, routes: list[Route]) -> Decision:
 
 
 def answers_of(pathway: str, decided: Decision) -> dict[str, Answer]:
+    """Give a decision by the column names of the expectation file."""
     return {
         f"{pathway}_decision": decided.decision,
         f"{pathway}_clinic": decided.clinic,
@@ -195,11 +200,13 @@ def answers_of(pathway: str, decided: Decision) -> dict[str, Answer]:
 
 
 def any_of(*parts: Known) -> Known:
+    """Say whether any of some parts holds."""
     answers = [part.holds for part in parts]
     return made_of(parts, True if True in answers else None if None in answers else False)
 
 
 def all_of(*parts: Known) -> Known:
+    """Say whether all of some parts hold."""
     answers = [part.holds for part in parts]
     return made_of(parts, False if False in answers else None if None in answers else True)
 
@@ -225,4 +232,5 @@ def made_of(parts: Iterable[Known], holds: bool | None) -> Known:
 
 
 def joined(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """Give names in order, each once."""
     return tuple(dict.fromkeys(name for some in names for name in some))
