@@ -154,7 +154,9 @@ def test_the_agreement_is_about_something(county):
     }
     about = json.loads((county.truth / "about.json").read_text())
     assert {name for names in about["facts"].values() for name in names} - found <= {
-        "azithromycin_issues_count", "has_home_oxygen",  # few have them
+        # Few have them.
+        "azithromycin_issues_count", "has_home_oxygen", "has_first_stroke_or_tia_in_year",
+        "has_first_myocardial_infarction_in_year",
         # The county writes none of these.
         "has_copd_admission_in_gp_record", "has_moderate_frailty_recorded", "has_severe_frailty_recorded",
     }  # fmt: skip
@@ -417,14 +419,21 @@ def test_what_a_fault_touched_is_told_under_the_fault_and_fails_only_when_strict
     assert "U2: 1 people, 1 differ; copd: wrong reason 1" in truth_score.in_words(compared)
 
 
+ON_COPD_ALONE = IN_HIGHEST & pl.all_horizontal(
+    pl.col(f"{name}_rule").is_null() for name in truth_score.PATHWAYS if name != "copd"
+)
+
+
 def test_whom_a_fault_keeps_off_every_list_may_be_with_a_clinician_or_nowhere(county, tmp_path):
     kept_off = {"faults": "I5", "fault_expects": "not_listed"}
-    listed, row = changed(county, tmp_path / "listed", IN_HIGHEST & pl.col("frailty_rule").is_null(), **kept_off)
+    listed, row = changed(county, tmp_path / "listed", ON_COPD_ALONE, **kept_off)
     compared = truth_score.compare(county.out, listed, THROWAWAY_KEY)
     assert [(each.place, each.kind, each.row, each.faults) for each in compared.differences] == [
         ("copd", "wrongly listed", row, ("I5",))
     ]
-    on_none = pl.col("copd_rule").is_null()
+    on_none = pl.all_horizontal(
+        pl.col(f"{name}_rule").is_null() for name in ("copd", "diabetes", "diabetes_prevention")
+    )
     for name, where, more, kinds in (
         ("fit", pl.col("frailty_rule") == "fit", {"frailty_decision": "self_management", "efi_tier": "mild"}, set()),
         ("reviewed", pl.col("frailty_rule") == "hospital_frailty_high", {"frailty_rule": "mild"}, set()),

@@ -20,6 +20,7 @@ from stratify.synth.county import draw_practice
 from stratify.synth.known import as_extracted
 from stratify.synth.programmes import ENROLMENT_COLUMNS
 from stratify.synth.recorded import Records
+from stratify.synth.recorded_diabetes import PRESSURES
 from stratify.synth.state import STATE_COLUMNS
 from stratify.synth.truth import EXPECTATION_COLUMNS, TOUCH_COLUMNS
 from stratify.synth.world import County
@@ -68,6 +69,8 @@ def every_row(meant: Mapping[str, pl.DataFrame], expected: pl.DataFrame) -> dict
             whose = owner.get(("record", record)) or owner.get(("number", row.get("nhs_number")))
             if whose:
                 getattr(people[whose], attribute).append(row)
+                if row.get("snomed_code") in PRESSURES:
+                    people[whose].pressures.append(row)
     return people
 
 
