@@ -205,8 +205,8 @@ def _extreme(person: Person, found: Readings, *, is_highest: bool) -> Fact | Non
     beyond, hidden = ((">", ">="), ("<", "<=")) if is_highest else (("<", "<="), (">", ">="))
     if _any_sign(readings, hidden):
         return None
-    value = (max if is_highest else min)(value for value, _ in readings)
-    return Fact(value, latest, beyond[1] if _any_sign(readings, beyond) else "")
+    values = [value for value, _ in readings]
+    return Fact(max(values) if is_highest else min(values), latest, beyond[1] if _any_sign(readings, beyond) else "")
 
 
 def _any_sign(readings: Iterable[Reading], signs: tuple[str, ...]) -> bool:
