@@ -198,3 +198,8 @@ def test_who_is_at_risk_by_hand(changes, expected):
     found = route(answers, "diabetes_prevention") if "diabetes_prevention_rule" in answers else None
     assert found == expected
     assert "diabetes_rule" not in answers
+
+
+def test_either_result_would_settle_what_one_known_to_one_side_leaves_open():
+    answers = conclude(person(observations=[value(codes.HBA1C, "44", "mmol/mol", comparator=">")]))
+    assert answers["diabetes_prevention_lacking"] == "fasting_glucose;hba1c"
