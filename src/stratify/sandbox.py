@@ -74,8 +74,8 @@ def compare(trial: Switch, decisions: pl.DataFrame, *, week: date) -> pl.DataFra
             outcome=outcome,
         )
     )
-    schema = schema_of(TABLE)
-    return counted.select(*schema).cast(dict(schema)).sort("pathway", "live_place", "trial_place")
+    columns = [pl.col(name).cast(kind) for name, kind in schema_of(TABLE).items()]
+    return counted.select(columns).sort("pathway", "live_place", "trial_place")
 
 
 def in_words(weeks: pl.DataFrame) -> str:
