@@ -23,6 +23,7 @@ from stratify.operations_commands import DOOR, audit_app, backup, doctor, restor
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
+from stratify.sandbox_commands import sandbox
 from stratify.whatif_commands import whatif
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app.add_typer(codelists_app, name="codelists")
 app.add_typer(returned_app, name="returned")
 app.command()(whatif)
 app.add_typer(model_app, name="model")
+app.command()(sandbox)
 app.add_typer(panel_app, name="panel")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")

@@ -6,7 +6,7 @@ before, groups are everybody, practices are their network, networks the county. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 import polars as pl
 
@@ -171,32 +171,21 @@ def shares(people: pl.DataFrame, placements: pl.DataFrame) -> pl.DataFrame:
 def workload(sessions: pl.DataFrame, capacity: pl.DataFrame, placements: pl.DataFrame) -> pl.DataFrame:
     """Count the minutes of each role that the week's lists take, by clinic and whom it serves.
 
-    People of a practice take the places of its own session first, then those that its network shares.
-
     Args:
-        sessions: Contract ``derived.clinic_session``, with ``pcn`` the network of a practice, empty for a network.
+        sessions: Contract ``derived.clinic_session``.
         capacity: Contract ``core.clinic_capacity``.
-        placements: Contract ``derived.placement``, with ``pcn`` the network of the practice.
+        placements: Contract ``derived.placement``.
 
     Returns:
         Contract ``audit.workload``; minutes are empty where slots have no length.
     """
     day = ["clinic_id", "clinic_date"]
-    taken = (
-        placements.filter((pl.col("placement") == "listed") & pl.col("clinic_date").is_not_null())
+    used = (
+        placements.filter((pl.col("placement") == "listed") & pl.col("session_serves").is_not_null())
         .unique(["patient_key", "clinic_id"])
-        .group_by(*day, "practice_code", "pcn")
-        .len("people")
+        .group_by(*day, practice_code="session_serves")
+        .agg(pl.len().alias("used"))
     )
-    own = sessions.join(taken, on=[*day, "practice_code"], how="inner").select(
-        *day, "practice_code", pl.min_horizontal("people", "places").alias("used")
-    )
-    over = (
-        taken.join(own, on=[*day, "practice_code"], how="left")
-        .select(*day, pl.col("pcn").alias("practice_code"), used=pl.col("people") - pl.col("used").fill_null(0))
-        .filter(pl.col("used") > 0)
-    )
-    used = pl.concat([own, over.select(own.columns)]).group_by(*day, "practice_code").agg(pl.col("used").sum())
     roles = capacity.select(*day, "practice_code", "role", "minutes_per_slot")
     found = (
         sessions.select(*day, "practice_code", "places")
@@ -244,3 +233,22 @@ def load_ratios(work: pl.DataFrame) -> list[tuple[str, float, float, float | Non
         (role, least, most, (most / least if least else None) if most else 1.0)
         for role, least, most in shares_of.iter_rows()
     ]
+
+
+def minutes_against_bound(work: pl.DataFrame, most_minutes: Mapping[str, int]) -> list[tuple[str, str, int, int]]:
+    """Give the minutes of each bounded role that the week's lists take for a practice or network, and the most.
+
+    Args:
+        work: Contract ``audit.workload``.
+        most_minutes: The bound, by role.
+
+    Returns:
+        Role, practice or network, minutes taken at all its clinics, the most they may be.
+    """
+    taken = (
+        work.filter(pl.col("role").is_in(sorted(most_minutes)))
+        .group_by("role", "practice_code")
+        .agg(pl.col("minutes_used_count").sum())
+        .sort("role", "practice_code")
+    )
+    return [(role, place, minutes, most_minutes[role]) for role, place, minutes in taken.iter_rows()]

@@ -248,7 +248,8 @@ def decide(plan: Plan) -> Receipt:
             f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
         )
         scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
-        given = reasons.reasons(shown, values, scored_people, book)
+        persons = store.frame(f"SELECT patient_key, age_years FROM core.person WHERE patient_key IN ({_SHOWN_KEYS})")
+        given = reasons.reasons(shown, values, scored_people, book, persons)
         store.create("derived.reason", given)
         plain = load_wording(plan.settings.clinical).plain
         changes = smallest_changes(_scored_for_clinics(store, book), shown, book)

@@ -33,11 +33,10 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
     store.create("audit.attrition", fairness.attrition(people, placements, book.pathways, off))
     store.create("audit.listed_share", fairness.shares(people, placements))
     networks = pools.networks(persons)
-    pcn = pl.col("practice_code").replace_strict(networks, default=None, return_dtype=pl.String).alias("pcn")
     work = fairness.workload(
         store.frame("SELECT * FROM derived.clinic_session"),
         store.frame("SELECT * FROM core.clinic_capacity"),
-        placements.with_columns(pcn),
+        placements,
     )
     store.create("audit.workload", work)
     found = signals.full_clinics(
@@ -54,6 +53,7 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         [_pathway(name, book, steps, shares) for name in sorted(book.pathways)],
         fairness.load_ratios(work),
         work.to_dicts(),
+        minutes=fairness.minutes_against_bound(work, plan.settings.most_minutes_a_week),
         full=full.to_dicts(),
         silent=silent.filter(~(pl.col("has_feedback") & pl.col("has_uptake"))).to_dicts(),
         bound=plan.settings.most_workload_ratio,

@@ -7,7 +7,7 @@ read again only to find which of its parts hold, so that each reason given is on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -48,7 +48,13 @@ _SCHEMA = {
 }
 
 
-def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
+def reasons(
+    decisions: pl.DataFrame,
+    values: pl.DataFrame,
+    scores: pl.DataFrame,
+    book: RuleBook,
+    persons: pl.DataFrame | None = None,
+) -> pl.DataFrame:
     """Put the reasons beside each decision into plain words.
 
     First the facts that made the deciding rule and the tier hold, then what else the pathway shows. Where nothing
@@ -60,11 +66,16 @@ def reasons(decisions: pl.DataFrame, values: pl.DataFrame, scores: pl.DataFrame,
         values: Contract ``derived.variable_value``, for the same people.
         scores: Contract ``derived.patient_score``, for the same people.
         book: The rule book.
+        persons: ``patient_key`` and ``age_years`` of contract ``core.person``, for rules that ask for an age beside
+            what was recorded.
 
     Returns:
         Contract ``derived.reason``; everybody has at least one.
     """
     found = find_values(values)
+    for key, age in persons.select("patient_key", "age_years").iter_rows() if persons is not None else ():
+        if key in found and age is not None:
+            found[key]["age_years"] = _Value(age, "known", None, None)
     scored = {
         (key, score): (value, tier)
         for key, score, value, tier in scores.select("patient_key", "score", "value", "tier").iter_rows()
@@ -108,7 +119,7 @@ def _facts(
     tells_unusable: bool,
 ) -> Iterator[tuple[str, str]]:
     route = next((each for each in pathway.routes if each.id == rule_id), None)
-    counted = dict.fromkeys(_holding(route.when, mine, book) if route and route.when else ())
+    counted = dict.fromkeys((_holding(route.when, mine, book) if route and route.when else None) or ())
     in_tier: dict[str, None] = {}
     order = _place(pathway)
     if pathway.tier_from:
@@ -142,21 +153,26 @@ def _place(pathway: Pathway) -> Callable[[str], tuple[float, str]]:
     return lambda name: (order.get(name, len(order)), name)
 
 
-def _holding(condition: Condition, mine: Found, book: RuleBook) -> tuple[str, ...]:
-    """Give the variables that make a condition hold; none when it does not hold or rests on nothing found."""
+def _holding(condition: Condition, mine: Found, book: RuleBook) -> tuple[str, ...] | None:
+    """Give the variables that make a condition hold, none where it rests on nothing found; None when it does not."""
     if condition.variable:
-        return (condition.variable,) if _compares(condition, mine) else ()
-    if condition.at_least_of:
-        held = [each for each in (_holding(part, mine, book) for part in condition.parts) if each]
-        enough = len(held) >= condition.at_least_of.count
-        return tuple(name for part in held for name in part) if enough else ()
+        return _comparing(condition, mine, book)
     if condition.score:
-        score = book.scores[condition.score]
-        return tuple(name for tier in condition.tier_in or () for name in _behind_tier(score, tier, mine, book))
+        return _in_tiers(book.scores[condition.score], condition.tier_in or (), mine, book)
     parts = [_holding(part, mine, book) for part in condition.parts]
-    if condition.none_of or (condition.all_of and not all(parts)):
-        return ()
-    return tuple(name for part in parts for name in part)
+    held = [part for part in parts if part is not None]
+    if condition.none_of:
+        is_settled = all(_is_settled(each, mine, book) for part in condition.parts for each in part.variables)
+        return () if is_settled and not held else None
+    enough = len(parts) if condition.all_of else condition.at_least_of.count if condition.at_least_of else 1
+    return tuple(name for part in held for name in part) if len(held) >= enough else None
+
+
+def _in_tiers(score: Score, tiers: Sequence[str], mine: Found, book: RuleBook) -> tuple[str, ...] | None:
+    """Give the variables behind the tiers of a condition whose rules hold; a tier without a rule is what is left."""
+    wanted = [each for each in score.tiers if each.tier in tiers]
+    names = tuple(name for each in wanted for name in _behind_tier(score, each.tier, mine, book))
+    return names if names or any(each.when is None for each in wanted) else None
 
 
 def _behind_tier(score: Score, tier: str | None, mine: Found, book: RuleBook) -> Iterator[str]:
@@ -165,19 +181,39 @@ def _behind_tier(score: Score, tier: str | None, mine: Found, book: RuleBook) ->
     if held is None:
         return
     if held.when:
-        yield from _holding(held.when, mine, book)
+        yield from _holding(held.when, mine, book) or ()
     elif score.value_of:
         yield score.value_of
     for item in score.points or ():
         if item.when:
-            yield from _holding(item.when, mine, book)
+            yield from _holding(item.when, mine, book) or ()
         elif item.variable:
             yield item.variable
 
 
+def _comparing(condition: Condition, mine: Found, book: RuleBook) -> tuple[str, ...] | None:
+    """Give the variable of a comparison that holds; none of it where it holds since nothing was recorded."""
+    name = condition.variable or ""
+    found = mine.get(name)
+    is_known = found is not None and found.value is not None and found.state == "known"
+    if condition.is_missing:
+        return None if is_known else ()
+    if is_known:
+        return (name,) if _compares(condition, mine) else None
+    is_nought = found is None and _is_settled(name, mine, book) and name not in PERSON_FIELDS
+    return () if is_nought and _compares(condition, {name: _Value(0.0, "known", None, None)}) else None
+
+
+def _is_settled(name: str, mine: Found, book: RuleBook) -> bool:
+    """Tell whether it is known what a variable is: it was found, or that nothing was recorded says no."""
+    if name in mine:
+        return mine[name].state == "known"
+    return name in book.variables and not book.variables[name].is_value
+
+
 def _compares(condition: Condition, mine: Found) -> bool:
     found = mine.get(condition.variable or "")
-    if condition.is_missing or found is None or found.value is None or found.state != "known":
+    if found is None or found.value is None or found.state != "known":
         return False
     value, bound = found.value, found.bound or ""
     # ">30" is above 30 and "<30" below it; what may lie further up proves no upper edge, and the other way round.

@@ -19,6 +19,7 @@ from stratify import (
     kept_weeks,
     pools,
     routing,
+    sandbox_run,
     weeks,
 )
 from stratify.memory import OFFER
@@ -88,6 +89,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     store.create("audit.transition", pl.concat([transitions, steps]))
     store.create("audit.list_row", pl.concat([weeks.last_week(rows), mine]))
     kept_weeks.take_along(earlier, plan.restricted, today)
+    sandbox_run.keep(store, plan)
     if not kept_weeks.is_look_back(earlier, today):
         kept_weeks.write(plan.restricted, "audit.transition", steps, today)
         kept_weeks.write(plan.restricted, "audit.list_row", mine, today)

@@ -53,6 +53,7 @@ class _Candidate:
     placement: str = "not_listed"
     reason: str = ""
     clinic_date: date | None = None
+    session_serves: str | None = None
     rank: int | None = None
 
 
@@ -81,7 +82,7 @@ def place(
         book: The rule book.
         index_date: The day the run describes.
         held: Why lists are held, by pathway and practice; None for every practice.
-        most_minutes: Minutes that each role may see people in a week at one clinic of one audience.
+        most_minutes: Minutes that each role may see people in a week for one audience, at all its clinics.
         standing: Where people stand after earlier weeks and this week's answers; None in the first week.
 
     Returns:
@@ -124,7 +125,7 @@ def _keep_booked_places(known: Standings, free: Mapping[tuple[str, str], list[Se
         if standing.state == "booked":
             for session in free.get((str(standing.clinic_id), str(standing.practice_code)), ()):
                 if session.clinic_date == standing.until and session.places > 0:
-                    session.places -= 1
+                    session.take()
 
 
 def _contacts(known: Standings, book: RuleBook, day: date) -> dict[str, dict[str, str]]:
@@ -247,12 +248,13 @@ def _fill_clinics(
         ranked.add((each.key, clinic.id))
         queue = pools.queue_of(*_at(each), free)
         ranks[queue] = each.rank = ranks.get(queue, 0) + 1
-        session = next((row for row in free.get(_at(each), ()) if row.places > 0), None)
+        session = pools.first_free(free.get(_at(each), ()))
         if not clinic.needs_capacity:
             each.placement, each.reason = "listed", each.rule_reason
         elif session:
-            session.places -= 1
+            session.take()
             each.placement, each.clinic_date = "listed", session.clinic_date
+            each.session_serves = session.practice_code
             each.reason = ". ".join(filter(None, ("Has a place", memory.due_in_words(each.standing))))
         if each.placement == "listed":
             busy[each.key] = _HELD_TEXTS["clinic"].format(clinic=clinic.label)
@@ -266,12 +268,19 @@ def _fill_clinics(
             each.placement, each.reason = "held", _HELD_TEXTS["waiting"].format(clinic=label)
         elif _at(each) in free:
             of_all = ranks[pools.queue_of(*_at(each), free)]
-            each.reason = f"{label} is full this week: number {each.rank} of {of_all} in order of need"
+            each.reason = f"{_why_full(label, free[_at(each)])}: number {each.rank} of {of_all} in order of need"
         else:
             each.reason = f"No session of {label} is planned for this practice in the coming week"
         if each.placement == "waiting":
             waits.setdefault(each.key, _HELD_TEXTS["waiting"].format(clinic=label))
     busy.update(waits)
+
+
+def _why_full(label: str, found: Sequence[Session]) -> str:
+    role = next((session.used_up for session in found if session.used_up), None)
+    if role is None:
+        return f"{label} is full this week"
+    return f"{label} has slots, and the minutes of the week of the {role.replace('_', ' ')} are given out"
 
 
 def _at(each: _Candidate) -> tuple[str, str]:
@@ -300,9 +309,9 @@ def _make_offers(
     for each in candidates:
 
         def take_place(offer_id: str, practice: str = str(each.practice)) -> bool:
-            session = next((row for row in free.get((offer_id, practice), ()) if row.places > 0), None)
+            session = pools.first_free(free.get((offer_id, practice), ()))
             if session:
-                session.places -= 1
+                session.take()
             return session is not None
 
         if each.route == memory.OFFER and each.practice:
@@ -344,6 +353,7 @@ def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
             "placement": each.placement,
             "placement_reason": each.reason,
             "clinic_date": each.clinic_date,
+            "session_serves": each.session_serves,
             "priority_rank": each.rank,
             "other_needs": ";".join(need for name, need in on.get(each.key, []) if name != each.pathway.id) or None,
         }
@@ -359,6 +369,7 @@ def _frame(candidates: Sequence[_Candidate]) -> pl.DataFrame:
         "placement": pl.String,
         "placement_reason": pl.String,
         "clinic_date": pl.Date,
+        "session_serves": pl.String,
         "priority_rank": pl.Int64,
         "other_needs": pl.String,
     }

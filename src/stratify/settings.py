@@ -73,7 +73,7 @@ class Settings(BaseModel):
             every pathway may publish.
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         care_homes: The homes of the area, each with its postcode and who leads the round there.
-        most_minutes_a_week: Minutes that a role may see people in a week, at one clinic of one practice or network.
+        most_minutes_a_week: Minutes that a role may see people in a week, at all clinics of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
         fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-PATHWAYS = ("copd", "frailty", "care_homes")
+PATHWAYS = ("copd", "frailty", "care_homes", "diabetes", "diabetes_prevention")
 PERSON = "person"
 """Where a difference is that is about the person and no pathway: withheld or not, status, split in two."""
 

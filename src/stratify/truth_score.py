@@ -45,7 +45,7 @@ from stratify.truth_comparison import PATHWAYS, PERSON, Comparison, Difference, 
 
 __all__ = ["PATHWAYS", "PERSON", "Comparison", "Difference", "compare", "in_words", "read_plan"]
 
-_TRUTH_VERSION = 3
+_TRUTH_VERSION = 4
 _FAULT_FILE = "fault.parquet"
 _ON_A_LIST = ("clinic", "self_management", "assessment", "clinician_review")
 _CALLED = ("clinic", "self_management", "assessment")
@@ -58,6 +58,12 @@ _SCORES = {
         ("efi", "efi_tier", "efi_tiers_open", "efi_deficits"),
         ("hospital_frailty", "hospital_frailty_tier", "hospital_frailty_tiers_open", "hospital_frailty_points"),
     ),
+    "diabetes": (
+        ("diabetes_priority_group", "diabetes_group", "diabetes_groups_open", None),
+        ("diabetes_targets_qof", "diabetes_targets", "diabetes_targets_open", None),
+        ("diabetes_care_processes_8", "diabetes_checks", "diabetes_checks", "diabetes_checks_to_do"),
+    ),
+    "diabetes_prevention": (("non_diabetic_hyperglycaemia", "prevention_range", "prevention_ranges_open", None),),
     "care_homes": (),  # by the frailty that a clinician graded, and the county has none
 }
 _EFI_DEFICITS = 36

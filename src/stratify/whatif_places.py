@@ -87,7 +87,7 @@ def take_booked(booked: pl.DataFrame, free: Mapping[tuple[str, str], list[Sessio
     for clinic, practice, until in booked.select(*CELL, "until").iter_rows():
         for session in free.get((clinic, practice), ()):
             if session.clinic_date == until and session.places > 0:
-                session.places -= 1
+                session.take()
 
 
 def without_booked(

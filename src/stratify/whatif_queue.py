@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from stratify import pools
 from stratify.pools import Session
 from stratify.routing import is_nought_without_records
 from stratify.rulebook import RuleBook
@@ -111,10 +112,10 @@ def first_week(
         if key in busy:
             continue
         if clinic not in no_limit:
-            session = next((each for each in free.get((clinic, practice), ()) if each.places > 0), None)
+            session = pools.first_free(free.get((clinic, practice), ()))
             if session is None:
                 continue
-            session.places -= 1
+            session.take()
             left -= 1
         busy.add(key)
         found.append(row)

@@ -95,6 +95,7 @@ def test_run_and_truth_agree_on_everybody(county):
     assert compared.agreeing == compared.on_pathway
     assert compared.on_pathway["copd"] > 50 and compared.on_pathway["frailty"] > 700
     assert compared.on_pathway["care_homes"] > 20
+    assert compared.on_pathway["diabetes"] > 150 and compared.on_pathway["diabetes_prevention"] > 100
     assert sum(compared.withheld.values()) > 300 and len(compared.withheld) == 3
 
 
@@ -133,6 +134,13 @@ def test_the_agreement_is_about_something(county):
     }  # fmt: skip
     assert set(kept["care_homes_rule"]) >= {"moved_or_came_back", "no_plan", "resident"}
     assert set(kept["copd_rule"]) >= {"emergency_admission", "highest_groups", "lower_groups", "cannot_grade"}
+    assert set(kept["diabetes_rule"]) >= {
+        "palliative", "care_home", "specialist", "gp_and_pharmacist", "nurse", "checks_to_do", "all_done",
+        "cannot_grade", "person_status",
+    }  # fmt: skip
+    assert set(kept["diabetes_prevention_rule"].drop_nulls()) >= {"diabetes_range", "at_risk"}
+    assert set(kept["diabetes_group"]) == {"HRC", "HR", "MRa", "MRb", "LR", None}
+    assert set(kept["diabetes_checks"]) == {"all", "not_all", None}
     assert set(kept["copd_group"]) == {"HRC", "HR", "MR", "LR", None}
     assert set(kept["efi_tier"]) == {"severe", "moderate", "mild", "fit", None}
     assert set(kept["hospital_frailty_tier"]) == {"high", "intermediate", "low", None}
@@ -146,7 +154,9 @@ def test_the_agreement_is_about_something(county):
     }
     about = json.loads((county.truth / "about.json").read_text())
     assert {name for names in about["facts"].values() for name in names} - found <= {
-        "azithromycin_issues_count", "has_home_oxygen",  # few have them
+        # Few have them.
+        "azithromycin_issues_count", "has_home_oxygen", "has_first_stroke_or_tia_in_year",
+        "has_first_myocardial_infarction_in_year",
         # The county writes none of these.
         "has_copd_admission_in_gp_record", "has_moderate_frailty_recorded", "has_severe_frailty_recorded",
     }  # fmt: skip
@@ -190,14 +200,19 @@ def test_planted_residents_of_care_homes_are_found_with_their_home(county):
 def placed(county) -> pl.DataFrame:
     with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as run:
         rows = run.execute(
-            "SELECT patient_key, pathway, placement, placement_reason, clinic_id, practice_code, state "
-            "FROM derived.placement ORDER BY ALL"
+            "SELECT patient_key, pathway, placement, placement_reason, clinic_id, practice_code, state, offer_id, "
+            "preferred_language FROM derived.placement JOIN (SELECT patient_key, preferred_language FROM core.person) "
+            "USING (patient_key) ORDER BY ALL"
         ).fetchall()
-    names = ("patient_key", "pathway", "placement", "placement_reason", "clinic_id", "practice_code", "state")
+    names = ("patient_key", "pathway", "placement", "placement_reason", "clinic_id", "practice_code", "state",
+             "offer_id", "preferred_language")  # fmt: skip
     return pl.DataFrame(rows, schema=list(names), orient="row", infer_schema_length=None)
 
 
-@pytest.mark.parametrize("pathway", truth_score.PATHWAYS)
+WITH_CLINICS = [each for each in truth_score.PATHWAYS if each != "diabetes_prevention"]
+
+
+@pytest.mark.parametrize("pathway", WITH_CLINICS)
 def test_every_planted_person_is_on_the_right_route_or_waits_with_the_right_reason(county, placed, pathway):
     """The truth says who goes to which clinic: each has a place there, waits since it is full or has none, is dealt
     with at the place of another need, or was seen or said no, as the feed of the county tells."""
@@ -231,6 +246,55 @@ def test_every_planted_person_is_on_the_right_route_or_waits_with_the_right_reas
                     if other in ("listed", "waiting")]  # fmt: skip
 
 
+def test_everybody_planted_at_risk_of_diabetes_is_offered_something_in_a_language_they_speak_or_is_told_why_not(
+    county, placed
+):
+    """Row 21: who is at risk is offered a place, dealt with for another need first, or has answered or had one before.
+    Peer education is held in seven languages, the programme in English, the one online in any."""
+    planted = county.expected.filter(
+        pl.col("diabetes_prevention_rule") == "at_risk",
+        pl.col("withheld_because").is_null(),
+        pl.col("nhs_number").is_not_null(),
+    )
+    keys = [privacy.pseudonym(THROWAWAY_KEY, number) for number in planted["nhs_number"]]
+    mine = placed.filter(pl.col("pathway") == "diabetes_prevention", pl.col("patient_key").is_in(keys)).to_dicts()
+    assert len(mine) == len(keys) > 60
+    peers = {"ar", "bn", "gu", "pa", "pl", "so", "ur"}
+    offers = Counter(row["offer_id"] for row in mine if row["placement"] == "offered")
+    assert offers["peer_education"] and offers["prevention_programme"] and offers["prevention_online"]
+    for row in mine:
+        if row["placement"] == "offered":
+            language = row["preferred_language"]
+            assert row["offer_id"] != "peer_education" or language in peers
+            assert row["offer_id"] != "prevention_programme" or language in ("en", None)
+        elif row["placement"] == "listed":  # an offer of the county's past was not taken up: a person rings
+            assert row["clinic_id"] in ("call", "clinician_review") and row["state"] in ("stepped_up", "review")
+        else:
+            assert row["placement"] in ("held", "waiting", "not_listed") and row["placement_reason"]
+
+
+def test_specialist_time_goes_to_cases_that_meet_the_rule_and_what_is_left_of_it_is_reported(county, placed):
+    """Row 13: nobody is at the specialist clinic or the meeting whom the truth does not send there."""
+    rule_of = {
+        privacy.pseudonym(THROWAWAY_KEY, number): rule
+        for number, rule in county.expected.select("nhs_number", "diabetes_rule").drop_nulls().iter_rows()
+    }
+    clinics = {"diabetes_meeting": "meeting", "diabetes_specialist": "specialist"}
+    listed = [row for row in placed.to_dicts() if row["placement"] == "listed" and row["clinic_id"] in clinics]
+    assert len(listed) > 5
+    for row in listed:
+        assert rule_of.get(row["patient_key"], clinics[row["clinic_id"]]) == clinics[row["clinic_id"]]
+    with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as run:
+        work = run.execute(
+            "SELECT practice_code, listed_count, minutes_offered_count, minutes_used_count FROM audit.workload "
+            "WHERE clinic_id = 'diabetes_specialist' AND role = 'diabetologist' ORDER BY ALL"
+        ).fetchall()
+    here = Counter(row["practice_code"] for row in listed if row["clinic_id"] == "diabetes_specialist")
+    assert {place: count for place, count, _, _ in work if count} == dict(here)
+    assert sum(offered - used for _, _, offered, used in work) > 0
+    assert all(0 <= used <= offered for _, _, offered, used in work)
+
+
 def test_a_planted_person_on_three_pathways_gets_one_invitation(placed):
     """Whoever needs something on three pathways is called or offered something on one of them, or waits for one."""
     wanted = placed.filter(pl.col("placement") != "not_listed")
@@ -249,6 +313,17 @@ A_YEAR_AGO = pl.lit(date(2025, 11, 30))
 @pytest.mark.parametrize(
     ("where", "columns", "place", "kind"),
     [
+        pytest.param(
+            pl.col("diabetes_rule") == "nurse",
+            {"diabetes_decision": "self_management", "diabetes_clinic": None, "diabetes_rule": "all_done"},
+            "diabetes", "wrong route", id="wrong route in diabetes",
+        ),
+        pytest.param(
+            pl.col("diabetes_prevention_rule") == "at_risk",
+            {"diabetes_prevention_decision": None, "diabetes_prevention_clinic": None,
+             "diabetes_prevention_rule": None},
+            "diabetes_prevention", "wrongly listed", id="wrongly offered prevention",
+        ),
         pytest.param(
             pl.col("frailty_rule") == "fit",
             {"frailty_decision": "clinic", "frailty_clinic": "frailty_clinic", "frailty_rule": "moderate_or_severe"},
@@ -344,14 +419,21 @@ def test_what_a_fault_touched_is_told_under_the_fault_and_fails_only_when_strict
     assert "U2: 1 people, 1 differ; copd: wrong reason 1" in truth_score.in_words(compared)
 
 
+ON_COPD_ALONE = IN_HIGHEST & pl.all_horizontal(
+    pl.col(f"{name}_rule").is_null() for name in truth_score.PATHWAYS if name != "copd"
+)
+
+
 def test_whom_a_fault_keeps_off_every_list_may_be_with_a_clinician_or_nowhere(county, tmp_path):
     kept_off = {"faults": "I5", "fault_expects": "not_listed"}
-    listed, row = changed(county, tmp_path / "listed", IN_HIGHEST & pl.col("frailty_rule").is_null(), **kept_off)
+    listed, row = changed(county, tmp_path / "listed", ON_COPD_ALONE, **kept_off)
     compared = truth_score.compare(county.out, listed, THROWAWAY_KEY)
     assert [(each.place, each.kind, each.row, each.faults) for each in compared.differences] == [
         ("copd", "wrongly listed", row, ("I5",))
     ]
-    on_none = pl.col("copd_rule").is_null()
+    on_none = pl.all_horizontal(
+        pl.col(f"{name}_rule").is_null() for name in ("copd", "diabetes", "diabetes_prevention")
+    )
     for name, where, more, kinds in (
         ("fit", pl.col("frailty_rule") == "fit", {"frailty_decision": "self_management", "efi_tier": "mild"}, set()),
         ("reviewed", pl.col("frailty_rule") == "hospital_frailty_high", {"frailty_rule": "mild"}, set()),

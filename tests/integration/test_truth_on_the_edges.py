@@ -42,6 +42,8 @@ PLANTED = (
     *codes.COPD_DIAGNOSES,
     *codes.COPD_EXACERBATIONS * 3, codes.COPD_RESOLVED, *codes.MRC_GRADES * 2, codes.LONG_TERM_OXYGEN,
     codes.COR_PULMONALE, codes.PALLIATIVE_CARE, codes.CARE_HOME_NURSING, codes.CARE_HOME_RESIDENTIAL,
+    codes.TYPE_2_DIABETES, codes.FOOT_EXAMINATION, *codes.SMOKING, *codes.DEFICITS["ischaemic_heart_disease"][1],
+    *codes.DEFICITS["cerebrovascular"][1],
 )  # fmt: skip
 Rows = list[dict[str, str | None]]
 
@@ -59,12 +61,35 @@ def moved(column: str, share: float) -> Callable[[dict[str, str | None]], Rows]:
 
 
 def measured_again(row: dict[str, str | None]) -> Rows:
-    """A second FEV1 or MRC score, often of the same day, sometimes another, impossible, bounded or in another unit."""
+    """A second value of something measured, often of the same day, sometimes another, impossible, bounded or in
+    another unit."""
     row = moved("effective_date", 0.35)(row)[0]
     values = {
         codes.FEV1_PERCENT.code: (row["value_num"], "29.9", "30", "49.9", "50", "79.9", "80", "7", "152", "2.1"),
         codes.MRC_SCORE.code: (row["value_num"], "0", "1", "2", "3", "4", "5", "6"),
         codes.MMRC_SCORE.code: (row["value_num"], "0", "1", "2", "3", "4", "5"),
+        codes.HBA1C.code: (
+            row["value_num"],
+            "6.5",
+            "22",
+            "41.9",
+            "42",
+            "47.9",
+            "48",
+            "58",
+            "59",
+            "75",
+            "76",
+            "90",
+            "91",
+        ),
+        codes.EGFR.code: (row["value_num"], "0", "14", "15", "29", "30", "44", "45", "49", "50", "201"),
+        codes.ALBUMIN_CREATININE_RATIO.code: (row["value_num"], "2.9", "3", "30", "31", "70", "71", "250", "251"),
+        codes.BODY_MASS_INDEX.code: (row["value_num"], "9", "35", "35.1"),
+        codes.SYSTOLIC.code: (row["value_num"], "0", "139", "140", "141", "60"),
+        codes.DIASTOLIC.code: (row["value_num"], "89", "90", "91", "200"),
+        codes.CHOLESTEROL.code: (row["value_num"], "0", "31"),
+        codes.CREATININE.code: (row["value_num"], "0", "999", "9"),
     }.get(row["snomed_code"] or "")
     if values is None or DRAW.random() < 0.6:
         return [row]
@@ -73,6 +98,8 @@ def measured_again(row: dict[str, str | None]) -> Rows:
         again |= {"comparator": DRAW.choice(["<", "<=", ">", ">=", "=", "~"])}
     if row["snomed_code"] == codes.FEV1_PERCENT.code and DRAW.random() < 0.2:
         again |= {"unit_raw": DRAW.choice(["L", None])}
+    if row["snomed_code"] == codes.HBA1C.code and DRAW.random() < 0.3:
+        again |= {"unit_raw": DRAW.choice(["%", None, "MMOL/MOL"])}
     if DRAW.random() < 0.3:
         again |= {"effective_date": DRAW.choice(EDGES)}
     return [row, again]
@@ -151,6 +178,11 @@ def test_run_and_truth_agree_on_the_edges(tmp_path):
         "palliative", "care_home", "emergency_admission", "highest_groups", "lower_groups", "cannot_grade",
         "contradictory", "person_status",
     } <= set(expected["copd_rule"])  # fmt: skip
+    assert {
+        "palliative", "care_home", "meeting", "specialist", "gp_and_pharmacist", "nurse", "cannot_grade",
+        "contradictory",
+    } <= set(expected["diabetes_rule"])  # fmt: skip
+    assert {"diabetes_range", "at_risk", "cannot_grade"} <= set(expected["diabetes_prevention_rule"])
     parts, county = tmp_path / "parts", County(ORDER)
     touches = pl.DataFrame(schema=dict.fromkeys(truth.TOUCH_COLUMNS, pl.String))
     truth.write_part(parts, 0, INDEX, expected=expected, touches=touches)
@@ -170,4 +202,5 @@ def test_run_and_truth_agree_on_the_edges(tmp_path):
     compared = truth_score.compare(tmp_path / "out", tmp_path / "truth", THROWAWAY_KEY)
     assert compared.differences == (), truth_score.in_words(compared)
     assert compared.purpose == "direct_care" and compared.withheld == {}
+    assert compared.agreeing["diabetes"] > 200 and compared.agreeing["diabetes_prevention"] > 50
     assert compared.agreeing["copd"] > 200 and compared.agreeing["frailty"] > 200

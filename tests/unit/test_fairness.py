@@ -128,19 +128,17 @@ def slots(audience: str, places: int, role: str, minutes: int | None) -> dict[st
 
 
 def work(capacity: list[dict[str, Any]], listed: dict[str, str]) -> pl.DataFrame:
-    """Count the work of some sessions, with the people listed and their practices."""
-    rows = [placement(key, "listed", practice_code=code, clinic_date=DAY) for key, code in listed.items()]
+    """Count the work of some sessions, with the people listed and whose session their place is of."""
+    rows = [placement(key, "listed", session_serves=serves, clinic_date=DAY) for key, serves in listed.items()]
     frame = invented.frame("core.clinic_capacity", capacity)
     sessions = frame.group_by("clinic_id", "practice_code", "clinic_date").agg(pl.col("slots").min().alias("places"))
-    networks = {code: network for code, network in PRACTICES.items() if code}
-    pcn = pl.col("practice_code").replace_strict(networks, default=None, return_dtype=pl.String).alias("pcn")
-    return fairness.workload(sessions, frame, placements(rows).with_columns(pcn))
+    return fairness.workload(sessions, frame, placements(rows))
 
 
-def test_people_take_the_places_of_their_practice_first_and_then_those_of_the_network():
+def test_the_minutes_of_a_place_are_those_of_the_session_it_is_of_and_what_is_not_used_is_seen():
     found = work(
         [slots("Y99001", 1, "nurse", 20), slots("U1", 4, "nurse", 30), slots("U1", 4, "gp", 10)],
-        {"a": "Y99001", "b": "Y99001", "c": "Y99002"},
+        {"a": "Y99001", "b": "U1", "c": "U1"},
     )
     columns = ("practice_code", "role", "listed_count", "minutes_offered_count", "minutes_used_count")
     assert found.select(columns).rows() == [

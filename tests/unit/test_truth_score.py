@@ -12,11 +12,13 @@ def differs(row: int, place: str = "copd", kind: str = "missed", faults: tuple[s
     return Difference(place, kind, f"expected {row}", f"found {row}", row, f"{row:012x}", faults)
 
 
+ON = {"copd": 70, "frailty": 800, "care_homes": 9, "diabetes": 60, "diabetes_prevention": 50}
+
+
 def comparison(*differences: Difference, **changes: Any) -> Comparison:
     whole = {
         "run_id": "0123456789abcdef", "purpose": "direct_care", "is_clean": False, "people": 4_000, "touched": 12,
-        "withheld": {}, "on_pathway": {"copd": 70, "frailty": 800, "care_homes": 9},
-        "agreeing": {"copd": 66, "frailty": 800, "care_homes": 9},
+        "withheld": {}, "on_pathway": ON, "agreeing": ON | {"copd": 66},
         "differences": differences, "faults": {"D2": 7, "U2": 5},
     }  # fmt: skip
     return Comparison(**(whole | changes))
@@ -56,12 +58,14 @@ def test_a_difference_under_a_fault_fails_the_score_only_when_strict():
 
 
 def test_a_clean_county_that_agrees_says_so_and_no_more():
-    found = comparison(is_clean=True, touched=0, faults={}, agreeing={"copd": 70, "frailty": 800, "care_homes": 9})
+    found = comparison(is_clean=True, touched=0, faults={}, agreeing=ON)
     assert truth_score.in_words(found).splitlines() == [
         "Run 0123456789abcdef against the truth: 4,000 invented people, clean",
         "  people: withheld, counted and placed as they should be",
         "  copd: 70 people, 70 agree",
         "  frailty: 800 people, 800 agree",
         "  care_homes: 9 people, 9 agree",
+        "  diabetes: 60 people, 60 agree",
+        "  diabetes_prevention: 50 people, 50 agree",
         "Run and truth agree.",
     ]

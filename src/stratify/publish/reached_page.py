@@ -65,11 +65,15 @@ def _share(part: int | None, whole: int | None) -> str:
     return pages.share(min(part, whole), whole) if whole else "–"
 
 
+_NEARLY_ALL = 0.9
+
+
 def reached_page(
     pathways: Sequence[Mapping[str, Any]],
     ratios: Sequence[tuple[str, float, float, float | None]],
     work: Sequence[Mapping[str, Any]],
     *,
+    minutes: Sequence[tuple[str, str, int, int]] = (),
     full: Sequence[Mapping[str, Any]] = (),
     silent: Sequence[Mapping[str, Any]] = (),
     bound: float,
@@ -84,6 +88,7 @@ def reached_page(
         pathways: ``id``, ``label``, ``steps`` (``text``, ``left``, ``people``) and ``clinics`` (``label``, ``rows``).
         ratios: Role, least and greatest share of its minutes that is used, and how many times one is the other.
         work: Rows of contract ``audit.workload``.
+        minutes: Role, practice or network, the minutes its lists take this week, and the most they may.
         full: Rows of contract ``out.full_clinic``.
         silent: Rows of contract ``audit.silent_practice``, of practices without feedback or without uptake.
         bound: How many times as much is uneven.
@@ -115,6 +120,16 @@ def reached_page(
             for role, _, _, ratio in ratios
         ],
         work=work,
+        minutes=[
+            {
+                "role": words.roles_in_words((role,)),
+                "serves": place,
+                "most": most,
+                # The minutes themselves would say how few people they are of.
+                "verdict": "nine tenths or more" if used >= _NEARLY_ALL * most else "less than nine tenths",
+            }
+            for role, place, used, most in minutes
+        ],
         full=full,
         silent=[
             {"practice": row["practice_code"], "feedback": row["has_feedback"], "uptake": row["has_uptake"]}

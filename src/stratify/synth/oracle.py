@@ -3,56 +3,34 @@
 Plain Python over one person's rows as text, as an extract file holds them. Written from ``docs/rules/`` and the
 published sources, and sharing nothing with ``clinical/``, ``features``, ``scores`` or ``pathways``: what a code means
 is what the county meant by writing it (``clinical_codes``), what a diagnosis weighs is Gilbert's table once more. So
-where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, gathering the
-rows and writing the answers to ``truth``.
+where a run and this disagree, one of them is wrong. What was found of a person belongs to ``recorded``, what pathways
+share to ``rulings``, diabetes to ``oracle_diabetes``, gathering the rows and writing the answers to ``truth``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Container
 from datetime import date, timedelta
 
-from stratify.synth.recorded import COPD_FACTS, DEFICIT_FACTS, HOSPITAL_FACTS, Facts, Person, Records, Row
-
-Answer = str | int | float | bool | Facts | None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Whether something holds: yes, no, or not known (``None``).
-
-    Attributes:
-        holds: The answer.
-        because: Variables whose facts make it hold.
-        lacking: Variables it asks about that are not known.
-        is_contradictory: Some of those are not known because records contradict each other.
-    """
-
-    holds: bool | None
-    because: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = ()
-    is_contradictory: bool = False
-
-
-YES, NO = Known(True), Known(False)
-Route = tuple[str, Known, str, str | None]
-"""Name, whether it holds, what is proposed, and where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Graded:
-    """A tier the records prove (or none), and every tier that what is not known leaves open, highest need first."""
-
-    tier: str | None
-    open_tiers: tuple[str, ...]
-    rules: tuple[tuple[str, Known], ...] = ()
-
-    def is_one_of(self, *tiers: str) -> Known:
-        """Say whether the tier is one of these: known once every open tier is, or none is."""
-        inside = [tier in tiers for tier in self.open_tiers]
-        parts = [rule for tier, rule in self.rules if tier in tiers]
-        return _made_of(parts, True if inside and all(inside) else None if any(inside) else False)
+from stratify.synth import oracle_diabetes
+from stratify.synth.recorded import COPD_FACTS, DEFICIT_FACTS, Facts, Person, Records, Row
+from stratify.synth.rulings import (
+    NO,
+    YES,
+    Answer,
+    Asked,
+    Graded,
+    Known,
+    Route,
+    Standing,
+    all_of,
+    answers_of,
+    any_of,
+    decide,
+    elsewhere,
+    first_tier,
+    joined,
+)
 
 
 def conclude(
@@ -82,6 +60,7 @@ def conclude(
     }
     standing = Standing(status, is_doubtful)
     answers |= _copd(person, standing) | _care_homes(person, standing)
+    answers |= oracle_diabetes.conclude(person, standing, age)
     if age is None or age >= 65:
         answers |= _frailty(person, standing, age, _months_between(own["start_date"] if own else None, index_date))
     return answers
@@ -96,18 +75,18 @@ def _copd(person: Person, standing: Standing) -> dict[str, Answer]:
         return {"on_copd_register": "no"}
     facts, conflicts = person.copd_facts()
     facts = person.living() | facts
-    asked = _Asked(facts, conflicts, person.is_linked)
+    asked = Asked(facts, conflicts, person.is_linked)
     group = _priority_group(asked)
     is_listed = YES if on_register else Known(None, lacking=("is_on_copd_register",), is_contradictory=True)
     in_highest = group.is_one_of("HRC", "HR")
     if on_register is None and in_highest.holds is not False:
         # The groups are for people on the register; whoever may not be on it can be in none for certain.
-        in_highest = Known(None, lacking=_joined([is_listed.lacking, in_highest.lacking]), is_contradictory=True)
+        in_highest = Known(None, lacking=joined([is_listed.lacking, in_highest.lacking]), is_contradictory=True)
     routes: list[Route] = [
-        *_elsewhere(asked),
+        *elsewhere(asked),
         (
             "emergency_admission",
-            _any_of(asked.at_least("copd_emergency_admissions_count", 1), asked.has("has_copd_admission_in_gp_record")),
+            any_of(asked.at_least("copd_emergency_admissions_count", 1), asked.has("has_copd_admission_in_gp_record")),
             "clinic",
             "copd_clinic",
         ),
@@ -121,22 +100,22 @@ def _copd(person: Person, standing: Standing) -> dict[str, Answer]:
         "copd_group": group.tier,
         "copd_groups_open": ";".join(group.open_tiers),
         "copd_facts": {name: facts[name] for name in COPD_FACTS if name in facts},
-        **_answers("copd", _decide(standing, is_listed, routes)),
+        **answers_of("copd", decide(standing, is_listed, routes)),
     }
 
 
-def _priority_group(asked: _Asked) -> Graded:
-    three_classes = _all_of(asked.has("has_inhaled_corticosteroid"), asked.has("has_lama"), asked.has("has_laba"))
-    return _first_tier(
+def _priority_group(asked: Asked) -> Graded:
+    three_classes = all_of(asked.has("has_inhaled_corticosteroid"), asked.has("has_lama"), asked.has("has_laba"))
+    return first_tier(
         (
             "HRC",
-            _any_of(
+            any_of(
                 asked.below("fev1_percent_predicted", 30), asked.at_least("mrc_grade", 5), asked.has("has_home_oxygen")
             ),
         ),
         (
             "HR",
-            _any_of(
+            any_of(
                 asked.below("fev1_percent_predicted", 50),
                 asked.has("has_cor_pulmonale"),
                 asked.at_least("mrc_grade", 4),
@@ -145,7 +124,7 @@ def _priority_group(asked: _Asked) -> Graded:
         ),
         (
             "MR",
-            _any_of(
+            any_of(
                 asked.below("fev1_percent_predicted", 80),
                 asked.at_least("mrc_grade", 2),
                 asked.at_least("copd_exacerbations_count", 1),
@@ -160,22 +139,6 @@ def _priority_group(asked: _Asked) -> Graded:
     )
 
 
-def _first_tier(*rules: tuple[str, Known]) -> Graded:
-    """Go down the tiers to the first that holds; those passed that might hold stay open.
-
-    The last tier is what is left, so it is proved only when no other one is open.
-    """
-    open_tiers: list[str] = []
-    for place, (tier, rule) in enumerate(rules, 1):
-        if rule.holds is False:
-            continue
-        doubted = bool(open_tiers)
-        open_tiers.append(tier)
-        if rule.holds:
-            return Graded(None if doubted and place == len(rules) else tier, tuple(open_tiers), rules)
-    return Graded(None, tuple(open_tiers), rules)
-
-
 # ------------------------------------------------------------------------------------------------ frailty pathway
 
 _EFI = (("severe", 13), ("moderate", 9), ("mild", 5), ("fit", 0))
@@ -184,7 +147,7 @@ _HOSPITAL_TIERS = ("high", "intermediate", "low")
 
 def _frailty(person: Person, standing: Standing, age: int | None, months_registered: int | None) -> dict[str, Answer]:
     facts = person.living() | person.frailty_facts()
-    asked = _Asked(facts, frozenset(), person.is_linked)
+    asked = Asked(facts, frozenset(), person.is_linked)
     is_polypharmacy = asked.at_least("medicines_count", 5)
     deficits = (*sorted(DEFICIT_FACTS & facts.keys()), *is_polypharmacy.because)
     place = next(place for place, (_, least) in enumerate(_EFI) if len(deficits) >= least)
@@ -199,9 +162,9 @@ def _frailty(person: Person, standing: Standing, age: int | None, months_registe
     points, hospital = _hospital_frailty(facts, person.is_linked, age)
     # Not known for want of hospital data: passed over, and shown as a gap.
     is_high = Known(True, ("hospital_frailty_points",)) if hospital.open_tiers == ("high",) else NO
-    recorded = _any_of(asked.has("has_severe_frailty_recorded"), asked.has("has_moderate_frailty_recorded"))
+    recorded = any_of(asked.has("has_severe_frailty_recorded"), asked.has("has_moderate_frailty_recorded"))
     routes: list[Route] = [
-        *_elsewhere(asked),
+        *elsewhere(asked),
         ("moderate_or_severe", efi.is_one_of("severe", "moderate"), "clinic", "frailty_clinic"),
         ("recorded_frailty_higher", recorded, "clinician_review", "clinician_review"),
         ("hospital_frailty_high", is_high, "clinician_review", "clinician_review"),
@@ -216,7 +179,7 @@ def _frailty(person: Person, standing: Standing, age: int | None, months_registe
         "hospital_frailty_tier": hospital.tier,
         "hospital_frailty_tiers_open": ";".join(hospital.open_tiers) or None,
         "frailty_facts": facts,
-        **_answers("frailty", _decide(standing, YES, routes)),
+        **answers_of("frailty", decide(standing, YES, routes)),
     }
 
 
@@ -237,14 +200,14 @@ def _hospital_frailty(facts: Facts, is_linked: bool, age: int | None) -> tuple[f
 
 def _care_homes(person: Person, standing: Standing) -> dict[str, Answer]:
     living = person.living()
-    asked = _Asked(living, frozenset(), person.is_linked)
-    palliative, in_home = (known for _, known, _, _ in _elsewhere(asked))
+    asked = Asked(living, frozenset(), person.is_linked)
+    palliative, in_home = (known for _, known, _, _ in elsewhere(asked))
     if not in_home.holds:
         return {}
     facts = living | person.care_home_facts()
-    asked = _Asked(facts, frozenset(), person.is_linked)
+    asked = Asked(facts, frozenset(), person.is_linked)
     has_plan = asked.has("has_care_plan_of_the_year").holds
-    came = _any_of(asked.has("has_left_hospital"), asked.has("has_moved_into_care_home"))
+    came = any_of(asked.has("has_left_hospital"), asked.has("has_moved_into_care_home"))
     # Without hospital records nobody knows who left hospital: it is the same round in any case.
     routes: list[Route] = [
         ("palliative", palliative, "clinic", "palliative_review"),
@@ -252,137 +215,7 @@ def _care_homes(person: Person, standing: Standing) -> dict[str, Answer]:
         ("no_plan", NO if has_plan else YES, "clinic", "care_home_round"),
         ("resident", YES, "clinic", "care_home_round"),
     ]
-    return {"care_homes_facts": facts, **_answers("care_homes", _decide(standing, YES, routes))}
-
-
-# ------------------------------------------------------------------------------------------- what routes share
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where somebody stands: registered or why not, and whether it is in doubt who they are."""
-
-    status: str
-    is_doubtful: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    decision: str
-    clinic: str | None
-    rule: str
-    because: tuple[str, ...] = ()
-    lacking: tuple[str, ...] = ()
-
-
-class _Asked:
-    """One person's facts, asked by the words of the rules; what is not known settles nothing."""
-
-    def __init__(self, facts: Facts, conflicts: frozenset[str], is_linked: bool) -> None:
-        self._facts, self._conflicts = facts, conflicts
-        self._may_be_more = frozenset() if is_linked else HOSPITAL_FACTS
-
-    def has(self, name: str) -> Known:
-        return Known(True, (name,)) if name in self._facts else NO
-
-    def at_least(self, name: str, edge: float) -> Known:
-        """A count that is absent is nought; a measured value that is absent is not known."""
-        found = self._facts.get(name)
-        if found and found.sign:
-            return self._beside(name, edge)
-        if found and found.value >= edge:
-            return Known(True, (name,))
-        return self._missing(name) if self._is_unknown(name) or name in self._may_be_more else NO
-
-    def below(self, name: str, edge: float) -> Known:
-        if self._is_unknown(name):
-            return self._missing(name)
-        if self._facts[name].sign:
-            over = self._beside(name, edge)
-            return over if over.holds is None else NO if over.holds else Known(True, (name,))
-        return Known(True, (name,)) if self._facts[name].value < edge else NO
-
-    def _beside(self, name: str, edge: float) -> Known:
-        """Say whether a value of which only one side is known is at least an edge: not known where it lies between."""
-        found = self._facts[name]
-        if found.sign in (">", ">="):
-            return Known(True, (name,)) if found.value >= edge else self._missing(name)
-        is_under = found.value <= edge if found.sign == "<" else found.value < edge
-        return NO if is_under else self._missing(name)
-
-    def _is_unknown(self, name: str) -> bool:
-        return name in ("fev1_percent_predicted", "mrc_grade") and name not in self._facts
-
-    def _missing(self, name: str) -> Known:
-        return Known(None, lacking=(name,), is_contradictory=name in self._conflicts)
-
-
-def _elsewhere(asked: _Asked) -> list[Route]:
-    """Palliative care first, then care homes: those people are seen there and never called to a clinic or class."""
-    palliative = _any_of(asked.has("is_palliative"), asked.has("palliative_code_recorded"))
-    in_home = _any_of(asked.has("lives_in_care_home"), asked.has("care_home_code_recorded"))
-    return [
-        ("palliative", palliative, "clinic", "palliative_review"),
-        ("care_home", in_home, "clinic", "care_home_round"),
-    ]
-
-
-def _decide(standing: Standing, cohort: Known, routes: list[Route]) -> _Decision:
-    """Take the first route that holds, unless one above it is not known and leads elsewhere."""
-    if standing.status not in ("registered", "practice_unknown"):
-        return _Decision("excluded", None, "person_status")
-    if standing.is_doubtful:
-        return _Decision("clinician_review", "clinician_review", "identity_doubt")
-    rule, holding, decision, clinic = next(each for each in routes if each[1].holds)
-    doubts = [cohort] if cohort.holds is None else []
-    for name, known, other_decision, other_clinic in routes:
-        if name == rule:
-            break
-        if known.holds is None and (other_decision, other_clinic) != (decision, clinic):
-            doubts.append(known)
-    lacking = _joined(doubt.lacking for doubt in doubts)
-    if any(doubt.is_contradictory for doubt in doubts):
-        return _Decision("clinician_review", "clinician_review", "contradictory", lacking=lacking)
-    if doubts:
-        return _Decision("assessment", "assessment", "cannot_grade", lacking=lacking)
-    return _Decision(decision, clinic, rule, because=holding.because)
-
-
-def _answers(pathway: str, decided: _Decision) -> dict[str, Answer]:
-    return {
-        f"{pathway}_decision": decided.decision,
-        f"{pathway}_clinic": decided.clinic,
-        f"{pathway}_rule": decided.rule,
-        f"{pathway}_because": ";".join(sorted(decided.because)) or None,
-        f"{pathway}_lacking": ";".join(sorted(decided.lacking)) or None,
-    }
-
-
-def _any_of(*parts: Known) -> Known:
-    answers = [part.holds for part in parts]
-    return _made_of(parts, True if True in answers else None if None in answers else False)
-
-
-def _all_of(*parts: Known) -> Known:
-    answers = [part.holds for part in parts]
-    return _made_of(parts, False if False in answers else None if None in answers else True)
-
-
-def _made_of(parts: Iterable[Known], holds: bool | None) -> Known:
-    """Give an answer with what its parts rest on: facts only where it holds."""
-    if holds is False:
-        return NO
-    listed = list(parts)
-    return Known(
-        holds,
-        because=_joined(part.because for part in listed if part.holds) if holds else (),
-        lacking=_joined(part.lacking for part in listed),
-        is_contradictory=any(part.is_contradictory for part in listed),
-    )
-
-
-def _joined(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for some in names for name in some))
+    return {"care_homes_facts": facts, **answers_of("care_homes", decide(standing, YES, routes))}
 
 
 # ------------------------------------------------------------------------------------------------ who and when

@@ -28,6 +28,7 @@ class Records:
     registrations: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     observations: list[Row] = field(default_factory=list)
+    pressures: list[Row] = field(default_factory=list)
     issues: list[Row] = field(default_factory=list)
     episodes: list[Row] = field(default_factory=list)
     deaths: list[Row] = field(default_factory=list)
@@ -102,7 +103,7 @@ _DEFICIT_VARIABLE = {name: f"efi_{name}" for name in codes.DEFICITS if name != "
 """What the rules call a deficit, where that is not what the county calls it."""
 
 
-def _either_code(*medicines: codes.Medicine) -> frozenset[str]:
+def either_code(*medicines: codes.Medicine) -> frozenset[str]:
     """Give the codes that say which medicine it was: the dm+d one, and the BNF one where it has one.
 
     A row that lost one of the two still says it with the other.
@@ -110,13 +111,13 @@ def _either_code(*medicines: codes.Medicine) -> frozenset[str]:
     return frozenset(code for each in medicines for code in (each.code, each.bnf_code) if code)
 
 
-STEROID = _either_code(codes.BECLOMETASONE, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
-MUSCARINIC = _either_code(codes.TIOTROPIUM, codes.LAMA_LABA, *codes.TRIPLE_INHALERS)
-BETA_AGONIST = _either_code(codes.LAMA_LABA, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
-TRIPLE = _either_code(*codes.TRIPLE_INHALERS)
-ANTIBIOTICS = _either_code(*codes.ANTIBIOTICS)
-PREDNISOLONE = _either_code(codes.PREDNISOLONE)
-AZITHROMYCIN = _either_code(codes.AZITHROMYCIN)
+STEROID = either_code(codes.BECLOMETASONE, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
+MUSCARINIC = either_code(codes.TIOTROPIUM, codes.LAMA_LABA, *codes.TRIPLE_INHALERS)
+BETA_AGONIST = either_code(codes.LAMA_LABA, codes.LABA_ICS, *codes.TRIPLE_INHALERS)
+TRIPLE = either_code(*codes.TRIPLE_INHALERS)
+ANTIBIOTICS = either_code(*codes.ANTIBIOTICS)
+PREDNISOLONE = either_code(codes.PREDNISOLONE)
+AZITHROMYCIN = either_code(codes.AZITHROMYCIN)
 
 MEANINGFUL_CODES = frozenset(
     {
@@ -165,20 +166,20 @@ WEIGHTLESS = frozenset(
 HOSPITAL_FACTS = frozenset({"copd_emergency_admissions_count", "copd_exacerbations_count", "hospital_frailty_points"})
 """Facts that may be more than is known while hospital records are not linked."""
 
-_LIVING = ("is_palliative", "palliative_code_recorded", "lives_in_care_home", "care_home_code_recorded")
+LIVING_FACTS = ("is_palliative", "palliative_code_recorded", "lives_in_care_home", "care_home_code_recorded")
 COPD_FACTS = (
-    *_LIVING, "has_home_oxygen", "copd_emergency_admissions_count", "has_copd_admission_in_gp_record",
+    *LIVING_FACTS, "has_home_oxygen", "copd_emergency_admissions_count", "has_copd_admission_in_gp_record",
     "fev1_percent_predicted", "mrc_grade", "copd_exacerbations_count", "has_cor_pulmonale",
     "prednisolone_issues_count", "rescue_antibiotic_issues_count", "azithromycin_issues_count",
     "has_single_triple_inhaler", "has_inhaled_corticosteroid", "has_lama", "has_laba",
 )  # fmt: skip
 """What the COPD rules ask about. The county writes no code for an admission in the GP record."""
 FRAILTY_FACTS = (
-    *_LIVING, "hospital_frailty_points", "has_severe_frailty_recorded", "has_moderate_frailty_recorded",
+    *LIVING_FACTS, "hospital_frailty_points", "has_severe_frailty_recorded", "has_moderate_frailty_recorded",
     *_DEFICIT_VARIABLE.values(), "medicines_count",
 )  # fmt: skip
 """What the frailty rules ask about. The county writes no frailty graded by a clinician."""
-CARE_HOME_FACTS = (*_LIVING, "has_left_hospital", "has_moved_into_care_home", "has_care_plan_of_the_year")
+CARE_HOME_FACTS = (*LIVING_FACTS, "has_left_hospital", "has_moved_into_care_home", "has_care_plan_of_the_year")
 """What the care-home rules ask about, beside the frailty that no clinician of the county graded."""
 DEFICIT_FACTS = frozenset(_DEFICIT_VARIABLE.values())
 
@@ -198,7 +199,7 @@ class Person:
         self._days: dict[str, set[str]] = {}
         # An entry is an entry, with or without a value beside it; one without a date is older than any window.
         for row in (*records.events, *records.observations):
-            day = self._day(row)
+            day = self.day_of(row)
             if day < self.today and day <= self._last_filed:
                 self._days.setdefault(row["snomed_code"] or "", set()).add(day)
         self._emergencies = self._emergency_spells() if self.is_linked else []
@@ -211,16 +212,16 @@ class Person:
 
     def living(self) -> Facts:
         """Give what is known of palliative care and care homes."""
-        return _found(
-            is_palliative=_latest_of(self._flagged({"PALLIATIVE"})),
-            palliative_code_recorded=_latest_of(self._entered(_PALLIATIVE, months=24)),
-            lives_in_care_home=_latest_of(self._flagged(CARE_HOME_FLAGS)),
-            care_home_code_recorded=_latest_of(self._entered(CARE_HOME, months=24)),
+        return found_of(
+            is_palliative=latest_of(self._flagged({"PALLIATIVE"})),
+            palliative_code_recorded=latest_of(self.entered(_PALLIATIVE, months=24)),
+            lives_in_care_home=latest_of(self._flagged(CARE_HOME_FLAGS)),
+            care_home_code_recorded=latest_of(self.entered(CARE_HOME, months=24)),
         )
 
     def on_register(self) -> bool | None:
         """Say whether the latest of "COPD" and "COPD resolved" is COPD; None when both are of one day."""
-        ill, well = self._entered(REGISTER), self._entered(_RESOLVED)
+        ill, well = self.entered(REGISTER), self.entered(_RESOLVED)
         if not ill:
             return False
         if well and max(ill) == max(well):
@@ -232,21 +233,21 @@ class Person:
         fev1, fev1_conflicts = self._fev1()
         mrc, mrc_conflicts = self._mrc()
         admissions = self._copd_admissions()
-        flare_ups = self._entered(_FLARE_UPS, months=12) | admissions
-        facts = _found(
-            has_home_oxygen=_latest_of(self._entered(_OXYGEN, months=12)),
-            copd_emergency_admissions_count=_latest_of(admissions, len(admissions)),
+        flare_ups = self.entered(_FLARE_UPS, months=12) | admissions
+        facts = found_of(
+            has_home_oxygen=latest_of(self.entered(_OXYGEN, months=12)),
+            copd_emergency_admissions_count=latest_of(admissions, len(admissions)),
             fev1_percent_predicted=fev1,
             mrc_grade=mrc,
-            copd_exacerbations_count=_latest_of(flare_ups, _apart(flare_ups, 14)),
-            has_cor_pulmonale=_latest_of(self._entered(_COR_PULMONALE, months=60)),
-            prednisolone_issues_count=_counted(self._issued(PREDNISOLONE, 12)),
-            rescue_antibiotic_issues_count=_counted(self._issued(ANTIBIOTICS, 12)),
-            azithromycin_issues_count=_counted(self._issued(AZITHROMYCIN, 12)),
-            has_single_triple_inhaler=_latest_of(self._issued(TRIPLE, 6)),
-            has_inhaled_corticosteroid=_latest_of(self._issued(STEROID, 6)),
-            has_lama=_latest_of(self._issued(MUSCARINIC, 6)),
-            has_laba=_latest_of(self._issued(BETA_AGONIST, 6)),
+            copd_exacerbations_count=latest_of(flare_ups, _apart(flare_ups, 14)),
+            has_cor_pulmonale=latest_of(self.entered(_COR_PULMONALE, months=60)),
+            prednisolone_issues_count=_counted(self.issued(PREDNISOLONE, 12)),
+            rescue_antibiotic_issues_count=_counted(self.issued(ANTIBIOTICS, 12)),
+            azithromycin_issues_count=_counted(self.issued(AZITHROMYCIN, 12)),
+            has_single_triple_inhaler=latest_of(self.issued(TRIPLE, 6)),
+            has_inhaled_corticosteroid=latest_of(self.issued(STEROID, 6)),
+            has_lama=latest_of(self.issued(MUSCARINIC, 6)),
+            has_laba=latest_of(self.issued(BETA_AGONIST, 6)),
         )
         conflicts = {"fev1_percent_predicted": fev1_conflicts, "mrc_grade": mrc_conflicts}
         return facts, frozenset(name for name, holds in conflicts.items() if holds)
@@ -258,26 +259,31 @@ class Person:
             if code in DEFICIT_CODES:
                 found.setdefault(_DEFICIT_VARIABLE[DEFICIT_CODES[code]], set()).update(days)
         deficits = {name: Fact(1, max(days)) for name, days in found.items()}
-        return deficits | _found(medicines_count=self._medicines(), hospital_frailty_points=self._points())
+        return deficits | found_of(medicines_count=self._medicines(), hospital_frailty_points=self._points())
 
     def care_home_facts(self) -> Facts:
         """Give what was found of moving in, of leaving hospital and of the plan; a month ends 30 days before today."""
         month = (self.index_date - timedelta(days=30)).isoformat()
-        codes_of_homes = self._entered(CARE_HOME)
+        codes_of_homes = self.entered(CARE_HOME)
         moved_in = min(codes_of_homes, default="")  # an entry without a date is older than any other
-        return _found(
-            has_left_hospital=_latest_of({day for day in self._stays_ended() if month <= day < self.today}),
-            has_moved_into_care_home=_latest_of({moved_in} if moved_in >= month else set()),
-            has_care_plan_of_the_year=_latest_of(self._entered(_CARE_PLAN, months=12)),
+        return found_of(
+            has_left_hospital=latest_of({day for day in self._stays_ended() if month <= day < self.today}),
+            has_moved_into_care_home=latest_of({moved_in} if moved_in >= month else set()),
+            has_care_plan_of_the_year=latest_of(self.entered(_CARE_PLAN, months=12)),
         )
 
     # ------------------------------------------------------------------------------------------ what they rest on
 
-    def _entered(self, wanted: set[str], months: int | None = None) -> set[str]:
+    def is_within(self, day: str, months: int) -> bool:
+        """Say whether a day is in the window of so many months, and of this person's life."""
+        return self.since(months) <= day < self.today and day <= self._last_filed
+
+    def entered(self, wanted: set[str], months: int | None = None) -> set[str]:
+        """Give the days with an entry of one of some codes, ever or in so many months."""
         first = self.since(months) if months else ""
         return {day for code in wanted for day in self._days.get(code, ()) if day >= first}
 
-    def _day(self, row: Row) -> str:
+    def day_of(self, row: Row) -> str:
         """Give the day an entry counts as of: none where the whole of its date lies before birth."""
         day = _first_possible(row)
         return "" if day < self._born[: _PRECISE.get(row.get("effective_precision") or "", 10)] else day
@@ -286,7 +292,8 @@ class Person:
         """Give the issues of this life: a day before birth, or long after death, is somebody else's."""
         return [row for row in self.records.issues if self._born <= (row["issue_date"] or "") <= self._last_filed]
 
-    def _issued(self, wanted: frozenset[str], months: int) -> set[str]:
+    def issued(self, wanted: frozenset[str], months: int) -> set[str]:
+        """Give the days of so many months on which one of some medicines was issued."""
         first = self.since(months)
         return {
             row["issue_date"] or ""
@@ -373,32 +380,33 @@ class Person:
             if first <= (row["issue_date"] or "") < self.today
         ]
         days = {day for medicine, day in issued if medicine}
-        return _latest_of(days, len({medicine for medicine, _ in issued if medicine}))
+        return latest_of(days, len({medicine for medicine, _ in issued if medicine}))
 
     def _fev1(self) -> tuple[Fact | None, bool]:
         """Give the FEV1 in percent of predicted that may be used, and whether the latest day contradicts itself."""
         found = [
-            (self._day(row), _percent(row))
+            (self.day_of(row), _percent(row))
             for row in self.records.observations
             if row["snomed_code"] == codes.FEV1_PERCENT.code
         ]
-        return self._latest(found, months=24)
+        return self.latest(found, months=24)
 
     def _mrc(self) -> tuple[Fact | None, bool]:
         """Give the MRC grade that may be used, from grades coded, scores, and mMRC scores, which are one lower."""
-        found: list[tuple[str, _Reading | None]] = [
-            (self._day(row), (float(_MRC_GRADE[row["snomed_code"] or ""]), ""))
+        found: list[tuple[str, Reading | None]] = [
+            (self.day_of(row), (float(_MRC_GRADE[row["snomed_code"] or ""]), ""))
             for row in self.records.events
             if row["snomed_code"] in _MRC_GRADE
         ]
         found += [
-            (self._day(row), _grade(row))
+            (self.day_of(row), _grade(row))
             for row in self.records.observations
             if row["snomed_code"] in _MRC_GRADE or row["snomed_code"] in _MRC_SCORES
         ]
-        return self._latest(found, months=15)
+        return self.latest(found, months=15)
 
-    def _latest(self, found: list[tuple[str, _Reading | None]], *, months: int) -> tuple[Fact | None, bool]:
+    def latest(self, found: list[tuple[str, Reading | None]], *, months: int) -> tuple[Fact | None, bool]:
+        """Give the value of the latest day that may be used, and whether that day contradicts itself."""
         latest = max((day for day, _ in found if day < self.today and day <= self._last_filed), default="")
         if not latest or latest < self.since(months):
             return None, False
@@ -410,16 +418,18 @@ class Person:
         return Fact(value, latest, sign), False
 
 
-def _found(**facts: Fact | None) -> Facts:
+def found_of(**facts: Fact | None) -> Facts:
+    """Give what was found, by name."""
     return {name: fact for name, fact in facts.items() if fact is not None}
 
 
-def _latest_of(days: set[str], value: float = 1) -> Fact | None:
+def latest_of(days: set[str], value: float = 1) -> Fact | None:
+    """Give a fact of the latest of some days; None when there is no day."""
     return Fact(value, max(days)) if days else None
 
 
 def _counted(days: set[str]) -> Fact | None:
-    return _latest_of(days, len(days))
+    return latest_of(days, len(days))
 
 
 def _apart(days: set[str], gap: int) -> int:
@@ -430,7 +440,7 @@ def _apart(days: set[str], gap: int) -> int:
 
 _PRECISE = {"Y": 4, "YM": 7}
 """Letters of a date that are known, by its precision."""
-_Reading = tuple[float, str]
+Reading = tuple[float, str]
 """A value and its comparator, empty for an exact one."""
 
 
@@ -442,23 +452,23 @@ def _first_possible(row: Row) -> str:
     return day[:4] + "-01-01" if precision == "Y" else day[:7] + "-01"
 
 
-def _sign(row: Row) -> str | None:
+def sign_of(row: Row) -> str | None:
     """Give the comparator of a value; None for "about", which says nothing against an edge."""
     sign = row.get("comparator") or ""
     return "" if sign == "=" else sign if sign in ("", "<", "<=", ">", ">=") else None
 
 
-def _percent(row: Row) -> _Reading | None:
+def _percent(row: Row) -> Reading | None:
     """Give a value that may be a percentage of predicted, or None: no unit, another unit or an impossible value."""
-    value, sign = None if row["value_num"] is None else float(row["value_num"]), _sign(row)
+    value, sign = None if row["value_num"] is None else float(row["value_num"]), sign_of(row)
     is_percent = " ".join((row["unit_raw"] or "").lower().split()) in _PERCENT_WORDS
     return (value, sign) if value is not None and sign is not None and is_percent and 8 <= value <= 151 else None
 
 
-def _grade(row: Row) -> _Reading | None:
+def _grade(row: Row) -> Reading | None:
     """Give the MRC grade of a value, or of a code that says it; None when code and value say two things."""
     code, value = row["snomed_code"] or "", None if row["value_num"] is None else float(row["value_num"])
-    sign = _sign(row)
+    sign = sign_of(row)
     value = None if value == 999 else value  # not done
     if code in _MRC_GRADE:
         agrees = value is None or (value == _MRC_GRADE[code] and sign == "")

@@ -35,12 +35,22 @@ from stratify.synth.recorded import (
     Records,
     months_back,
 )
+from stratify.synth.recorded_diabetes import (
+    DIABETES,
+    DIABETES_FACTS,
+    ENTRIES,
+    HBA1C,
+    INSULIN,
+    MEASURED,
+    PRESSURES,
+    PREVENTION_FACTS,
+)
 from stratify.synth.state import STATE_COLUMNS
 from stratify.synth.world import County
 
 ABOUT, PERSON, FAULT = "about.json", "person.parquet", "fault.parquet"
 PROGRAMME, ENROLMENT = "programme.parquet", "enrolment.parquet"
-TRUTH_VERSION = 3
+TRUTH_VERSION = 4
 
 EXPECTS = ("as_meant", "warned", "not_listed", "refused")
 """What a right run does about a fault beyond reading its rows as they are meant, the strongest last."""
@@ -87,6 +97,32 @@ EXPECTATION_COLUMNS: dict[str, tuple[Any, str]] = {
     "care_homes_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
     "care_homes_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
     "care_homes_facts": (_FACTS, "Everything found that the care-home rules ask about."),
+    "diabetes_group": (pl.String, "Diabetes priority group that is proved: HRC, HR, MRa, MRb or LR."),
+    "diabetes_groups_open": (pl.String, "Groups left open."),
+    "diabetes_targets": (pl.String, "Treatment targets of the contract: met or not_met."),
+    "diabetes_targets_open": (pl.String, "What is left open of them."),
+    "diabetes_checks_to_do": (pl.Int64, "Care processes of the eight that were not done in 12 months."),
+    "diabetes_checks": (pl.String, "not_all or all."),
+    "diabetes_decision": (pl.String, "What is proposed on the diabetes pathway; empty for those not on it."),
+    "diabetes_clinic": (pl.String, "Clinic or worklist."),
+    "diabetes_rule": (pl.String, "Rule that decides."),
+    "diabetes_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
+    "diabetes_lacking": (pl.String, "Variables that are not known and could change the route, separated by ';'."),
+    "diabetes_facts": (_FACTS, "Everything found that its rules ask about."),
+    "prevention_range": (pl.String, "Blood sugar that is proved, without diabetes: diabetes_range or ndh."),
+    "prevention_ranges_open": (pl.String, "Ranges left open."),
+    "diabetes_prevention_decision": (
+        pl.String,
+        "What is proposed on the prevention pathway; empty for those not on it.",
+    ),
+    "diabetes_prevention_clinic": (pl.String, "Clinic or worklist."),
+    "diabetes_prevention_rule": (pl.String, "Rule that decides."),
+    "diabetes_prevention_because": (pl.String, "Variables that make the rule hold, separated by ';'."),
+    "diabetes_prevention_lacking": (
+        pl.String,
+        "Variables that are not known and could change the route, separated by ';'.",
+    ),
+    "diabetes_prevention_facts": (_FACTS, "Everything found that its rules ask about."),
     "faults": (pl.String, "Faults that touched a row of the person, separated by ';'; empty when none did."),
     "fault_expects": (pl.String, "The strongest of what these faults ask of a run: " + ", ".join(EXPECTS) + "."),
 }
@@ -191,8 +227,9 @@ def _owners(patients: pl.DataFrame) -> pl.DataFrame:
 def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date: date) -> list[Records]:
     """Put each person's rows together, leaving out those that nothing can be concluded from.
 
-    Clinical rows matter of people of 65 and over (or of no known age) and of people who ever had an entry of COPD or
-    of a care home; of their rows, codes that mean something, medicines of twelve months, and each thing once.
+    Clinical rows matter of people of 65 and over (or of no known age), of people who ever had an entry of COPD, a care
+    home or diabetes, and of those whose HbA1c may be raised; of their rows, codes that mean something, medicines of
+    twelve months, and each thing once.
     """
     people = [Records() for _ in range(owners["person"].n_unique())]
     by_record = owners.select("person", *_RECORD)
@@ -207,7 +244,9 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     named = [rows.filter(pl.col("snomed_code").is_in(REGISTER)).select("person") for rows in entries.values()]
     named += [rows.filter(pl.col("snomed_code").is_in(CARE_HOME)).select("person") for rows in entries.values()]
     in_home = meant["patient_flag"].filter(pl.col("flag").is_in(CARE_HOME_FLAGS)).join(by_number, on="nhs_number")
-    of_interest = pl.concat([owners.filter(is_old).select("person"), in_home.select("person"), *named]).unique()
+    sugar, sweet = _of_sugar(meant, by_record, is_open, index_date)
+    old = owners.filter(is_old).select("person")
+    of_interest = pl.concat([old, in_home.select("person"), *named, sweet]).unique()
     records_of_interest = by_record.join(of_interest, on="person", how="semi")
     numbers_of_interest = by_number.join(of_interest, on="person", how="semi")
 
@@ -222,7 +261,13 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     coded = ("snomed_code", "effective_date", "effective_precision")
     add("events", entries["gp_event"].join(of_interest, on="person", how="semi"), *coded)
     measured = entries["gp_observation"].join(of_interest, on="person", how="semi")
-    add("observations", measured, *coded, "value_num", "unit_raw", "comparator")
+    add("observations", measured, *coded, *_WRITTEN)
+    for table, attribute, codes_of, columns in (
+        ("gp_event", "events", ENTRIES - MEANINGFUL_CODES, coded),
+        ("gp_observation", "observations", MEASURED | (ENTRIES - MEANINGFUL_CODES), (*coded, *_WRITTEN)),
+        ("gp_observation", "pressures", PRESSURES, ("org_code", "parent_event_id", *coded, *_WRITTEN)),
+    ):
+        add(attribute, sugar[table].filter(pl.col("snomed_code").is_in(codes_of)), *columns)
     deaths = meant["death"].join(by_number, on="nhs_number")
     died = pl.concat([owners.filter(pl.col("date_of_death").is_not_null()).select("person"), deaths.select("person")])
     add("issues", _issues(meant["gp_medication"], records_of_interest, index_date, set(died["person"])), *_ISSUE)
@@ -240,6 +285,34 @@ def _gather(meant: Mapping[str, pl.DataFrame], owners: pl.DataFrame, index_date:
     return people
 
 
+_WRITTEN = ("value_num", "unit_raw", "comparator")
+
+
+def _of_sugar(
+    meant: Mapping[str, pl.DataFrame], by_record: pl.DataFrame, is_open: pl.Expr, index_date: date
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    """Give the entries and values that conclusions about diabetes rest on, and the people they are of.
+
+    People with diabetes, and those with a result of a year that is raised or not plainly written. No value counts for
+    longer than 24 months.
+    """
+    wanted = {"gp_event": ENTRIES, "gp_observation": ENTRIES | MEASURED | PRESSURES}
+    rows = {
+        table: meant[table].filter(pl.col("snomed_code").is_in(codes_of) & is_open).join(by_record, on=_RECORD)
+        for table, codes_of in wanted.items()
+    }
+    is_plain = (pl.col("unit_raw") == "mmol/mol") & pl.col("comparator").is_null()
+    may_be_raised = pl.col("value_num").cast(pl.Float64, strict=False).fill_null(99) >= 42
+    lately = pl.col("effective_date") >= months_back(index_date, 13).isoformat()
+    results = rows["gp_observation"].filter((pl.col("snomed_code") == HBA1C) & lately)
+    raised = results.filter(may_be_raised | ~is_plain.fill_null(value=False))
+    ill = [each.filter(pl.col("snomed_code").is_in(DIABETES)).select("person") for each in rows.values()]
+    people = pl.concat([*ill, raised.select("person")]).unique()
+    is_recent = pl.col("effective_date") >= months_back(index_date, 36).isoformat()
+    rows["gp_observation"] = rows["gp_observation"].filter(is_recent | pl.col("snomed_code").is_in(ENTRIES))
+    return {table: each.join(people, on="person", how="semi") for table, each in rows.items()}, people
+
+
 _ISSUE = ("issue_date", "dmd_code", "bnf_code", "original_code")
 
 
@@ -251,7 +324,8 @@ def _issues(issues: pl.DataFrame, records: pl.DataFrame, index_date: date, died:
     first = months_back(index_date, 12).isoformat()
     lately = issues.filter((pl.col("issue_date") >= first) & (pl.col("issue_date") < index_date.isoformat()))
     mine = lately.select(*_RECORD, *_ISSUE).join(records, on=_RECORD).drop(_RECORD)
-    matters = pl.any_horizontal(pl.col("dmd_code", "bnf_code").is_in(COPD_MEDICINES).fill_null(False))
+    by_day_codes = COPD_MEDICINES | INSULIN
+    matters = pl.any_horizontal(pl.col("dmd_code", "bnf_code").is_in(by_day_codes).fill_null(False))
     by_day = matters | pl.col("person").is_in(list(died))
     others = mine.filter(~by_day).group_by("person", *_ISSUE[1:], maintain_order=True).agg(pl.col("issue_date").max())
     return pl.concat([mine.filter(by_day), others.select(mine.columns)])
@@ -358,6 +432,8 @@ def join(
             "copd": sorted(COPD_FACTS),
             "frailty": sorted(FRAILTY_FACTS),
             "care_homes": sorted(CARE_HOME_FACTS),
+            "diabetes": sorted(DIABETES_FACTS),
+            "diabetes_prevention": sorted(PREVENTION_FACTS),
         },
         "extracts": {day.isoformat(): dict(sorted(digests[day].items())) for day in county.index_dates},
         "truth": {name: _digest(folder / name) for name in sorted(columns)},
