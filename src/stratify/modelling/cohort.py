@@ -114,7 +114,7 @@ class Observed:
     last_day: date
     deaths_in_horizon: int
     days_to_event: tuple[int, ...]
-    by_month: tuple[int, ...]
+    by_month: tuple[int, ...] = ()
 
 
 def index_dates(design: ModelDesign, index_date: date) -> tuple[date, ...]:
