@@ -3,7 +3,8 @@
 Whether a condition is among somebody's records, and the weights of somebody's diagnoses, need neither the record nor
 its day. Each code carries the marks it gives as bits of whole numbers, and one pass over a table puts them together.
 ``features`` reduces the same records to the same values, a row each, on any engine; this stands beside it because it
-costs a fraction of that, and a test holds the two equal. The record behind a value is found by ``features`` alone.
+costs a fraction of that, and a test holds the two equal. The record behind a value is found by ``features`` alone;
+where there are such values already, scores and decisions read marks of them.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ def mark_values(store: Store, book: RuleBook, values: str) -> Marks:
     words = {f"m{number}": pl.UInt64 for number in range(_columns(len(names)))}
     rows = [(name, *_in_columns(bit, len(words))) for name, bit in bits.items()]
     together = "".join(f", bit_or({word}) AS {word}" for word in words)
-    with store.loaned(pl.DataFrame(rows, schema={"variable": pl.String} | words, orient="row")) as given:
+    with store.loaned(pl.DataFrame(rows, schema={"variable": pl.String, **words}, orient="row")) as given:
         store.execute(
             f"CREATE OR REPLACE TEMP TABLE {OF_VALUES} AS SELECT patient_key{together} FROM {values} "
             f"JOIN {given} USING (variable) WHERE value = 1 GROUP BY patient_key"
@@ -231,7 +232,7 @@ def _given(coded: Mapping[tuple[str, _Window], int], columns: int) -> pl.DataFra
     schema = {"match": pl.String, "start_date": pl.Date, "end_date": pl.Date, "may_be_undated": pl.Boolean}
     words = {f"m{number}": pl.UInt64 for number in range(columns)}
     rows = [(code, *when, *_in_columns(bits, columns)) for (code, when), bits in coded.items()]
-    return pl.DataFrame(rows, schema=schema | words, orient="row")
+    return pl.DataFrame(rows, schema={**schema, **words}, orient="row")
 
 
 def _marks_at(
