@@ -54,7 +54,7 @@ def written(tmp_path_factory):
         write_commissioner_file(store, folder / "out", run, signer)
         write_commissioner_file(store, folder / "unsigned", run)
         # The store is as it was: a statement without a catalog is still about the run.
-        assert store.scalar("SELECT count(*) FROM core.person") == 14
+        assert store.scalar("SELECT count(*) FROM core.person") == 16
     return folder
 
 

@@ -154,6 +154,7 @@ def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     ages = pl.col("ages_subject")
     frames = [
         placed.filter((pl.col("tier") == "all") | pl.lit(breakdown in _OF_PATHWAYS))
+        .filter(pl.lit(True) if breakdown == "all" else pl.col(breakdown).is_not_null())
         .with_columns(
             pl.lit(kind).alias("geography_type"),
             pl.col(code).alias("geography_code"),
