@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import all_scores, loading, outputs, scoring
+from benchmarks import all_scores, commissioners, loading, outputs, scoring
 from benchmarks.laps import Stages
 from benchmarks.measuring import Run
 
@@ -96,6 +96,14 @@ GROUPS = {
         {},
         outputs.invent_run,
         outputs.size_in_words,
+        lambda run: run.cpu_seconds,
+    ),
+    "commissioners": Group(
+        commissioners.JOBS,
+        commissioners.BUILD,
+        {},
+        commissioners.invent_run,
+        commissioners.size_in_words,
         lambda run: run.cpu_seconds,
     ),
 }

@@ -17,6 +17,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.commissioner_commands import comparators_app, scorecard_app
 from stratify.feedback_commands import feedback_app
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
@@ -41,6 +42,8 @@ app.add_typer(codelists_app, name="codelists")
 app.add_typer(returned_app, name="returned")
 app.command()(whatif)
 app.add_typer(panel_app, name="panel")
+app.add_typer(comparators_app, name="comparators")
+app.add_typer(scorecard_app, name="scorecard")
 app.add_typer(feedback_app, name="feedback")
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")

@@ -122,6 +122,11 @@ VALUES = [
     value(2, "has_foot_check_of_the_year", 0.0),  # a flag of nought is none
     *(value(n, "body_mass_index_of_the_year", 30.0) for n in (1, 2, 3)),
 ]
+PROCESSES = (
+    "hba1c_of_the_year", "systolic_blood_pressure", "diastolic_blood_pressure", "cholesterol_of_the_year",
+    "creatinine_of_the_year", "egfr_of_the_year", "albumin_creatinine_ratio_of_the_year", "has_foot_check_of_the_year",
+    "body_mass_index_of_the_year", "has_smoking_status_of_the_year",
+)  # fmt: skip
 TIERS = {1: "all", 2: "not_all", 3: "not_all", 4: None, 12: "all"}
 
 
