@@ -54,7 +54,7 @@ def count_metrics(store: Store, plan: Plan, context: PublishContext, book: RuleB
         context: What its outputs say of it.
         book: The definitions that it worked out.
     """
-    return counted(store, load_metrics(plan.settings.clinical), context, book)
+    return counted(store, load_metrics(plan.settings.clinical), replace(context, data_cutoffs=plan.received_to), book)
 
 
 def counted(store: Store, declared: Sequence[Metric], context: PublishContext, book: RuleBook) -> Counted:

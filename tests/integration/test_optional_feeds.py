@@ -124,6 +124,18 @@ def test_nothing_that_is_worked_out_about_anybody_changes_but_the_place_of_who_d
     assert mine == theirs
 
 
+def test_what_was_received_is_counted_for_commissioners_and_what_was_not_says_so(fed, without):
+    def not_measurable(run):
+        with working_store(run.out, run.scratch) as store:
+            rows = store.rows("SELECT metric, not_measurable_because FROM out.metric WHERE NOT is_measurable")
+        return {metric: why for metric, why in rows if "not received" in why}
+
+    assert not_measurable(fed) == {}
+    lacking = not_measurable(without)
+    assert {"care_home_visit_requests", "gp_appointments", "patient_reported_experience"} <= set(lacking)
+    assert "the feeds home_visit_request and care_home_bed were not received" in lacking["care_home_visit_requests"]
+
+
 def test_no_text_of_the_feeds_is_kept_or_given_out(fed):
     """Not in a file that was written, not in what was said, and in no bytes left on the disk."""
     texts = [text for row in CANARIES.values() for text in row.values()]

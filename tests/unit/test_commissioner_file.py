@@ -149,7 +149,7 @@ ALLOWED = {
         "lower_95 upper_95 unit source index_date run_id"
     ),
     "metric": (
-        "metric metric_version name owner family kind unit numerator denominator period standardisation "
+        "metric metric_version name owner affects family kind unit numerator denominator period standardisation "
         "interval_method exclusions suppression source logic_model_node judges is_acid_test is_measurable "
         "not_measurable_because"
     ),

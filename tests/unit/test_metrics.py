@@ -340,5 +340,6 @@ def test_a_seventh_acid_test_fails_the_build(tmp_path):
 def test_the_shipped_metrics_are_of_every_family_and_judge_pathways_that_are_there():
     shipped = load_metrics()
     assert {each.family for each in shipped} == {"outcome", "experience", "process"}
+    assert all(each.owner and each.affects for each in shipped)  # none without somebody it is of, and whose work it is
     assert sum(each.acid_test for each in shipped) <= MOST_ACID_TESTS
     assert {name for each in shipped for name in each.logic_model.judges} <= set(load_rule_book().published)

@@ -58,6 +58,7 @@ def definition(metric: Metric, parent: Metric | None, refused: str | None) -> di
         "metric_version": metric.version,
         "name": metric.name,
         "owner": metric.owner,
+        "affects": ", ".join(plain(each) for each in metric.affects) or None,
         "family": metric.family,
         "kind": how.kind,
         "unit": unit,

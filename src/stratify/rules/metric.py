@@ -15,6 +15,7 @@ from stratify.rules.strict import Strict, refusal
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Words = Annotated[str, Field(min_length=3)]
+Sector = Literal["general_practice", "hospital", "community", "council"]
 Event = Literal[
     "emergency_admission", "emergency_bed_day", "hospital_discharge", "ed_attendance", "outpatient_attendance",
     "gp_appointment", "community_contact", "referral", "home_visit_request", "reablement", "care_home_admission",
@@ -153,6 +154,7 @@ class Metric(Strict):
         version: Changes with every change of meaning.
         name: In words.
         owner: Role that answers for the definition.
+        affects: Whose work it is counted in: organisations that a change of it falls on.
         family: What kind of experience of the service it tells of.
         kind: ``share``: people of people, in per cent. ``rate``: events for so many people.
         per: Of a rate, for how many people.
@@ -177,6 +179,7 @@ class Metric(Strict):
     version: Version
     name: Words
     owner: Words
+    affects: tuple[Sector, ...] = ()
     family: Literal["outcome", "experience", "process"]
     kind: Literal["share", "rate"] | None = None
     per: Literal[100, 1000, 100000] | None = None
