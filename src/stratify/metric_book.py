@@ -140,6 +140,7 @@ def windows(
     index_date: date,
     first_step: date | None,
     surveyed: Mapping[str, tuple[date, date]] | None = None,
+    month_to: date | None = None,
 ) -> tuple[Window, ...]:
     """Give the days a metric counts: the newest, which can still change, and where declared the last final ones.
 
@@ -148,6 +149,7 @@ def windows(
         cutoffs: Last day of every feed that was received.
         index_date: The day the run describes.
         surveyed: First and last day of the newest round of each question.
+        month_to: Last day that the feeds of all metrics of a month cover, so that all are of one month.
         first_step: The day of the first step of anybody on any pathway; None before any.
 
     Returns:
@@ -166,7 +168,7 @@ def windows(
     end = min(cutoffs[feed] for feed in feeds_of(metric)) + timedelta(days=1)
     end = min(end, index_date)
     if metric.period == "last_month":
-        end = end.replace(day=1)
+        end = min(end, month_to + timedelta(days=1) if month_to else end).replace(day=1)
         return (Window(periods.months_before(end, 1), end, "provisional"),)
     if metric.denominator and metric.denominator.events:
         end -= timedelta(days=metric.denominator.before_days)

@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from stratify import fairness, metric_events, metrics
-from stratify.metric_book import Window, events_of, load_metrics, why_not, windows
+from stratify.metric_book import Window, events_of, feeds_of, load_metrics, why_not, windows
 from stratify.metrics import Measured, Records
 from stratify.publish import Counted, MetricRow, PublishContext, places_of
 from stratify.rulebook import RuleBook
@@ -68,9 +68,16 @@ def counted(store: Store, declared: Sequence[Metric], context: PublishContext, b
     answers = metric_events.newest_answers(store, context.index_date) if is_asked else metric_events.NO_ANSWERS
     rounds = answers.group_by("question").agg(pl.col("period_start", "period_end").first()).rows()
     surveyed = {question: (start, end) for question, start, end in rounds}
+    monthly = [feed for each in can if each.period == "last_month" for feed in feeds_of(each)]
+    month_to = min((context.data_cutoffs[feed] for feed in monthly), default=None)
     spans = {
         each.id: windows(
-            each, context.data_cutoffs, index_date=context.index_date, first_step=first_step, surveyed=surveyed
+            each,
+            context.data_cutoffs,
+            index_date=context.index_date,
+            first_step=first_step,
+            surveyed=surveyed,
+            month_to=month_to,
         )
         for each in can
     }

@@ -1,9 +1,14 @@
 """Figures of other places: a line is whole, of a metric there is, with source and vintage, or it is refused."""
 
-import pytest
+from datetime import date
 
+import pytest
+from typer.testing import CliRunner
+
+from stratify.cli import app
 from stratify.comparators import Comparator, read_comparators
 from stratify.errors import SettingsError
+from stratify.settings import load_settings
 
 HEADER = ",".join(Comparator.model_fields)
 GOOD = (
@@ -59,3 +64,22 @@ def test_a_figure_twice_and_another_header_are_refused(tmp_path):
         read_comparators(write(tmp_path, GOOD, GOOD))
     with pytest.raises(SettingsError, match="the columns metric"):
         read_comparators(write(tmp_path, GOOD, header=HEADER.replace("metric", "indicator")))
+
+
+def test_the_command_counts_what_is_shown_and_not_compared_and_refuses_a_metric_there_is_not(tmp_path):
+    other = GOOD.replace("true", "false").replace("2026-09-01", "2026-10-01")
+    done = CliRunner().invoke(app, ["comparators", "check", str(write(tmp_path, GOOD, other))])
+    assert done.exit_code == 0 and "2 figures can be read, 1 of them of another definition" in done.output
+    wrong = write(tmp_path, GOOD.replace("emergency_admissions", "no_such_metric"))
+    assert CliRunner().invoke(app, ["comparators", "check", str(wrong)]).exit_code != 0
+
+
+def test_the_settings_name_the_file_of_figures(tmp_path):
+    write(tmp_path, GOOD)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("source: synthea\nextracts: x\nout: y\ncomparators: comparators.csv\n", encoding="utf-8")
+    found = load_settings(
+        settings, environment={}, overrides={}, today=date(2026, 11, 2), synthetic_sources=frozenset({"synthea"})
+    )
+    assert [each.value for each in found.comparators] == [95.5]
+    assert found.approved["comparators"][0]["published_date"] == "2026-09-01"

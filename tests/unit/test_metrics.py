@@ -210,6 +210,13 @@ def test_a_feed_that_was_not_received_is_not_nought(store, found):
     assert not {each.metric for each in without.rows} & set(without.refused)
 
 
+def test_metrics_of_a_month_are_all_of_the_last_one_that_every_feed_of_theirs_covers(store, run):
+    late = replace(run, data_cutoffs={**CUTOFFS, "ed_attendance": date(2026, 9, 29)})
+    mine = [each for each in load_metrics() if each.period == "last_month"]
+    rows = counted(store, mine, late, load_rule_book()).rows
+    assert {(each.period_start, each.period_end) for each in rows} == {(date(2026, 8, 1), date(2026, 8, 31))}
+
+
 def test_a_survey_without_the_question_is_not_measurable(store, run):
     other = [each for each in load_metrics() if each.id == "patient_reported_experience"]
     asked = other[0].denominator.model_copy(update={"survey_question": "never_asked"})

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import metrics_example
@@ -30,10 +31,12 @@ import duckdb
 
 folder, stop = Path(sys.argv[1]), Path(sys.argv[2])
 reads, seen, mixed, errors = 0, set(), 0, []
+duckdb.execute("SET enable_progress_bar = false")  # it would write among our own lines
 print("ready", flush=True)
 while not stop.exists():
     try:
         with duckdb.connect(str(folder / "commissioner.duckdb"), read_only=True) as file:
+            file.execute("SET enable_progress_bar = false")
             runs = {run for table in ("metric_value", "population", "pathway_count", "metric_funnel", "metric_gradient")
                     for (run,) in file.execute(f"SELECT DISTINCT run_id FROM {table}").fetchall()}
             runs.add(file.execute("SELECT detail FROM about WHERE topic = 'Run'").fetchone()[0])
@@ -82,6 +85,7 @@ def _row(name, run_id, place):
 
 
 def _publish_while_reading(tmp_path: Path, made: list[Path], *, publishes: int, readers: int) -> list[dict]:
+    """Publish with a moment between, so that readers get a turn on a machine with few processors."""
     out, stop = tmp_path / "out", tmp_path / "stop"
     out.mkdir()
 
@@ -98,9 +102,10 @@ def _publish_while_reading(tmp_path: Path, made: list[Path], *, publishes: int, 
             assert each.stdout.readline() == "ready\n"
         for number in range(1, publishes):
             place(number)
+            time.sleep(0.01)
     finally:
         stop.touch()
-    return [json.loads(each.communicate(timeout=120)[0]) for each in processes]
+    return [json.loads(each.communicate(timeout=300)[0]) for each in processes]
 
 
 def _linked(source: str, target: str) -> None:

@@ -26,7 +26,7 @@ _EVENTS = {
 _PERIODS = {
     "hospital_year": "12 months up to the last day of the hospital data",
     "feed_year": "12 months up to the last day that all feeds of it cover, or to which what follows could be seen",
-    "last_month": "the last calendar month that the data cover whole",
+    "last_month": "the last calendar month that the feeds of all metrics of a month cover whole",
     "newest_survey": "the newest round of the survey",
     "year_before_run": "12 months before the day of the run",
     "year_with_this_week": "12 months up to the day of the run, this week's list with them",
