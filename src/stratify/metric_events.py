@@ -173,7 +173,8 @@ def newest_answers(store: Store, until: date) -> pl.DataFrame:
         ``question``, ``practice_code``, ``period_start``, ``period_end`` (its last day), ``answers``, ``positive``.
     """
     return store.frame(
-        "SELECT question, practice_code, min(period_start_date) OVER (PARTITION BY question) AS period_start, "
+        "SELECT question, practice_code, "
+        "min(period_start_date) OVER (PARTITION BY question, period_end_date) AS period_start, "
         "period_end_date AS period_end, answer_count AS answers, positive_answer_count AS positive "
         f"FROM core.survey_result WHERE period_end_date < DATE '{until.isoformat()}' "
         "QUALIFY period_end_date = max(period_end_date) OVER (PARTITION BY question)"

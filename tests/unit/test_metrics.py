@@ -118,6 +118,11 @@ def test_every_metric_is_worked_by_hand(found):
     assert found.refused == {}
 
 
+def test_an_answer_is_of_the_days_of_its_round(found):
+    [row] = [each for each in found.rows if each.metric == "patient_reported_experience"]
+    assert (row.period_start, row.period_end) == (date(2026, 1, 2), date(2026, 3, 31))
+
+
 def test_everybody_discharged_to_reablement_is_in_exactly_one_state_on_day_91(store):
     events = read_events(store, {"reablement": date(2025, 8, 2)})["reablement"]
     states = {row["patient_key"]: row["state"] for row in events.to_dicts()}
