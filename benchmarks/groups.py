@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import all_scores, loading, models, outputs, scoring
+from benchmarks import all_scores, commissioners, loading, models, outputs, scoring
 from benchmarks.laps import KEPT, Stages
 from benchmarks.measuring import Run
 
@@ -110,6 +110,14 @@ GROUPS = {
         models.invent_values,
         models.size_in_words,
         lambda run: sum(run.stages.values()),
+    ),
+    "commissioners": Group(
+        commissioners.JOBS,
+        commissioners.BUILD,
+        {},
+        commissioners.invent_run,
+        commissioners.size_in_words,
+        lambda run: run.cpu_seconds,
     ),
 }
 

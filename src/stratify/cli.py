@@ -17,6 +17,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.commissioner_commands import comparators_app, scorecard_app
 from stratify.feedback_commands import feedback_app
 from stratify.model_check_commands import model_app
 from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
@@ -46,6 +47,8 @@ app.command()(whatif)
 app.add_typer(model_app, name="model")
 app.command()(sandbox)
 app.add_typer(panel_app, name="panel")
+app.add_typer(comparators_app, name="comparators")
+app.add_typer(scorecard_app, name="scorecard")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")
 app.add_typer(safety_app, name="safety")

@@ -229,8 +229,10 @@ def _hold(store: Store, meanings: _Meanings, columns: int) -> None:
 
 def _given(coded: Mapping[tuple[str, _Window], int], columns: int) -> pl.DataFrame:
     """Give the table of what each code marks: one row per code and window."""
-    schema = {"match": pl.String, "start_date": pl.Date, "end_date": pl.Date, "may_be_undated": pl.Boolean}
-    words = {f"m{number}": pl.UInt64 for number in range(columns)}
+    schema: dict[str, type[pl.DataType]] = {
+        "match": pl.String, "start_date": pl.Date, "end_date": pl.Date, "may_be_undated": pl.Boolean
+    }  # fmt: skip
+    words: dict[str, type[pl.DataType]] = {f"m{number}": pl.UInt64 for number in range(columns)}
     rows = [(code, *when, *_in_columns(bits, columns)) for (code, when), bits in coded.items()]
     return pl.DataFrame(rows, schema={**schema, **words}, orient="row")
 

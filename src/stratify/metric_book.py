@@ -18,12 +18,23 @@ from stratify.rules.metric import Event, Metric, MetricsFile
 
 MOST_ACID_TESTS = 6
 """Commissioners judge the whole by a handful of measures; one more, and none of them is."""
-
-FEEDS: dict[Event, str] = {
-    "emergency_admission": "apc_episode",
-    "ed_attendance": "ed_attendance",
+FEEDS: dict[Event, tuple[str, ...]] = {
+    "emergency_admission": ("apc_episode",),
+    "emergency_bed_day": ("apc_episode",),
+    "hospital_discharge": ("apc_episode",),
+    "ed_attendance": ("ed_attendance",),
+    "outpatient_attendance": ("op_attendance",),
+    "gp_appointment": ("gp_appointment",),
+    "community_contact": ("community_contact",),
+    "referral": ("referral",),
+    "home_visit_request": ("home_visit_request",),
+    "reablement": ("social_care_event", "apc_episode", "death"),
+    "care_home_admission": ("social_care_event",),
+    "death": ("death", "place_preference"),
+    "death_with_preference": ("death", "place_preference"),
+    "death_in_hospital_data": ("death", "apc_episode"),
 }
-"""Feed that each kind of event is in."""
+"""Feeds that each event is made of. A metric is counted up to the last day that all of them cover."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ def load_metrics(folder: Path | None = None) -> tuple[Metric, ...]:
             faults.append(
                 _fault(each.id, "within: a metric of everybody registered", f"{each.within}", "Correct the id.")
             )
+        if each.coverage and (each.coverage not in found or found[each.coverage].not_measurable):
+            faults.append(_fault(each.id, "coverage: a metric that is counted", f"{each.coverage}", "Correct the id."))
     tests = sorted(each.id for each in found.values() if each.acid_test)
     if len(tests) > MOST_ACID_TESTS:
         faults.append(
@@ -87,9 +100,10 @@ def why_not(metric: Metric, book: RuleBook, cutoffs: Mapping[str, date]) -> str 
     """
     if metric.not_measurable:
         return metric.not_measurable
-    for event in events_of(metric):
-        if FEEDS[event] not in cutoffs:
-            return f"Not measurable this week: the feed {FEEDS[event]} was not received."
+    lacking = [feed for feed in feeds_of(metric) if feed not in cutoffs]
+    if lacking:
+        feeds = f"the feed {lacking[0]} was" if len(lacking) == 1 else f"the feeds {' and '.join(lacking)} were"
+        return f"Not measurable from these sources: {feeds} not received, which is not the same as nought."
     numerator, denominator = metric.numerator, metric.denominator
     if numerator is None or denominator is None:
         return None
@@ -109,8 +123,24 @@ def events_of(metric: Metric) -> tuple[Event, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def feeds_of(metric: Metric) -> tuple[str, ...]:
+    """Give the feeds without which a metric cannot be counted; those of variables and scores are not among them."""
+    feeds = [feed for event in events_of(metric) for feed in FEEDS[event]]
+    if metric.denominator and metric.denominator.occupied_beds:
+        feeds.append("care_home_bed")
+    if metric.denominator and metric.denominator.survey_question:
+        feeds.append("survey_result")
+    return tuple(dict.fromkeys(feeds))
+
+
 def windows(
-    metric: Metric, cutoffs: Mapping[str, date], *, index_date: date, first_step: date | None
+    metric: Metric,
+    cutoffs: Mapping[str, date],
+    *,
+    index_date: date,
+    first_step: date | None,
+    surveyed: Mapping[str, tuple[date, date]] | None = None,
+    month_to: date | None = None,
 ) -> tuple[Window, ...]:
     """Give the days a metric counts: the newest, which can still change, and where declared the last final ones.
 
@@ -118,20 +148,30 @@ def windows(
         metric: One that says how it is counted.
         cutoffs: Last day of every feed that was received.
         index_date: The day the run describes.
+        surveyed: First and last day of the newest round of each question.
+        month_to: Last day that the feeds of all metrics of a month cover, so that all are of one month.
         first_step: The day of the first step of anybody on any pathway; None before any.
 
     Returns:
         No window where none of its days has passed.
     """
     tomorrow = index_date + timedelta(days=1)
+    if metric.period == "newest_survey":
+        days = (surveyed or {}).get(str(metric.denominator and metric.denominator.survey_question))
+        return (Window(days[0], days[1] + timedelta(days=1), "provisional"),) if days else ()
     if metric.period == "this_week":
         return (Window(index_date, tomorrow, "provisional"),)
     if metric.period == "year_before_run":
         return (Window(periods.months_before(index_date, 12), index_date, "provisional"),)
     if metric.period == "year_with_this_week":
         return (Window(periods.months_before(tomorrow, 12), tomorrow, "provisional"),)
-    end = min(cutoffs[FEEDS[event]] for event in events_of(metric)) + timedelta(days=1)
+    end = min(cutoffs[feed] for feed in feeds_of(metric)) + timedelta(days=1)
     end = min(end, index_date)
+    if metric.period == "last_month":
+        end = min(end, month_to + timedelta(days=1) if month_to else end).replace(day=1)
+        return (Window(periods.months_before(end, 1), end, "provisional"),)
+    if metric.denominator and metric.denominator.events:
+        end -= timedelta(days=metric.denominator.before_days)
     year = Window(periods.months_before(end, 12), end, "provisional")
     if metric.period == "since_first_list":
         start = max(year.start, first_step or end)

@@ -11,12 +11,12 @@ from datetime import date
 
 import polars as pl
 
-from stratify import fairness, metrics
-from stratify.metric_book import Window, events_of, load_metrics, why_not, windows
+from stratify import fairness, metric_events, metrics
+from stratify.metric_book import Window, events_of, feeds_of, load_metrics, why_not, windows
 from stratify.metrics import Measured, Records
 from stratify.publish import Counted, MetricRow, PublishContext, places_of
 from stratify.rulebook import RuleBook
-from stratify.rules.metric import Metric
+from stratify.rules.metric import Event, Metric
 from stratify.runs import Plan
 from stratify.store import Store
 
@@ -25,28 +25,9 @@ from stratify.store import Store
 _REGISTERED = "SELECT * FROM core.person WHERE may_be_counted AND person_status = 'registered'"
 _EVERYBODY = "SELECT * FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
 _MINE = "patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)"
+_NO_LIST_YET = "Not measurable yet: no list went out before the last day of the hospital data."
+NOT_ASKED = "Not measurable from these sources: no survey received has an answer to this question."
 
-
-_EVENTS = {
-    "emergency_admission": """
-        SELECT patient_key, admission_date AS event_date, NULL::VARCHAR AS department_type,
-            provider_code || ' ' || spell_id AS event
-        FROM core.apc_spell WHERE is_emergency""",
-    # Category 4 is a planned follow-up.
-    "ed_attendance": """
-        SELECT patient_key, CAST(arrival_at AS DATE) AS event_date, department_type,
-            provider_code || ' ' || attendance_id AS event
-        FROM core.ed_attendance
-        WHERE coalesce(attendance_category, '1') <> '4' AND NOT coalesce(is_sdec, false)""",
-}
-# An event belongs to the practice that the person was registered with on its day; of two at once, to the newer one.
-_PLACED_EVENTS = """
-SELECT patient_key, practice_code, event_date, department_type
-FROM ({events}) JOIN core.registration AS r USING (patient_key)
-WHERE event_date >= DATE '{start}' AND {mine} AND registration_type = 'REGULAR' AND practice_code IS NOT NULL
-    AND coalesce(start_date <= event_date, true) AND coalesce(event_date < end_date, true)
-QUALIFY row_number() OVER (PARTITION BY event ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
-"""
 # Registered on an earlier day, by the registrations and deaths known now; the age is that of that day.
 _PEOPLE_THEN = """
 SELECT p.* REPLACE (
@@ -73,7 +54,7 @@ def count_metrics(store: Store, plan: Plan, context: PublishContext, book: RuleB
         context: What its outputs say of it.
         book: The definitions that it worked out.
     """
-    return counted(store, load_metrics(plan.settings.clinical), context, book)
+    return counted(store, load_metrics(plan.settings.clinical), replace(context, data_cutoffs=plan.received_to), book)
 
 
 def counted(store: Store, declared: Sequence[Metric], context: PublishContext, book: RuleBook) -> Counted:
@@ -83,18 +64,29 @@ def counted(store: Store, declared: Sequence[Metric], context: PublishContext, b
     refused |= {each.id: refused[each.within] for each in declared if each.within}
     can = [each for each in declared if not refused[each.id] and not each.within]
     first_step = store.scalar(f"SELECT min(effective_date) FROM audit.transition WHERE {_MINE}") if can else None
+    is_asked = any(each.denominator and each.denominator.survey_question for each in can)
+    answers = metric_events.newest_answers(store, context.index_date) if is_asked else metric_events.NO_ANSWERS
+    rounds = answers.group_by("question").agg(pl.col("period_start", "period_end").first()).rows()
+    surveyed = {question: (start, end) for question, start, end in rounds}
+    monthly = [feed for each in can if each.period == "last_month" for feed in feeds_of(each)]
+    month_to = min((context.data_cutoffs[feed] for feed in monthly), default=None)
     spans = {
-        each.id: windows(each, context.data_cutoffs, index_date=context.index_date, first_step=first_step)
+        each.id: windows(
+            each,
+            context.data_cutoffs,
+            index_date=context.index_date,
+            first_step=first_step,
+            surveyed=surveyed,
+            month_to=month_to,
+        )
         for each in can
     }
     refused |= {
-        name: "Not measurable yet: no list went out before the last day of the hospital data."
-        for name, found in spans.items()
-        if not found
+        each.id: NOT_ASKED if each.period == "newest_survey" else _NO_LIST_YET for each in can if not spans[each.id]
     }
     people = _groups(store.frame(_REGISTERED)).join(places.select("practice_code"), on="practice_code", how="semi")
     asked = [(each, span, name) for each in can for span in spans[each.id] for name in _pathways(each, context)]
-    records = _records(store, can, spans, people, book) if asked else Records.none(people)
+    records = _records(store, can, spans, people, book, answers) if asked else Records.none(people)
     counts, rows, strata = [metrics.population(people, ("population", metrics.ALL))], [], []
     for metric, window, pathway in asked:
         measured = metrics.measure(metric, pathway, window, _not_held(records, metric, pathway, context))
@@ -140,7 +132,7 @@ def _once(counts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     both = pl.concat(counts)
     marks = both.group_by(key).agg(pl.col("ages_subject").drop_nulls().first())
     once = both.drop("ages_subject").unique(key, keep="first", maintain_order=True)
-    return once.join(marks, on=key).select(metrics.COUNTED).sort(key)
+    return once.join(marks, on=key, nulls_equal=True).select(metrics.COUNTED).sort(key)
 
 
 def _pathways(metric: Metric, context: PublishContext) -> tuple[str, ...]:
@@ -177,9 +169,10 @@ def _records(
     spans: Mapping[str, Sequence[Window]],
     people: pl.DataFrame,
     book: RuleBook,
+    answers: pl.DataFrame,
 ) -> Records:
     """Read what the metrics need, and no more of it."""
-    starts: dict[str, date] = {}
+    starts: dict[Event, date] = {}
     for metric in can:
         for event in events_of(metric):
             for window in spans[metric.id]:
@@ -195,14 +188,12 @@ def _records(
     scores = {each.score for each in numerators} | {each.denominator.scored for each in can if each.denominator}
     flags = [name for name in variables if name in book.variables and book.variables[name].take == "has"]
     is_true = f"(value >= 1 OR NOT coalesce(variable IN ({_listed(flags)}), false))"
+    is_per_bed = any(each.denominator and each.denominator.occupied_beds for each in can)
     return Records(
         people=people,
         people_on={day: _groups(store.frame(_PEOPLE_THEN.format(day=day.isoformat()))) for day in sorted(final)},
         groups=_groups(store.frame(_EVERYBODY)).drop("practice_code") if starts else people.drop("practice_code"),
-        events={
-            name: store.frame(_PLACED_EVENTS.format(events=_EVENTS[name], mine=_MINE, start=start.isoformat()))
-            for name, start in sorted(starts.items())
-        },
+        events=metric_events.read_events(store, starts),
         decisions=store.frame(f"SELECT patient_key, pathway, decision FROM derived.pathway_decision WHERE {_MINE}"),
         placements=store.frame(
             f"SELECT patient_key, pathway, placement, waiting_since FROM derived.placement WHERE {_MINE}"
@@ -219,6 +210,8 @@ def _records(
             "SELECT patient_key, pathway, from_state, to_state, outcome, effective_date "
             f"FROM audit.transition WHERE {_MINE}"
         ),
+        beds=metric_events.occupied_beds(store) if is_per_bed else pl.DataFrame(),
+        answers=answers,
     )
 
 

@@ -19,7 +19,7 @@ from stratify.rules.metric import Denominator, Metric, Numerator
 ALL = "all"
 BREAKDOWNS = ("imd_quintile", "ethnic_group", "age_band", "sex")
 GROUPS = ("practice_code", *BREAKDOWNS)
-"""What people are counted by; no group is empty, since who is not known is a group too."""
+"""What people are counted by; a person who is not known is a group too. Empty in counts of no person: beds, answers."""
 
 CELL = ("subject", "part", "tier")
 """What a count is of: a population, a pathway or a metric; the part of it; the tier."""
@@ -45,12 +45,15 @@ class Records:
         people: Registered on the index date: ``patient_key``, :data:`GROUPS`, ``age_years``.
         people_on: The same of earlier days.
         groups: Everybody, whether registered still or not: ``patient_key``, breakdowns, ``age_years``.
-        events: By kind: ``patient_key``, ``practice_code`` of that day, ``event_date``, ``department_type``.
+        events: By event: ``patient_key``, ``practice_code`` of that day, ``event_date``, ``kind``, ``state``, ``n``
+            (for how many it counts), ``followed_after`` (days to what it asked for).
         decisions: ``patient_key``, ``pathway``, ``decision``.
         placements: ``patient_key``, ``pathway``, ``placement``, ``waiting_since``.
         scores: ``patient_key``, ``score``, ``tier``; those with a tier.
         values: ``patient_key``, ``variable``, ``value``; what is known, and of flags what is true.
         steps: ``patient_key``, ``pathway``, ``from_state``, ``to_state``, ``outcome``, ``effective_date``.
+        beds: ``practice_code``, ``care_home_id``, ``month``, ``beds``: those that were occupied.
+        answers: ``question``, ``practice_code``, ``answers``, ``positive``: of the newest round of each question.
     """
 
     people: pl.DataFrame
@@ -62,12 +65,14 @@ class Records:
     scores: pl.DataFrame
     values: pl.DataFrame
     steps: pl.DataFrame
+    beds: pl.DataFrame
+    answers: pl.DataFrame
 
     @classmethod
     def none(cls, people: pl.DataFrame) -> Records:
         """Give people of whom nothing is counted but how many they are."""
         empty = pl.DataFrame()
-        return cls(people, {}, empty, {}, empty, empty, empty, empty, empty)
+        return cls(people, {}, empty, {}, empty, empty, empty, empty, empty, empty, empty)
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,10 @@ def measure(metric: Metric, pathway: str, window: Window, records: Records) -> M
             action="Count only metrics that say how.",
         )
     asked = _Asked(metric, metric.numerator, metric.denominator, pathway, window, records)
+    if metric.denominator.survey_question:
+        return _answers(asked)
+    if metric.denominator.occupied_beds:
+        return _per_bed(asked)
     return _rate(asked) if metric.kind == "rate" else _share(asked)
 
 
@@ -174,11 +183,11 @@ def _rate(asked: _Asked) -> Measured:
             counted.select("patient_key", pl.col("value").cast(pl.Int64).alias("n")), on="patient_key"
         )
     elif denominator.on_pathway:
-        events = _events(asked, numerator.events, numerator.department_types)
-        happened = people.join(events.group_by("patient_key").agg(pl.len().cast(pl.Int64).alias("n")), on="patient_key")
+        events = _events(asked, numerator.events, numerator.kinds)
+        happened = people.join(events.group_by("patient_key").agg(pl.col("n").sum()), on="patient_key")
     else:
-        events = _events(asked, numerator.events, numerator.department_types)
-        each = events.group_by("patient_key", "practice_code").agg(pl.len().cast(pl.Int64).alias("n"))
+        events = _events(asked, numerator.events, numerator.kinds)
+        each = events.group_by("patient_key", "practice_code").agg(pl.col("n").sum())
         happened = each.join(records.groups, on="patient_key")
     happened = happened.filter(pl.col("n") > 0)
     counts = [_counts(happened, (asked.subject, "numerator"), weight=pl.col("n"))]
@@ -200,11 +209,69 @@ def _share(asked: _Asked) -> Measured:
     return Measured(asked.subject, total, pl.concat(counts), None)
 
 
+def _per_bed(asked: _Asked) -> Measured:
+    """Count events for the beds that were occupied; a bed has no age or sex, so that there is no breakdown."""
+    events = _events(asked, asked.numerator.events, asked.numerator.kinds)
+    events = _among(events, asked.records.groups)
+    counts = [
+        _of_places(
+            events.group_by("practice_code").agg(pl.col("n").sum(), pl.col("patient_key").n_unique().alias("persons")),
+            (asked.subject, "numerator"),
+        ),
+        _of_places(_mean_beds(asked), asked.own_total),
+    ]
+    return Measured(asked.subject, asked.own_total, pl.concat(counts), None)
+
+
+def _mean_beds(asked: _Asked) -> pl.DataFrame:
+    """Give the occupied beds of each practice's homes: of each home, the mean of the months that it told of."""
+    month = pl.col("month")
+    first = asked.window.start.replace(day=1)
+    mine = asked.records.beds.filter((month >= first) & (month < asked.window.end))
+    homes = mine.group_by("practice_code", "care_home_id").agg(pl.col("beds").mean())
+    beds = homes.group_by("practice_code").agg(pl.col("beds").sum().round(0).cast(pl.Int64).alias("n"))
+    return beds.with_columns(pl.col("n").alias("persons")).filter(pl.col("n") > 0)
+
+
+def _answers(asked: _Asked) -> Measured:
+    """Count answers to a question, of which nothing is known but the practice."""
+    mine = asked.records.answers.filter(pl.col("question") == asked.denominator.survey_question)
+
+    def part(count: pl.Expr) -> pl.DataFrame:
+        rows = mine.group_by("practice_code").agg(count.sum().cast(pl.Int64).alias("n"))
+        return rows.with_columns(pl.col("n").alias("persons")).filter(pl.col("n") > 0)
+
+    positive, answers = pl.col("positive"), pl.col("answers")
+    counts = [
+        _of_places(part(positive), (asked.subject, "numerator"), total=asked.own_total),
+        _of_places(part(answers - positive), (asked.subject, "rest"), total=asked.own_total),
+        _of_places(part(answers), asked.own_total),
+    ]
+    return Measured(asked.subject, asked.own_total, pl.concat(counts), None)
+
+
+def _of_places(rows: pl.DataFrame, subject: tuple[str, str], *, total: tuple[str, str] | None = None) -> pl.DataFrame:
+    """Give counts by practice alone, ``n`` of so many ``persons``: columns :data:`COUNTED`, their groups empty."""
+    total_subject, total_part = total or (None, None)
+    return rows.with_columns(
+        pl.lit(subject[0]).alias("subject"),
+        pl.lit(subject[1]).alias("part"),
+        pl.lit(ALL).alias("tier"),
+        *(pl.lit(None, pl.String).alias(name) for name in BREAKDOWNS),
+        pl.lit(total_subject, pl.String).alias("total_subject"),
+        pl.lit(total_part, pl.String).alias("total_part"),
+        pl.lit(None, pl.String).alias("ages_subject"),
+        pl.col("n").cast(pl.Int64).alias("people_count"),
+        pl.col("persons").cast(pl.Int64).alias("person_count"),
+    ).select(COUNTED)
+
+
 def _whole(asked: _Asked) -> tuple[pl.DataFrame, tuple[str, str]]:
     """Give the people or events that are counted among, with their groups, and what their cells are called."""
     denominator, records = asked.denominator, asked.records
     if denominator.events:
-        return _events(asked, denominator.events, ()).join(records.groups, on="patient_key"), asked.own_total
+        events = _events(asked, denominator.events, denominator.kinds)
+        return events.join(records.groups, on="patient_key"), asked.own_total
     if denominator.registered:
         return records.people, ("population", ALL)
     if denominator.on_pathway or denominator.decided:
@@ -229,6 +296,11 @@ def _has(asked: _Asked, whole: pl.DataFrame) -> pl.DataFrame:
         first = listed.group_by("patient_key").agg(pl.col("effective_date").min().alias("listed_on"))
         never = (pl.col("listed_on") >= pl.col("event_date")).fill_null(True)
         return whole.join(first, on="patient_key", how="left").with_columns(never.alias("has"))
+    if numerator.state_in:
+        return whole.with_columns(pl.col("state").is_in(numerator.state_in).fill_null(False).alias("has"))
+    if numerator.within_days is not None:
+        soon = pl.col("followed_after").is_between(0, numerator.within_days)
+        return whole.with_columns(soon.fill_null(False).alias("has"))
     if numerator.answered_since:
         answered = records.steps.filter((pl.col("pathway") == asked.pathway) & pl.col("outcome").is_not_null())
         last = answered.group_by("patient_key").agg(pl.col("effective_date").max().alias("answered_on"))
@@ -289,10 +361,10 @@ def _came_to(states: tuple[str, ...], answers: tuple[str, ...]) -> pl.Expr:
     return pl.col("to_state").is_in(states) & (pl.col("to_state") != pl.col("from_state"))
 
 
-def _events(asked: _Asked, kind: str | None, department_types: tuple[str, ...]) -> pl.DataFrame:
+def _events(asked: _Asked, event: str | None, kinds: tuple[str, ...]) -> pl.DataFrame:
     day = pl.col("event_date")
-    mine = asked.records.events[str(kind)].filter((day >= asked.window.start) & (day < asked.window.end))
-    return mine.filter(pl.col("department_type").is_in(department_types)) if department_types else mine
+    mine = asked.records.events[str(event)].filter((day >= asked.window.start) & (day < asked.window.end))
+    return mine.filter(pl.col("kind").is_in(kinds)) if kinds else mine
 
 
 def _counts(

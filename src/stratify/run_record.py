@@ -48,6 +48,8 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         shared_lists=frozenset(plan.settings.shared_lists),
         actions=agenda.actions if agenda else (),
         care_homes=plan.settings.care_homes,
+        comparators=plan.settings.comparators,
+        board_name=plan.settings.organisation if "organisation" in plan.settings.model_fields_set else None,
         approval=approvals.in_words(plan, book),
     )
 

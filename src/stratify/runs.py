@@ -102,13 +102,17 @@ class Plan(BaseModel):
         return replace(self.source, not_supplied=(*dict.fromkeys((*self.source.not_supplied, *not_received)),))
 
     @property
-    def data_cutoffs(self) -> dict[str, date]:
-        """The day each landing table that the run reads describes."""
+    def received_to(self) -> dict[str, date]:
+        """The day each landing table that was received describes."""
         return {
             table: max(each.period_to or self.settings.index_date for each in self.files if each.table == table)
             for table in sorted({each.table for each in self.files})
-            if table not in ingest.OPTIONAL_TABLES
         }
+
+    @property
+    def data_cutoffs(self) -> dict[str, date]:
+        """The same of those that decide about people."""
+        return {table: day for table, day in self.received_to.items() if table not in ingest.OPTIONAL_TABLES}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ EXCHANGED = (
     "landing.clinic_capacity",
     "landing.extract_manifest",
     "out.clinic_list",
+    "out.comparator",
     "out.feedback_answer",
     "out.feedback_form",
     "out.metric",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stratify import strict_yaml
 from stratify.care_homes import CareHome
+from stratify.comparators import Comparator, read_comparators
 from stratify.errors import SettingsError
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 from stratify.rollout import Switch
@@ -73,6 +74,7 @@ class Settings(BaseModel):
             every pathway may publish.
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         care_homes: The homes of the area, each with its postcode and who leads the round there.
+        comparators: Figures of other places for the commissioners' file, from the CSV file that the settings name.
         most_minutes_a_week: Minutes that a role may see people in a week, at all clinics of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
@@ -101,6 +103,7 @@ class Settings(BaseModel):
     sign_offs: tuple[SignOff, ...] | None = None
     shared_lists: tuple[str, ...] = ()
     care_homes: tuple[CareHome, ...] = ()
+    comparators: tuple[Comparator, ...] = ()
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
     returned: Path | None = None
@@ -111,7 +114,8 @@ class Settings(BaseModel):
     @property
     def approved(self) -> dict[str, Any]:
         """What was decided about where, by whom and for how many: part of what makes a run."""
-        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "most_minutes_a_week", "most_workload_ratio"}
+        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "comparators"}
+        names |= {"most_minutes_a_week", "most_workload_ratio"}
         return self.model_dump(mode="json", include=names, by_alias=True)
 
 
@@ -147,6 +151,8 @@ def load_settings(
         for name in ("rollout", "sign_offs", "care_homes"):
             if isinstance(found.get(name), str):
                 found[name] = _listed(folder / found[name], name)
+        if isinstance(found.get("comparators"), str):
+            found["comparators"] = read_comparators(folder / found["comparators"])
         entry = found.get("entry")
         if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
             found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}

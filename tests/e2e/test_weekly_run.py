@@ -111,7 +111,7 @@ def test_the_tree_is_the_one_the_documents_name(published):
         "run_manifest.json",
     }
     tables = [name.removeprefix("out.") for name in TABLES]
-    there = {"commissioner.duckdb", "full_clinics.csv", "manifest.json", "SHA256SUMS"}
+    there = {"commissioner.duckdb", "full_clinics.csv", "manifest.json", "scorecard.csv", "SHA256SUMS"}
     there |= {f"{each}.parquet" for each in tables}
     assert {each.name for each in (published / "secondary_use").iterdir()} == there
     practices = {each.name for each in (published / "direct_care").iterdir()}

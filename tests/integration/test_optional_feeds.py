@@ -33,13 +33,17 @@ CANARIES = {
         "step": "CANARYBAD",
     },
     "lsoa": {"local_authority_name": "CANARYPLACE", "imd_decile": "CANARYTENTH", "lsoa_code": "CANARYBAD"},
+    "care_home_bed": {"care_home_id": "CANARYHOME", "bed_count": "CANARYBEDS", "practice_code": "CANARYBAD"},
+    "survey_result": {"question": "CANARYQUESTION", "answer_count": "CANARYBAD"},
+    "social_care_event": {"event_id": "CANARYEVENT", "end_date": "CANARYEND", "kind": "CANARYBAD"},
+    "place_preference": {"record_id": "CANARYWISH", "preferred_place": "CANARYBAD"},
 }
 
 
 def _feeds():
     rows = {}
     for table, canaries in CANARIES.items():
-        kept = {name: text for name, text in canaries.items() if text != "CANARYBAD"}
+        kept = {name: text for name, text in canaries.items() if text not in ("CANARYBAD", "CANARYQUESTION")}
         bad = dict(canaries)
         if "nhs_number" in GOOD[table]:
             bad["nhs_number"] = ONLY_IN_FEEDS
@@ -58,8 +62,17 @@ def _run(folder, **feeds):
     return SimpleNamespace(out=folder / "out", said=done.output + done.stderr, scratch=folder / "scratch")
 
 
-SHOWN = ("community_contact", "referral")
-"""Feeds whose rows are kept for the run, so that a team sees who else is involved."""
+KEPT = {
+    "care_home_bed": "CANARYHOME",
+    "community_contact": "CANARYCONTACT",
+    "gp_appointment": "CANARYSLOT",
+    "home_visit_request": "CANARYVISIT",
+    "place_preference": "CANARYWISH",
+    "referral": "CANARYREFERRAL",
+    "social_care_event": "CANARYEVENT",
+    "survey_result": "gp_care_joined_up",
+}
+"""Feeds whose rows are kept for the run, and the id of the good one: teams see them, or they are counted."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +114,7 @@ def test_nothing_that_is_worked_out_about_anybody_changes_but_the_place_of_who_d
     mine, theirs = _rows(fed, "core", "derived"), _rows(without, "core", "derived")
     assert len(mine.pop("core.outcome")) == 1 and theirs.pop("core.outcome") == []
     assert len(mine["core.person"]) == 1 and mine["derived.pathway_decision"]
-    for table in SHOWN:  # to the team of a person on its list; nothing reads them to decide
+    for table in KEPT:  # nothing reads them to decide
         assert len(mine.pop(f"core.{table}")) == 1 and theirs.pop(f"core.{table}") == []
     # A step of before is remembered: who declined is asked again later, by the same decision.
     (placed,), (unasked,) = mine.pop("derived.placement"), theirs.pop("derived.placement")
@@ -111,10 +124,22 @@ def test_nothing_that_is_worked_out_about_anybody_changes_but_the_place_of_who_d
     assert mine == theirs
 
 
+def test_what_was_received_is_counted_for_commissioners_and_what_was_not_says_so(fed, without):
+    def not_measurable(run):
+        with working_store(run.out, run.scratch) as store:
+            rows = store.rows("SELECT metric, not_measurable_because FROM out.metric WHERE NOT is_measurable")
+        return {metric: why for metric, why in rows if "not received" in why}
+
+    assert not_measurable(fed) == {}
+    lacking = not_measurable(without)
+    assert {"care_home_visit_requests", "gp_appointments", "patient_reported_experience"} <= set(lacking)
+    assert "the feeds home_visit_request and care_home_bed were not received" in lacking["care_home_visit_requests"]
+
+
 def test_no_text_of_the_feeds_is_kept_or_given_out(fed):
     """Not in a file that was written, not in what was said, and in no bytes left on the disk."""
     texts = [text for row in CANARIES.values() for text in row.values()]
-    never_kept = [text for text in texts if text not in ("CANARYREFERRAL", "CANARYCONTACT")]  # ids of rows in core
+    never_kept = [text for text in texts if text not in KEPT.values()]
     for path in fed.out.rglob("*"):
         if path.is_file():
             content = path.read_bytes()

@@ -69,6 +69,37 @@ TRACE = {
     "trace_outcome": "90",
     "traced_date": "2025-11-20",
 }
+BEDS = {
+    "care_home_id": "1-100",
+    "month_start_date": "2025-12-01",
+    "practice_code": "A10001",
+    "bed_count": "40",
+    "occupied_bed_count": "36",
+}
+SURVEY = {
+    "survey": "gp_patient_survey",
+    "question": "gp_care_joined_up",
+    "practice_code": "A10001",
+    "period_end_date": "2025-04-01",
+    "period_start_date": "2025-01-02",
+    "answer_count": "100",
+    "positive_answer_count": "70",
+}
+SOCIAL = {
+    "council_code": "E10000099",
+    "event_id": "s1",
+    "nhs_number": nhs(1),
+    "kind": "reablement_after_discharge",
+    "start_date": "2025-09-01",
+    "end_date": "2025-10-01",
+}
+PREFERENCE = {
+    "provider_code": "RZZ02",
+    "record_id": "w1",
+    "nhs_number": nhs(1),
+    "recorded_date": "2025-09-01",
+    "preferred_place": "home",
+}
 GOOD = {
     "nhs_number_trace": TRACE,
     "gp_appointment": APPOINTMENT,
@@ -77,4 +108,8 @@ GOOD = {
     "community_contact": CONTACT,
     "pathway_activity": ACTIVITY,
     "lsoa": AREA,
+    "care_home_bed": BEDS,
+    "survey_result": SURVEY,
+    "social_care_event": SOCIAL,
+    "place_preference": PREFERENCE,
 }

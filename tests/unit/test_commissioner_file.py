@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import date, timedelta
 
 import duckdb
 import polars as pl
@@ -20,12 +21,14 @@ from publish_example import context, key
 
 from commissioner_page import PAGE, questions
 from stratify import contracts
+from stratify.comparators import Comparator
 from stratify.errors import PrivacyError
 from stratify.metric_book import load_metrics
 from stratify.metric_run import counted
-from stratify.publish import build_counts, signature_in_words, write_commissioner_file
+from stratify.publish import build_counts, check_scorecard, signature_in_words, write_commissioner_file
 from stratify.publish.commissioner import TABLES
 from stratify.publish.macros import MACROS
+from stratify.publish.scorecard import MEASURES
 from stratify.rulebook import load_rule_book
 from stratify.signing import SIGNING_KEY_FILE_VARIABLE, SIGNING_KEY_VARIABLE, read_signer
 from stratify.store import open_store
@@ -42,11 +45,26 @@ def pem(key) -> str:
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
+OTHERS = {
+    "metric": "emergency_admissions", "area_code": "E92000001", "area_name": "England", "unit": "for 1,000 people",
+    "source": "An invented publication", "definition": "Emergency spells", "value": 95.5,
+}  # fmt: skip
+OURS_TO = date(2026, 10, 31)
+COMPARATORS = tuple(
+    Comparator(**OTHERS, is_same_definition=same, period_start=end - timedelta(days=364), period_end=end,
+               published_date=published)
+    for same, end, published in (
+        (True, OURS_TO, date(2026, 11, 2)), (True, date(2025, 3, 31), date(2025, 9, 1)),
+        (False, OURS_TO, date(2026, 11, 3)),
+    )
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("file")
     book = load_rule_book()
-    run = context(data_cutoffs=CUTOFFS, pathways=book.published)
+    run = context(data_cutoffs=CUTOFFS, pathways=book.published, comparators=COMPARATORS, board_name="Riverside Board")
     signer = read_signer({SIGNING_KEY_VARIABLE: pem(KEY)})
     with open_store(folder / "run.duckdb", temp_directory=folder / "tmp", threads=1) as store:
         fill(store)
@@ -55,7 +73,7 @@ def written(tmp_path_factory):
         write_commissioner_file(store, folder / "out", run, signer)
         write_commissioner_file(store, folder / "unsigned", run)
         # The store is as it was: a statement without a catalog is still about the run.
-        assert store.scalar("SELECT count(*) FROM core.person") == 14
+        assert store.scalar("SELECT count(*) FROM core.person") == 16
     return folder
 
 
@@ -70,7 +88,24 @@ def test_every_macro_answers_its_own_example(opened):
         assert opened.execute(macro.example).fetchall() is not None, macro.name
     rows = opened.execute("SELECT * FROM metric('emergency_admissions', 'PCN')").fetchall()
     assert [(row[0], row[3]) for row in rows] == [("U10001", "final"), ("U10001", "provisional")]
-    assert opened.execute("SELECT count(*) FROM not_measurable()").fetchone() == (4,)
+    assert opened.execute("SELECT count(*) FROM not_measurable()").fetchone() == (0,)
+
+
+def test_a_comparator_is_never_beside_a_metric_without_its_vintage_and_whether_it_may_be_compared(opened):
+    rows = opened.execute(
+        "SELECT geography_name, other_published, comparable FROM beside('emergency_admissions', 'ICB') "
+        "WHERE status = 'provisional' ORDER BY other_published"
+    ).fetchall()
+    assert rows == [
+        ("Riverside Board", date(2025, 9, 1), "compare with care: the same definition, another period"),
+        ("Riverside Board", date(2026, 11, 2), "the same definition and period"),
+        ("Riverside Board", date(2026, 11, 3), "do not compare: another definition (Emergency spells)"),
+    ]
+    assert opened.execute("SELECT count(*) FROM beside('ed_attendances', 'ICB')").fetchone() == (0,)
+
+
+def test_the_scorecard_of_the_folder_passes_its_own_check(written):
+    assert check_scorecard(written / "out" / "scorecard.csv") == 2 * len(MEASURES) * 19
 
 
 def test_an_older_client_opens_the_file_and_its_macros(written):
@@ -110,8 +145,12 @@ NEEDS_MORE_PEOPLE = ("metric_funnel", "metric_gradient")
 
 ALLOWED = {
     "about": "topic detail",
+    "comparator": (
+        "metric area_code period_start period_end published_date area_name is_same_definition definition value "
+        "lower_95 upper_95 unit source index_date run_id"
+    ),
     "metric": (
-        "metric metric_version name owner family kind unit numerator denominator period standardisation "
+        "metric metric_version name owner affects family kind unit numerator denominator period standardisation "
         "interval_method exclusions suppression source logic_model_node judges is_acid_test is_measurable "
         "not_measurable_because"
     ),

@@ -1,4 +1,4 @@
-"""Each metric by hand, on fourteen invented people; days, ages and registrations at their edges."""
+"""Each metric by hand, on sixteen invented people; days, ages and registrations at their edges."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from publish_example import context, frame, key
 
 from stratify import intervals, metrics
 from stratify.errors import RuleError
-from stratify.metric_book import MOST_ACID_TESTS, load_metrics, why_not, windows
-from stratify.metric_run import counted
+from stratify.metric_book import MOST_ACID_TESTS, feeds_of, load_metrics, why_not, windows
+from stratify.metric_events import read_events
+from stratify.metric_run import NOT_ASKED, counted
 from stratify.publish import HeldList, build_counts
 from stratify.publish.metric_tables import HELD
 from stratify.rulebook import load_rule_book
@@ -23,15 +24,39 @@ from stratify.store import open_store
 
 # Numerator and denominator of every metric, and of those with a final year of that too.
 BY_HAND = {
-    # 1 November (1), 31 October (1), 31 August (2), 15 September (3), 1 April (4), 1 March (11), 1 February (14); ten
-    # people are registered. Final: 31 October 2025 instead of 2026, no 15 September; person 9 was not there yet.
-    "emergency_admissions": [(7, 10), (6, 9)],
-    "emergency_admissions_65_and_over": [(6, 8), (5, 7)],  # without person 4, and 5 of unknown age
+    # 1 November (1), 31 October (1), 31 August (2), 15 September (3), 1 April (4), 1 March (11), 1 February (14), three
+    # of 15; ten people are registered. Final: 31 October 2025 instead of 2026, no 15 September; person 9 was not there.
+    "emergency_admissions": [(10, 10), (9, 9)],
+    "emergency_admissions_65_and_over": [(9, 8), (8, 7)],  # without person 4, and 5 of unknown age
+    "emergency_bed_days": [(18, 10)],  # 3 and 2 (1), 1 (3), 2 (11), 10 (14)
+    # 1 after a day and 2 after 29, of 1 twice, 2 twice, 3 twice, 11 and 14; not of 2 November, which is too late.
+    "readmitted_within_30_days": [(2, 8)],
     "ed_attendances": [(3, 10), (2, 9)],
     "ed_attendances_type_1": [(2, 10), (1, 9)],
     "copd_exacerbation_admissions": [(2, 4)],
-    # All seven but that of 31 October: person 1 had been listed on the 1st. Person 2 was listed on the day itself.
-    "admissions_of_people_never_listed": [(6, 7)],
+    # All but that of 31 October: person 1 had been listed on the 1st. Person 2 was listed on the day itself.
+    "admissions_of_people_never_listed": [(9, 10)],
+    "still_at_home_91_days_after_discharge": [(1, 5)],
+    "care_home_admissions": [(2, 10)],
+    "permanent_care_home_admissions": [(1, 8)],  # 2, not 4
+    "preferred_place_recorded": [(2, 3)],  # 14 and 16, not 15 who was undecided
+    "died_in_preferred_place": [(1, 2)],  # 14 by the last preference, 16 by the last before death
+    "three_admissions_before_death": [(1, 3)],
+    "care_home_visit_requests": [(2, 61)],  # 31 and 10 beds at A81001, 20 at A81002
+    "patient_reported_experience": [(30, 50)],
+    "gp_appointments": [(3, 10)],
+    "community_contacts": [(2, 10)],
+    "community_referrals_seen_within_28_days": [(1, 3)],
+    # In October, of persons 1, 2 and 3.
+    "scorecard_outpatient_first": [(1, 3)],
+    "scorecard_outpatient_follow_up": [(1, 3)],
+    "scorecard_emergency_same_day": [(0, 3)],
+    "scorecard_emergency_overnight": [(1, 3)],
+    "scorecard_bed_days": [(2, 3)],
+    "scorecard_ed_type_1": [(1, 3)],
+    "scorecard_ed_other": [(0, 3)],
+    "scorecard_gp_appointments": [(2, 3)],
+    "scorecard_community_contacts": [(1, 3)],
     "diabetes_hba1c": [(2, 3)],
     "diabetes_blood_pressure": [(1, 3)],
     "diabetes_cholesterol": [(1, 3)],
@@ -84,15 +109,45 @@ def numbers(found, metric, pathway="all"):
 def test_each_metric_is_what_is_worked_by_hand(found, metric):
     parts, total = numbers(found, metric, "copd")
     # What a pathway decided is counted where pathways are counted: four people on the pathway, two of each decision.
-    of_pathway = {("copd", "all"): 4, ("copd", "clinic"): 2, ("copd", "self_management"): 2}
+    of_pathway = {("frailty", "all"): 3, ("copd", "all"): 4, ("copd", "clinic"): 2, ("copd", "self_management"): 2}
     assert [(part, of_pathway.get(whole) or total(*whole)) for part, whole in parts] == BY_HAND[metric]
 
 
-def test_every_metric_is_worked_by_hand_or_says_why_it_cannot_be_measured(found):
-    declared = {each.id for each in load_metrics()}
-    assert declared == set(BY_HAND) | set(found.refused)
-    assert all(words.startswith("Not measurable from these sources:") for words in found.refused.values())
-    assert {"still_at_home_91_days_after_discharge", "permanent_care_home_admissions"} <= set(found.refused)
+def test_every_metric_is_worked_by_hand(found):
+    assert {each.id for each in load_metrics()} == set(BY_HAND)
+    assert found.refused == {}
+
+
+def test_an_answer_is_of_the_days_of_its_round(found):
+    [row] = [each for each in found.rows if each.metric == "patient_reported_experience"]
+    assert (row.period_start, row.period_end) == (date(2026, 1, 2), date(2026, 3, 31))
+
+
+def test_everybody_discharged_to_reablement_is_in_exactly_one_state_on_day_91(store):
+    events = read_events(store, {"reablement": date(2025, 8, 2)})["reablement"]
+    states = {row["patient_key"]: row["state"] for row in events.to_dicts()}
+    assert len(states) == events.height
+    assert states == {
+        key(8): "at_home", key(2): "in_care_home", key(3): "in_hospital", key(6): "at_home",
+        key(11): "not_traceable", key(14): "died",
+    }  # fmt: skip
+
+
+def test_beds_and_answers_have_no_breakdown_and_are_kept_like_other_numbers(store, run, found):
+    build_counts(store, run, found, signature="Not signed")
+    shown = store.rows(
+        "SELECT metric, geography_code, breakdown, numerator, denominator, is_suppressed FROM out.metric_value "
+        "WHERE metric IN ('care_home_visit_requests', 'patient_reported_experience') AND geography_type <> 'pcn' "
+        "ORDER BY ALL"
+    )
+    assert shown == [
+        ("care_home_visit_requests", "A81001", "all", None, 40, True),
+        ("care_home_visit_requests", "A81002", "all", 0, 20, False),
+        ("care_home_visit_requests", "QXX", "all", None, 60, True),
+        ("patient_reported_experience", "A81001", "all", 20, 30, False),
+        ("patient_reported_experience", "A81002", "all", 10, 20, False),
+        ("patient_reported_experience", "QXX", "all", 30, 50, False),
+    ]
 
 
 def test_those_who_have_it_and_the_rest_are_the_denominator(found):
@@ -145,11 +200,33 @@ def test_a_held_pathway_holds_its_metrics_and_says_so(store, run):
 
 
 def test_a_feed_that_was_not_received_is_not_nought(store, found):
-    cutoffs = {"apc_episode": date(2026, 10, 31)}
+    cutoffs = {"apc_episode": date(2026, 10, 31), "death": date(2026, 10, 31)}
     book = load_rule_book()
     without = counted(store, load_metrics(), context(data_cutoffs=cutoffs, pathways=book.published), book)
-    assert without.refused["ed_attendances"].startswith("Not measurable this week: the feed ed_attendance")
-    assert not [each for each in without.rows if each.metric == "ed_attendances"]
+    assert set(without.refused) == {
+        each.id
+        for each in load_metrics()
+        if set(feeds_of(each)) - set(cutoffs) or each.within == "care_home_admissions"
+    }
+    assert without.refused["ed_attendances"] == (
+        "Not measurable from these sources: the feed ed_attendance was not received, which is not the same as nought."
+    )
+    assert "the feeds home_visit_request and care_home_bed were" in without.refused["care_home_visit_requests"]
+    assert not {each.metric for each in without.rows} & set(without.refused)
+
+
+def test_metrics_of_a_month_are_all_of_the_last_one_that_every_feed_of_theirs_covers(store, run):
+    late = replace(run, data_cutoffs={**CUTOFFS, "ed_attendance": date(2026, 9, 29)})
+    mine = [each for each in load_metrics() if each.period == "last_month"]
+    rows = counted(store, mine, late, load_rule_book()).rows
+    assert {(each.period_start, each.period_end) for each in rows} == {(date(2026, 8, 1), date(2026, 8, 31))}
+
+
+def test_a_survey_without_the_question_is_not_measurable(store, run):
+    other = [each for each in load_metrics() if each.id == "patient_reported_experience"]
+    asked = other[0].denominator.model_copy(update={"survey_question": "never_asked"})
+    found = counted(store, [other[0].model_copy(update={"denominator": asked})], run, load_rule_book())
+    assert found.refused == {other[0].id: NOT_ASKED} and found.rows == ()
 
 
 def test_a_metric_of_rules_that_are_not_there_says_so():
@@ -242,6 +319,10 @@ def declared(**changes):
         pytest.param({"numerator": {"answers": ["declined"]}}, id="a rate of people"),
         pytest.param({"not_measurable": "no feed"}, id="counted and not measurable"),
         pytest.param({"standardised": True, "denominator": {"on_pathway": "copd"}}, id="standardised on a pathway"),
+        pytest.param({"numerator": {"events": "referral", "kinds": ["falls"], "within_days": 3}}, id="two ways"),
+        pytest.param({"numerator": {"answers": ["x"], "kinds": ["falls"]}}, id="kinds of no event"),
+        pytest.param({"kind": "share", "per": None, "numerator": {"within_days": 3}}, id="of people and not of events"),
+        pytest.param({"denominator": {"survey_question": "q"}}, id="a rate of answers"),
         pytest.param({"suppression": "none"}, id="without suppression"),
         pytest.param({"sql": "SELECT 1"}, id="with SQL"),
     ],
@@ -271,5 +352,6 @@ def test_a_seventh_acid_test_fails_the_build(tmp_path):
 def test_the_shipped_metrics_are_of_every_family_and_judge_pathways_that_are_there():
     shipped = load_metrics()
     assert {each.family for each in shipped} == {"outcome", "experience", "process"}
+    assert all(each.owner and each.affects for each in shipped)  # none without somebody it is of, and whose work it is
     assert sum(each.acid_test for each in shipped) <= MOST_ACID_TESTS
     assert {name for each in shipped for name in each.logic_model.judges} <= set(load_rule_book().published)

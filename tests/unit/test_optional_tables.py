@@ -52,7 +52,7 @@ def test_a_set_with_every_optional_table_lands_with_a_balanced_account(tmp_path)
             one = accounts[table]
             assert (one.received_count, one.loaded_count, one.rejected_count) == (1, 1, 0), table
         [(key,)] = store.rows("SELECT patient_key FROM landing.patient")
-        for table in set(GOOD) - {"lsoa", "nhs_number_trace"}:
+        for table in set(GOOD) - {"lsoa", "nhs_number_trace", "care_home_bed", "survey_result"}:
             assert store.rows(f"SELECT patient_key FROM landing.{table}") == [(key,)], table
 
 
@@ -135,6 +135,14 @@ BAD = [
     ("lsoa", {"area_version": "2011"}, "LSO-80-edition", "row"),
     ("lsoa", {"imd_version": ""}, "LSO-81-unversioned", "row"),
     ("lsoa", {"imd_decile": "11"}, "LSO-05-range", "value"),
+    ("care_home_bed", {"occupied_bed_count": "-1"}, "BED-05-range", "value"),
+    ("care_home_bed", {"month_start_date": FUTURE}, "BED-01-future", "row"),
+    ("survey_result", {"positive_answer_count": "101"}, "SRV-80-more", "row"),
+    ("survey_result", {"question": "How was it?"}, "SRV-04-pattern", "row"),
+    ("social_care_event", {"kind": "day_centre"}, "SCE-04-values", "row"),
+    ("social_care_event", {"nhs_number": ""}, "SCE-86-nhs-number", "row"),
+    ("place_preference", {"preferred_place": "the sea"}, "PPD-05-values", "row"),
+    ("place_preference", {"recorded_date": FUTURE}, "PPD-04-future", "row"),
 ]
 
 

@@ -30,6 +30,10 @@ TABLES = (
     "home_visit_request",
     "community_contact",
     "pathway_activity",
+    "care_home_bed",
+    "survey_result",
+    "social_care_event",
+    "place_preference",
 )
 WEEKS = 20
 ADMITTED_AS_EMERGENCY = ("21", "22", "23", "24", "25", "2A", "2D")
@@ -486,3 +490,27 @@ def test_a_care_home_asks_for_its_residents_alone():
         beside = rows.join(since, on=["org_code", "source_patient_id"])
         assert beside.height > 0
         assert (days_of(beside["requested_at"]) >= beside["since"]).all()
+
+
+# What councils, homes and registers know
+
+
+def test_occupied_beds_are_the_people_who_live_in_a_home_in_the_middle_of_the_month():
+    beds = made().rows("care_home_bed")
+    assert (beds["occupied_bed_count"] <= beds["bed_count"]).all()
+    month = beds["month_start_date"].max()
+    middle = int(days_of(pl.Series([month]))[0]) + 14
+    for people in made().people:
+        there = (people.care_home > 0) & (people.care_home_since <= middle) & (people.last_day >= middle)
+        mine = beds.filter((pl.col("practice_code") == people.practice.code) & (pl.col("month_start_date") == month))
+        assert mine["occupied_bed_count"].sum() == there.sum()
+
+
+def test_reablement_begins_on_a_day_of_discharge_and_preferences_are_of_the_living():
+    begun = made().latest("social_care_event").filter(pl.col("kind") == "reablement_after_discharge")
+    left = made().rows("apc_episode").select("nhs_number", start_date="discharge_date").unique()
+    known = begun.join(left, on=["nhs_number", "start_date"], how="semi")
+    assert begun.height > 20 and known.height > 0.9 * begun.height
+    died = made().rows("death").group_by("nhs_number").agg(pl.col("date_of_death").min())
+    told = made().rows("place_preference").join(died, on="nhs_number")
+    assert told.height > 5 and (told["recorded_date"] < told["date_of_death"]).all()

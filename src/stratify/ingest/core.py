@@ -21,8 +21,8 @@ from stratify.ingest.sources import Source
 from stratify.privacy import PrivacyPolicy
 from stratify.store import Store
 
-_REFERENCE = ("practice", "clinic_capacity")
-_GP = ("patient", "registration")
+_REFERENCE = ("practice", "clinic_capacity", "care_home_bed", "survey_result")
+_GP = ("patient", "registration", "gp_appointment", "home_visit_request")
 _HOSPITAL = (
     "apc_episode",
     "op_attendance",
@@ -31,6 +31,8 @@ _HOSPITAL = (
     "patient_flag",
     "referral",
     "community_contact",
+    "social_care_event",
+    "place_preference",
 )
 _KEPT = "patient_key IN (SELECT patient_key FROM landing.standing WHERE withheld_because IS NULL)"
 

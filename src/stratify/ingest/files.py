@@ -51,9 +51,12 @@ OPTIONAL_TABLES = (
     "community_contact",
     "pathway_activity",
     "lsoa",
+    "care_home_bed",
+    "survey_result",
+    "social_care_event",
+    "place_preference",
 )
-"""Tables that any set may have or lack: checked, landed and accounted for. All but the first and
-what happened on pathways are not read further."""
+"""Tables that any set may have or lack: checked, landed and accounted for. Small areas are not read further."""
 
 _SUFFIXES: dict[str, Literal["csv", "csv.gz", "parquet"]] = {
     ".csv": "csv",

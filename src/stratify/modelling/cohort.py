@@ -192,8 +192,8 @@ class _Steps:
 def _on(store: Store, design: ModelDesign, own: RuleBook, then: date, steps: _Steps) -> pl.DataFrame:
     """Give the rows of one index date, as ``Cohort.rows`` has them, with the days until the event."""
     show_run_as_of(store, then)
-    values = hold_values(store, own, index_date=then)
-    scored = scored_rows(store, own, index_date=then, values=values)
+    values, marks = hold_values(store, own, index_date=then)
+    scored = scored_rows(store, own, index_date=then, values=values, marks=marks)
     known = [nw.when(~is_unknown(name, own)).then(nw.col(f"x_{name}")).alias(f"x_{name}") for name in design.names]
     groups = [_any_held(names, own).alias(group) for group, names in _IN_GROUP.items()]
     asked = design.population

@@ -29,6 +29,7 @@ from stratify.publish.practice_lists import write_direct_care
 from stratify.publish.reached_page import reached_page, share_row, write_full_clinics
 from stratify.publish.register import is_meeting
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
+from stratify.publish.scorecard import check_scorecard
 from stratify.publish.supplier_report import Delivery, report_of_refusal, report_of_rows
 from stratify.publish.supplier_workbook import write_supplier_report
 from stratify.publish.team_page import TeamPages, team_pages_in_words
@@ -55,6 +56,7 @@ __all__ = [
     "WhatIf",
     "answers_to_write",
     "build_counts",
+    "check_scorecard",
     "feedback_page",
     "fill_in",
     "folder_name",

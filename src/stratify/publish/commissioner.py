@@ -13,6 +13,7 @@ from stratify import contracts, disclosure
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
 from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
+from stratify.publish.comparators import comparator_rows
 from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
 from stratify.publish.macros import MACROS
@@ -22,6 +23,7 @@ from stratify.store import Store
 
 TABLES = (
     "out.about",
+    "out.comparator",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",
@@ -108,6 +110,7 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
     boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
+    _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
     rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 
@@ -154,6 +157,7 @@ def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     ages = pl.col("ages_subject")
     frames = [
         placed.filter((pl.col("tier") == "all") | pl.lit(breakdown in _OF_PATHWAYS))
+        .filter(pl.lit(True) if breakdown == "all" else pl.col(breakdown).is_not_null())
         .with_columns(
             pl.lit(kind).alias("geography_type"),
             pl.col(code).alias("geography_code"),

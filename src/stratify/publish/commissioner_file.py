@@ -15,6 +15,8 @@ from stratify.publish.commissioner import TABLES
 from stratify.publish.context import PublishContext
 from stratify.publish.macros import MACROS
 from stratify.publish.manifest import write_manifest
+from stratify.publish.scorecard import FILE as SCORECARD
+from stratify.publish.scorecard import write_scorecard
 from stratify.signing import Signer
 from stratify.store import PUBLISHED_STORAGE_VERSION, Store, build_file
 
@@ -36,6 +38,7 @@ def write_commissioner_file(store: Store, folder: Path, context: PublishContext,
     stamp = "TEST: invented patients, not for use. " if context.is_test else ""
     note = f"{stamp}Run {context.run_id}, index date {periods.in_words(context.index_date)}; read the table about."
     build_file(store, folder / FILE, TABLES, note=note, macros=MACROS)
+    write_scorecard(store, folder / SCORECARD)
     tables = [_write_parquet(store, folder, name) for name in TABLES]
     manifest = {
         "run_id": context.run_id,

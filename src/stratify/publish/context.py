@@ -13,6 +13,7 @@ import polars as pl
 
 from stratify import contracts
 from stratify.care_homes import CareHome
+from stratify.comparators import Comparator
 from stratify.errors import ContractError
 from stratify.rules import Pathway, Score
 
@@ -71,6 +72,8 @@ class PublishContext:
         tell: Told how far the outputs are.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
         care_homes: The homes of the area.
+        comparators: Figures of other places.
+        board_name: What the board is called, where there is one and the settings name it.
     """
 
     run_id: str
@@ -91,6 +94,8 @@ class PublishContext:
     actions: tuple[str, ...] = ()
     approval: Mapping[str, str] = field(default_factory=dict)
     care_homes: tuple[CareHome, ...] = ()
+    comparators: tuple[Comparator, ...] = ()
+    board_name: str | None = None
     tell: Callable[[str], None] = lambda _: None
 
     def told(self, items: Collection[_T], words: str) -> Iterator[_T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratify.publish.comparators import BESIDE
 from stratify.store import Macro
 
 _SHOWN = """geography_code, geography_name, pathway, status, period_start, period_end, numerator, denominator, value,
@@ -55,6 +56,7 @@ MACROS = (
         about="Which practices or PCNs are further from their board's value than chance alone would have it.",
         example="SELECT * FROM funnel('diabetes_all_eight_processes', 'practice')",
     ),
+    BESIDE,
     Macro(
         name="not_measurable",
         parameters=(),

@@ -86,8 +86,8 @@ def metric_definitions(counted: Counted) -> pl.DataFrame:
 
 
 _DEFINITION = (
-    "metric", "metric_version", "name", "owner", "family", "kind", "unit", "numerator", "denominator", "period",
-    "standardisation", "interval_method", "exclusions", "suppression", "source", "logic_model_node", "judges",
+    "metric", "metric_version", "name", "owner", "affects", "family", "kind", "unit", "numerator", "denominator",
+    "period", "standardisation", "interval_method", "exclusions", "suppression", "source", "logic_model_node", "judges",
     "is_acid_test", "is_measurable", "not_measurable_because",
 )  # fmt: skip
 

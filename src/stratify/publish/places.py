@@ -32,12 +32,17 @@ LEFT JOIN (
 
 
 def places_of(store: Store, context: PublishContext) -> pl.DataFrame:
-    """Give a row per practice: code and name, those of its network, the code of its board, and its ``list_size``."""
-    return store.frame(_PLACES.replace("$day", f"DATE '{context.index_date.isoformat()}'")).sort("practice_code")
+    """Give a row per practice: code and name, those of its network and of its board, and its ``list_size``.
+
+    The settings name one board; where practices are of several, none has a name.
+    """
+    places = store.frame(_PLACES.replace("$day", f"DATE '{context.index_date.isoformat()}'")).sort("practice_code")
+    name = context.board_name if places["icb_code"].n_unique() == 1 else None
+    return places.with_columns(pl.lit(name, pl.String).alias("icb_name"))
 
 
 def named(places: pl.DataFrame) -> pl.DataFrame:
-    """Give a row per practice and network: ``geography_type``, code, name, the code above it, and its ``list_size``."""
+    """Give a row per place: ``geography_type``, code, name, the code above it, and of a practice its ``list_size``."""
     practices = places.select(
         pl.lit("practice").alias("geography_type"),
         pl.col("practice_code").alias("geography_code"),
@@ -51,7 +56,12 @@ def named(places: pl.DataFrame) -> pl.DataFrame:
         pl.col("pcn_name").alias("geography_name"),
         "icb_code",
     )
-    return pl.concat([practices, networks], how="diagonal_relaxed")
+    boards = places.unique("icb_code").select(
+        pl.lit("icb").alias("geography_type"),
+        pl.col("icb_code").alias("geography_code"),
+        pl.col("icb_name").alias("geography_name"),
+    )
+    return pl.concat([practices, networks, boards], how="diagonal_relaxed")
 
 
 def held_marks(context: PublishContext, places: pl.DataFrame) -> pl.DataFrame:
@@ -67,7 +77,7 @@ def held_marks(context: PublishContext, places: pl.DataFrame) -> pl.DataFrame:
             pl.lit(True) if None in where else pl.col("practice_code").is_in(sorted(each for each in where if each))
         )
         for kind, code in KINDS.items():
-            label = pl.lit(None, pl.String) if kind == "icb" else pl.col(code.replace("_code", "_name")).first()
+            label = pl.col(code.replace("_code", "_name")).first()
             marks.append(
                 places.with_columns(lacking.alias("is_held"))
                 .group_by(pl.col(code).alias("geography_code"))

@@ -81,6 +81,7 @@ _SOURCES = {
     "apc_diagnosis": "Hospital admissions",
     "apc_episode": "Hospital admissions",
     "apc_spell": "Hospital admissions",
+    "care_home_bed": "Beds of care homes",
     "clinic_capacity": "Clinic sessions",
     "community_contact": "Community contacts",
     "death": "Deaths",
@@ -97,9 +98,12 @@ _SOURCES = {
     "opt_out": "Objections to use of data",
     "patient": "Patients",
     "patient_flag": "Patient flags",
+    "place_preference": "Preferred places of death",
     "practice": "Practices and networks",
     "referral": "Referrals",
     "registration": "Registrations",
+    "social_care_event": "Adult social care",
+    "survey_result": "Surveys",
 }
 
 _MARKS: dict[int, str | None] = dict.fromkeys(

@@ -15,11 +15,25 @@ from stratify.rules.strict import Strict, refusal
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Words = Annotated[str, Field(min_length=3)]
-Event = Literal["emergency_admission", "ed_attendance"]
-Period = Literal["hospital_year", "year_before_run", "year_with_this_week", "this_week", "since_first_list"]
+Sector = Literal["general_practice", "hospital", "community", "council"]
+Event = Literal[
+    "emergency_admission", "emergency_bed_day", "hospital_discharge", "ed_attendance", "outpatient_attendance",
+    "gp_appointment", "community_contact", "referral", "home_visit_request", "reablement", "care_home_admission",
+    "death", "death_with_preference", "death_in_hospital_data",
+]  # fmt: skip
+"""What can be counted; what each is, with its kinds and states, is in ``metric_events``."""
+Period = Literal[
+    "hospital_year", "feed_year", "last_month", "newest_survey", "year_before_run", "year_with_this_week", "this_week",
+    "since_first_list",
+]  # fmt: skip
 
 _NUMERATORS = ("events", "sum_of", "score", "had_all", "had_any", "placed", "steps_to", "answers",
-               "waiting_longer_than_days", "never_listed", "answered_since")  # fmt: skip
+               "waiting_longer_than_days", "never_listed", "answered_since", "state_in", "within_days",
+               "positive_answers")  # fmt: skip
+_DENOMINATORS = ("registered", "on_pathway", "decided", "scored", "waiting", "steps_to", "answers", "events",
+                 "occupied_beds", "survey_question")  # fmt: skip
+_OF_EVENTS = ("never_listed", "state_in", "within_days")
+"""Numerators that are part of the events of the denominator."""
 
 
 class Numerator(Strict):
@@ -27,7 +41,7 @@ class Numerator(Strict):
 
     Attributes:
         events: Events of the period, each once.
-        department_types: Of emergency attendances, only those at these types of department.
+        kinds: Only events of these kinds, such as attendances at these types of department.
         sum_of: The sum of a variable of the rule book that counts.
         score: With ``tier_in``: people in one of the tiers of a score.
         tier_in: Tiers.
@@ -39,10 +53,13 @@ class Numerator(Strict):
         waiting_longer_than_days: People who have waited longer than this.
         never_listed: Events of people who had never been put on a list or offered anything before.
         answered_since: People of whom any answer came since.
+        state_in: Events that ended in one of these states.
+        within_days: Events followed within so many days by what they ask for.
+        positive_answers: Positive answers to the question of a survey.
     """
 
     events: Event | None = None
-    department_types: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     sum_of: Name | None = None
     score: Name | None = None
     tier_in: tuple[str, ...] = ()
@@ -54,6 +71,9 @@ class Numerator(Strict):
     waiting_longer_than_days: Annotated[int, Field(ge=0)] | None = None
     never_listed: bool = False
     answered_since: bool = False
+    state_in: tuple[str, ...] = ()
+    within_days: Annotated[int, Field(ge=0)] | None = None
+    positive_answers: bool = False
 
     @model_validator(mode="after")
     def _is_one(self) -> Numerator:
@@ -62,8 +82,8 @@ class Numerator(Strict):
             raise refusal(f"exactly one of {', '.join(_NUMERATORS)}; found {len(given)}")
         if bool(self.tier_in) != bool(self.score):
             raise refusal("score and tier_in go together")
-        if self.department_types and self.events != "ed_attendance":
-            raise refusal("department_types only with events: ed_attendance")
+        if self.kinds and not self.events:
+            raise refusal("kinds only with events")
         return self
 
 
@@ -77,9 +97,13 @@ class Denominator(Strict):
         scored: Everybody who has a tier of a score.
         waiting: On each pathway, everybody who waits.
         steps_to: On each pathway, everybody who came to one of these states in the period.
-        before_days: With ``steps_to``: only steps at least this many days ago.
+        before_days: With ``steps_to`` or ``events``: only those at least this many days before the last day, so that
+            everybody has had as long for what follows.
         answers: On each pathway, everybody of whom one of these answers came in the period.
         events: Events of the period themselves.
+        kinds: Only events of these kinds.
+        occupied_beds: Beds of care homes that were occupied, in the mean of the period's months.
+        survey_question: Answers to this question in the newest round of a survey.
     """
 
     registered: bool = False
@@ -91,13 +115,17 @@ class Denominator(Strict):
     before_days: Annotated[int, Field(ge=0)] = 0
     answers: tuple[str, ...] = ()
     events: Event | None = None
+    kinds: tuple[str, ...] = ()
+    occupied_beds: bool = False
+    survey_question: Name | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Denominator:
-        names = ("registered", "on_pathway", "decided", "scored", "waiting", "steps_to", "answers", "events")
-        given = [name for name in names if getattr(self, name) not in (None, (), False)]
+        given = [name for name in _DENOMINATORS if getattr(self, name) not in (None, (), False)]
         if len(given) != 1:
-            raise refusal(f"exactly one of {', '.join(names)}; found {len(given)}")
+            raise refusal(f"exactly one of {', '.join(_DENOMINATORS)}; found {len(given)}")
+        if self.kinds and not self.events:
+            raise refusal("kinds only with events")
         return self
 
     @property
@@ -126,6 +154,7 @@ class Metric(Strict):
         version: Changes with every change of meaning.
         name: In words.
         owner: Role that answers for the definition.
+        affects: Whose work it is counted in: organisations that a change of it falls on.
         family: What kind of experience of the service it tells of.
         kind: ``share``: people of people, in per cent. ``rate``: events for so many people.
         per: Of a rate, for how many people.
@@ -142,6 +171,7 @@ class Metric(Strict):
         source: Where the definition is from.
         logic_model: Where it stands.
         acid_test: One of the few that commissioners judge the whole by.
+        coverage: Id of the metric that says of how many this one can be known; it is published beside.
         not_measurable: Why the data cannot carry it; nothing else is said then.
     """
 
@@ -149,6 +179,7 @@ class Metric(Strict):
     version: Version
     name: Words
     owner: Words
+    affects: tuple[Sector, ...] = ()
     family: Literal["outcome", "experience", "process"]
     kind: Literal["share", "rate"] | None = None
     per: Literal[100, 1000, 100000] | None = None
@@ -165,6 +196,7 @@ class Metric(Strict):
     source: Words
     logic_model: LogicModel
     acid_test: bool = False
+    coverage: Name | None = None
     not_measurable: Words | None = None
 
     @model_validator(mode="after")
@@ -181,11 +213,23 @@ class Metric(Strict):
             raise refusal("per of a rate, and only of a rate")
         if self.kind == "rate" and self.numerator and not (self.numerator.events or self.numerator.sum_of):
             raise refusal("a rate counts events or sum_of")
+        if self.numerator and self.denominator:
+            self._check_parts(self.numerator, self.denominator)
         if self.standardised and not (self.denominator and self.denominator.registered):
             raise refusal("standardised only of everybody registered")
         if self.final_after_days and self.period != "hospital_year":
             raise refusal("final_after_days only with period hospital_year")
         return self
+
+    def _check_parts(self, part: Numerator, whole: Denominator) -> None:
+        if any(getattr(part, name) not in (None, (), False) for name in _OF_EVENTS) and not whole.events:
+            raise refusal(f"{', '.join(_OF_EVENTS)} only of events")
+        if part.positive_answers != bool(whole.survey_question):
+            raise refusal("positive_answers and survey_question go together")
+        if (whole.survey_question is not None) != (self.period == "newest_survey"):
+            raise refusal("period newest_survey with survey_question, and with nothing else")
+        if whole.occupied_beds and not part.events:
+            raise refusal("occupied_beds only for a rate of events")
 
 
 class MetricsFile(Strict):

@@ -17,6 +17,7 @@ import polars as pl
 
 from stratify.synth import hospital_codes as codes
 from stratify.synth.attendances import ed_rows, op_rows
+from stratify.synth.care_around import around_rows
 from stratify.synth.columns import KNOWN, NEVER, REPLACES, YEAR, Flags, Floats, Ints, days, ids, known, picked, same
 from stratify.synth.conditions import DEFICIT_NAMES, Conditions
 from stratify.synth.contacts import contact_rows
@@ -84,6 +85,7 @@ def care_rows(county: County, people: People, conditions: Conditions, flares: Fl
         "op_attendance": op_rows(county, people, conditions, spells),
         "death": _deaths(county, people, conditions, spells),
         **contact_rows(county, people, conditions, spells, joined),
+        **around_rows(county, people, conditions, spells),
     }
     return Care(frames, enrolment)
 

@@ -10,7 +10,8 @@ from stratify.synth.known import key_of
 TABLES = (
     "patient", "registration", "gp_event", "gp_observation", "gp_medication", "gp_appointment", "apc_episode",
     "op_attendance", "ed_attendance", "death", "patient_flag", "opt_out", "practice", "clinic_capacity", "referral",
-    "home_visit_request", "community_contact", "pathway_activity", "lsoa", "nhs_number_trace",
+    "home_visit_request", "community_contact", "pathway_activity", "lsoa", "nhs_number_trace", "care_home_bed",
+    "survey_result", "social_care_event", "place_preference",
 )  # fmt: skip
 """Every landing table but the manifest."""
 

@@ -1,0 +1,142 @@
+"""Every metric once more, by code that shares nothing with it: exact numbers, and every one that is published."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import date
+
+import metrics_county
+import metrics_example
+import polars as pl
+import pytest
+from publish_example import context
+
+from second.metrics import BREAKDOWNS, Second
+from stratify.metric_book import load_metrics
+from stratify.metric_run import counted
+from stratify.publish import build_counts
+from stratify.rulebook import load_rule_book
+from stratify.store import open_store
+
+INDEX_DATE = date(2026, 11, 23)
+CUTOFFS = metrics_example.CUTOFFS
+TABLES = (
+    "core.person", "core.registration", "core.apc_spell", "core.death", "core.ed_attendance", "core.op_attendance",
+    "core.gp_appointment", "core.community_contact", "core.referral", "core.home_visit_request", "core.care_home_bed",
+    "core.survey_result", "core.social_care_event", "core.place_preference", "derived.pathway_decision",
+    "derived.placement", "derived.patient_score", "derived.variable_value", "audit.transition",
+)  # fmt: skip
+PEOPLE = 1500
+
+
+def worked_out(store):
+    """Give what the run counts, and the second reckoning of the same tables."""
+    run = context(data_cutoffs=CUTOFFS, pathways=load_rule_book().published)
+    found = counted(store, load_metrics(), run, load_rule_book())
+    practices = {row[0]: row[1] for row in store.rows("SELECT practice_code, pcn_code FROM core.practice")}
+    tables = {name: store.frame(f"FROM {name}").to_dicts() for name in TABLES}
+    mine = Second(tables, index_date=INDEX_DATE, until=CUTOFFS["apc_episode"], practices=set(practices))
+    return run, found, mine, practices
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("second")
+    with open_store(folder / "run.duckdb", temp_directory=folder / "tmp", threads=1) as store:
+        metrics_example.fill(store)
+        yield store, *worked_out(store)
+
+
+@pytest.fixture(scope="module")
+def county(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("county")
+    with open_store(folder / "run.duckdb", temp_directory=folder / "tmp", threads=1) as store:
+        metrics_county.fill(store, PEOPLE)
+        run, found, mine, practices = worked_out(store)
+        build_counts(store, run, found, signature="Not signed")
+        yield store, run, found, mine, practices
+
+
+def summed(items):
+    """Give numbers and people by practice and group."""
+    counts, people = defaultdict(int), defaultdict(set)
+    for each in items:
+        counts[each.practice, each.groups] += each.n
+        people[each.practice, each.groups].add(each.patient)
+    return {where: (n, len(people[where]) if where[1] else None) for where, n in counts.items() if n}
+
+
+def exact(found, subject, part):
+    """Give the same of what the run counted; of beds and answers, who they are of is not compared."""
+    rows = found.counts.filter((pl.col("subject") == subject) & (pl.col("part") == part) & (pl.col("people_count") > 0))
+    given = {}
+    for row in rows.to_dicts():
+        groups = None if row["age_band"] is None else tuple(row[name] for name in BREAKDOWNS)
+        given[row["practice_code"], groups] = (row["people_count"], row["person_count"] if groups else None)
+    return given
+
+
+@pytest.mark.parametrize("which", ["example", "county"])
+def test_every_metric_is_what_the_second_reckoning_gives(which, request):
+    _, _, found, mine, _ = request.getfixturevalue(which)
+    assert {each.metric for each in found.rows} == {each.id for each in load_metrics()}
+    for row in found.rows:
+        answer = mine.answer(row.metric, row.pathway, row.status)
+        where = (row.metric, row.pathway, row.status)
+        assert exact(found, row.subject, "numerator") == summed(answer.part), where
+        if row.total[0] not in ("copd", "frailty") and row.total[1] == "all":  # pathways are counted with the pathways
+            assert exact(found, *row.total) == summed(answer.whole), where
+        if which == "county" and row.pathway in ("all", "copd", "frailty"):
+            assert answer.part and answer.whole, where
+
+
+def places(items, networks):
+    """Add up by place and group: a place is a practice, its network and the board."""
+    found = defaultdict(int)
+    for each in items:
+        for place in (("practice", each.practice), ("pcn", networks[each.practice]), ("icb", "QXX")):
+            found[*place, "all", "all"] += each.n
+            for name, value in zip(BREAKDOWNS, each.groups or (), strict=bool(each.groups)):
+                found[*place, name, value] += each.n
+    return found
+
+
+def test_every_published_number_is_the_second_reckonings_and_networks_add_up_to_their_board(county):
+    store, _, _, mine, networks = county
+    rows = store.frame("FROM out.metric_value").to_dicts()
+    kinds = {row[0]: row[1:] for row in store.rows("SELECT metric, kind, unit FROM out.metric")}
+    seen, shown = {}, 0
+    for row in rows:
+        which = (row["metric"], row["pathway"], row["status"])
+        if which not in seen:
+            answer = mine.answer(*which)
+            seen[which] = places(answer.part, networks), places(answer.whole, networks)
+            for numbers in seen[which]:
+                for kind in ("practice", "pcn"):
+                    parts = sum(n for where, n in numbers.items() if where[0] == kind and where[2] == "all")
+                    assert parts == numbers["icb", "QXX", "all", "all"], which
+        place = (row["geography_type"], row["geography_code"], row["breakdown"], row["breakdown_value"])
+        for name, numbers in zip(("numerator", "denominator"), seen[which], strict=True):
+            if row[name] is not None:
+                assert row[name] == (numbers[place] + 2) // 5 * 5, (which, place, name)
+        if row["value"] is not None:
+            shown += 1
+            kind, unit = kinds[row["metric"]]
+            per = 100 if kind == "share" else int("".join(filter(str.isdigit, unit)))
+            low, high = interval(kind, row["numerator"], row["denominator"])
+            worked = (per * row["numerator"] / row["denominator"], per * low, per * high)
+            given = (row["value"], row["lower_95"], row["upper_95"])
+            assert given == pytest.approx(worked, abs=0.0501), (which, place)
+    assert shown > 1000
+
+
+def interval(kind, part, whole):
+    """Give Wilson's interval of a share, and Byar's of a count for so many people."""
+    z = 1.959963984540054
+    if kind == "share":
+        middle, half = (part + z * z / 2) / (whole + z * z), z * math.sqrt(part * (whole - part) / whole + z * z / 4)
+        return middle - half / (whole + z * z), middle + half / (whole + z * z)
+    low = part * (1 - 1 / (9 * part) - z / (3 * math.sqrt(part))) ** 3 if part else 0.0
+    more = part + 1
+    return low / whole, more * (1 - 1 / (9 * more) + z / (3 * math.sqrt(more))) ** 3 / whole
