@@ -142,7 +142,7 @@ def mark_values(store: Store, book: RuleBook, values: str) -> Marks:
     """
     names = sorted(each.id for each in book.variables.values() if each.take == "has" and not each.ended_by)
     bits = {name: 1 << number for number, name in enumerate(names)}
-    words = {f"m{number}": pl.UInt64 for number in range(_columns(len(names)))}
+    words: dict[str, type[pl.DataType]] = {f"m{number}": pl.UInt64 for number in range(_columns(len(names)))}
     rows = [(name, *_in_columns(bit, len(words))) for name, bit in bits.items()]
     together = "".join(f", bit_or({word}) AS {word}" for word in words)
     with store.loaned(pl.DataFrame(rows, schema={"variable": pl.String, **words}, orient="row")) as given:
