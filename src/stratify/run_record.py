@@ -48,6 +48,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         shared_lists=frozenset(plan.settings.shared_lists),
         actions=agenda.actions if agenda else (),
         care_homes=plan.settings.care_homes,
+        practice_phones=plan.settings.practice_phones,
         approval=approvals.in_words(plan, book),
     )
 

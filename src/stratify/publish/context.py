@@ -71,6 +71,7 @@ class PublishContext:
         tell: Told how far the outputs are.
         approval: Who signed each pathway off, or that nobody did, in a sentence.
         care_homes: The homes of the area.
+        practice_phones: The number that patients ring, by practice.
     """
 
     run_id: str
@@ -91,6 +92,7 @@ class PublishContext:
     actions: tuple[str, ...] = ()
     approval: Mapping[str, str] = field(default_factory=dict)
     care_homes: tuple[CareHome, ...] = ()
+    practice_phones: Mapping[str, str] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
 
     def told(self, items: Collection[_T], words: str) -> Iterator[_T]:
