@@ -298,8 +298,8 @@ def test_an_absurd_name_and_address_stay_in_the_window_of_the_envelope(tmp_path)
     with small_run(tmp_path / "run", people=people, outcomes=[outcome(5, "offered", "self_management")]) as store:
         store.create("derived.explanation", explained([]))
         store.create("core.death", frame("core.death", []))
-        store.execute("UPDATE identity.person SET family_name = $1, address_lines = $2",
-                      ["W" * 600, ", ".join(f"Line {number} {'of the address ' * 9}" for number in range(9))])  # fmt: skip
+        lines = ", ".join(f"Line {number} {'of the address ' * 9}" for number in range(9))
+        store.execute("UPDATE identity.person SET family_name = $1, address_lines = $2", ["W" * 600, lines])
         store.execute("UPDATE core.practice SET practice_name = $1", ["W" * 600])
         (path,) = [each for each in write_letters(store, tmp_path, context(), LETTERS) if each.suffix == ".pdf"]
     places = []

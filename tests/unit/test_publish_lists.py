@@ -312,3 +312,24 @@ def test_offers_say_why_and_whether_digital_access_was_asked(written):
 
 def test_the_index_date_is_the_created_date(written):
     assert f"{INDEX_DATE.isoformat()}T00:00:00Z" in xml(written[0] / LIST)["docProps/core.xml"]
+
+
+def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pathways_that_feed_it(tmp_path):
+    """1 is a resident on the list, 2 a resident who was seen, 3 is sent by another pathway; 4 to 6 live at home."""
+    round_ = {"pathway": "care_homes", "clinic_id": "care_home_round", "tier": None, "tier_rank": None}
+    outcomes = [
+        outcome(1, "listed", "clinic", priority_rank=1, clinic_date=date(2026, 11, 24), **round_),
+        outcome(2, "not_listed", "clinic", state="attended", placement_reason="Seen on 20 November 2026", **round_),
+        outcome(2, "not_listed", "excluded", pathway="diabetes", placement_reason="Checks are done", tier=None),
+        outcome(3, "waiting", "clinic", priority_rank=1, **round_ | {"pathway": "diabetes"}),
+        *(outcome(each, "not_listed", "excluded", pathway="diabetes", placement_reason="Checks are done", tier=None)
+          for each in (4, 5, 6)),
+    ]  # fmt: skip
+    with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
+        write_direct_care(store, tmp_path / "out", context())
+    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_TEST_2026-11-23.xlsx"
+    book = CalamineWorkbook.from_path(str(path))
+    rows = book.get_sheet_by_name("Not listed and why").to_python()
+    assert sorted(row[0][-2:] for row in rows[1:]) == ["02", "03"]
+    cover = "\n".join(str(cell) for row in book.get_sheet_by_name("Cover").to_python() for cell in row)
+    assert "leaves out 3 people whom this clinic is not for" in cover

@@ -51,6 +51,10 @@ LEFT JOIN identity.person AS i USING (patient_key)
 WHERE p.practice_code IS NOT NULL AND p.placement IN ('offered', 'listed')
 ORDER BY p.practice_code, p.pathway, p.patient_key
 """
+_SENDERS = """
+SELECT DISTINCT practice_code FROM derived.placement
+WHERE practice_code IS NOT NULL AND placement IN ('offered', 'listed') ORDER BY ALL
+"""
 _ACCEPTED = """
 SELECT patient_key FROM (
     SELECT patient_key, outcome, outcome_date, max(outcome_date) OVER (PARTITION BY patient_key) AS latest
@@ -117,21 +121,21 @@ def write_letters(
     Returns:
         The files written, sorted.
     """
-    people = store.frame(_PEOPLE).to_dicts() if letters else []
     accepted = {letter.pathway: _accepted(store, context, letter.pathway) for letter in letters.values()}
     names = dict(store.rows(_PRACTICES))
     missed = store.frame(_NOT_REACHED).to_dicts()
     written = _write_not_reached(folder, missed, context)
     why = {row["patient_key"]: _not_reached(row) for row in missed}
-    people = [{**row, "not_reached": why.get(row["patient_key"])} for row in people]
-    for practice in context.told(sorted({row["practice_code"] for row in people}), "Letters"):
-        mine = [row for row in people if row["practice_code"] == practice]
-        for letter in letters.values():
-            chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
-            if chosen:
-                place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
-                sender = _Sender(names.get(practice, practice), context.practice_phones.get(practice))
-                written += _write(place, letter, chosen, sender, context, shape)
+    practices = [practice for (practice,) in store.rows(_SENDERS)] if letters else []
+    with store.parted(_PEOPLE, "practice_code") as people:
+        for practice in context.told(practices, "Letters"):
+            mine = [{**row, "not_reached": why.get(row["patient_key"])} for row in people(practice).to_dicts()]
+            sender = _Sender(names.get(practice, practice), context.practice_phones.get(practice))
+            for letter in letters.values():
+                chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
+                if chosen:
+                    place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
+                    written += _write(place, letter, chosen, sender, context, shape)
     return sorted(written)
 
 

@@ -78,6 +78,7 @@ class ClinicWorkbook:
         notices: What the Cover must say of lists that are held.
         said: Contract ``out.feedback_item``: what was said about this list, or about none, and what came of it.
         actions: Open actions of a meeting, overdue first.
+        elsewhere: People of the pathways whom the clinic is not for: the sheets of their own clinics have them.
     """
 
     clinic: Clinic
@@ -95,6 +96,7 @@ class ClinicWorkbook:
     notices: tuple[str, ...] = ()
     said: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(ITEM_HEADINGS, pl.String)))
     actions: tuple[OpenAction, ...] = ()
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True)
@@ -355,6 +357,11 @@ class _Writer:
         if len(book.pathways) > 1:
             row -= 1
             line("A person on several pathways is counted once in each column: do not add columns together.")
+            if book.elsewhere:
+                line(
+                    f"The sheet Not listed and why leaves out {book.elsewhere:,} people whom this clinic is not for: "
+                    "look them up in the lists of their own clinics."
+                )
             row += 1
         roles = {p.label: words.roles_in_words(p.clinic(book.clinic.id).roles) for p in book.pathways}
         heading("Who the pathway proposes to have there")
