@@ -15,6 +15,8 @@ from typing import Any
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_pixel_width
 
+from stratify.publish import words
+
 NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 OPEN = "#FFF9DB"
 HELD = "#F4B6AE"
@@ -28,6 +30,7 @@ letters_of = xl_col_to_name
 # cut off.
 _WIDTH_RATIO = 0.97
 _PADDING_PIXELS = 8
+_MOST_IN_HEADER = 60
 
 
 @contextmanager
@@ -70,9 +73,14 @@ class Styles:
         return self._formats[key]
 
 
-def escaped(text: str) -> str:
-    """Write text for a page header, where & begins an instruction."""
-    return text.replace("&", "&&")
+def in_header(text: str) -> str:
+    """Write a name for a page header, where & begins an instruction.
+
+    A header of more than 255 letters is left out by the spreadsheet, so a long name is cut.
+    """
+    shown = words.without_marks(text).replace("\n", " ")
+    cut = shown if len(shown) <= _MOST_IN_HEADER else f"{shown[:_MOST_IN_HEADER]}…"
+    return cut.replace("&", "&&")
 
 
 def lines_of(text: str, pixels: int) -> int:

@@ -29,7 +29,7 @@ from stratify.publish.sheets import (
     PALE,
     POINTS,
     Styles,
-    escaped,
+    in_header,
     lines_of,
     open_workbook,
 )
@@ -213,7 +213,6 @@ _NO_TIER, _INK = "#E8EDEE", "#231F20"
 _PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
 _MOST_POINTS = 400.0
-_MOST_IN_HEADER = 60
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -545,10 +544,8 @@ class _Writer:
         sheet.set_paper(9)
         sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.55)
         sheet.center_horizontally()
-        # A header of more than 255 letters is left out by the spreadsheet, so a long name is cut: it is on the Cover.
-        practice = words.without_marks(book.practice_name)
-        practice = practice if len(practice) <= _MOST_IN_HEADER else f"{practice[:_MOST_IN_HEADER]}…"
-        where = f"{book.clinic.label}, {practice}, {context.index_date.strftime('%d/%m/%Y')}"
+        # A long name is cut here: it is whole on the Cover.
+        where = f"{in_header(book.clinic.label)}, {in_header(book.practice_name)}, {context.index_date:%d/%m/%Y}"
         footer = f"&L&9{self.stamp}{CLASSIFICATION}"
         if landscape:
             sheet.set_landscape()
@@ -556,7 +553,7 @@ class _Writer:
             footer += f"&C&8{DECISION_SUPPORT}"
         else:
             sheet.fit_to_pages(1, 1)
-        sheet.set_header(f"&L&9{escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
+        sheet.set_header(f"&L&9{where}&R&9{self.stamp}{title}", {"margin": 0.25})
         sheet.set_footer(f"{footer}&R&9Page &P of &N", {"margin": 0.25})
 
 
