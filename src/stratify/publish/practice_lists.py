@@ -207,10 +207,10 @@ def _write_practices(
             write_workbook(path, book, context)
             written.append(path)
             books.append(book)
+        offered = [row for row in rows if row["placement"] == "offered"]
         if pages:
             lines = [notice_line(*each) for each in held.values()]
-            written += pages.write(home, (practice, names.get(practice, practice)), books, held=lines)
-        offered = [row for row in rows if row["placement"] == "offered"]
+            written += pages.write(home, (practice, names.get(practice, practice)), books, held=lines, offered=offered)
         if offered:
             path = home / OFFERS_PLACE / context.file_name("offers", "csv")
             write_offers(path, offered, context)

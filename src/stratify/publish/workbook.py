@@ -314,7 +314,12 @@ class _Writer:
             head = {"bold": True, "bg_color": PALE, "border": 1, "border_color": LINE, "text_wrap": True}
             for column, text in enumerate(heads):
                 sheet.write_string(
-                    row, column, text, self.style(**head, align="right" if _is_count(lines, column) else "left")
+                    row,
+                    column,
+                    text,
+                    self.style(
+                        **head, **({"align": "right"} if _is_count(lines, column) else {"indent": min(column, 1)})
+                    ),
                 )
             row += 1
             for number, values in enumerate(lines):
