@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from publish_example import INDEX_DATE, OUTCOMES, context, key, outcome, person, small_run
+from publish_example import INDEX_DATE, OUTCOMES, context, frame, key, outcome, person, small_run
 from python_calamine import CalamineWorkbook
 
 from stratify.errors import ContractError
@@ -326,6 +326,7 @@ def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pat
           for each in (4, 5, 6)),
     ]  # fmt: skip
     with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
+        store.create("derived.variable_value", frame("derived.variable_value", []))
         write_direct_care(store, tmp_path / "out", context())
     path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_TEST_2026-11-23.xlsx"
     book = CalamineWorkbook.from_path(str(path))
