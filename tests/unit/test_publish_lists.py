@@ -314,6 +314,22 @@ def test_the_index_date_is_the_created_date(written):
     assert f"{INDEX_DATE.isoformat()}T00:00:00Z" in xml(written[0] / LIST)["docProps/core.xml"]
 
 
+def test_an_absurd_name_ends_in_dots_and_no_row_is_taller_than_a_spreadsheet_has(tmp_path):
+    """A name of 600 letters; a row has 409 points at most."""
+    with small_run(tmp_path) as store:
+        store.execute("UPDATE identity.person SET family_name = $1", ["W" * 600])
+        store.execute("UPDATE core.practice SET practice_name = $1", ["Practice of a very long name " * 20])
+        write_direct_care(store, tmp_path / "out", context())
+    path = tmp_path / "out" / LIST
+    rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_name("List").to_python()
+    shown = rows[1][rows[0].index("Family name")]
+    assert shown.startswith("WWW") and shown.endswith("W…") and len(shown) > 100
+    with zipfile.ZipFile(path) as archive:
+        sheets = [archive.read(name).decode() for name in archive.namelist() if "worksheets/sheet" in name]
+    heights = [float(height) for sheet in sheets for height in re.findall(r'<row [^>]*ht="([0-9.]+)"', sheet)]
+    assert max(heights) <= 409
+
+
 def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pathways_that_feed_it(tmp_path):
     """1 is a resident on the list, 2 a resident who was seen, 3 is sent by another pathway; 4 to 6 live at home."""
     round_ = {"pathway": "care_homes", "clinic_id": "care_home_round", "tier": None, "tier_rank": None}

@@ -31,6 +31,8 @@ letters_of = xl_col_to_name
 _WIDTH_RATIO = 0.97
 _PADDING_PIXELS = 8
 _MOST_IN_HEADER = 60
+_MOST_LINES = 33
+"""Of a row: a spreadsheet has none above 409 points."""
 
 
 @contextmanager
@@ -81,6 +83,13 @@ def in_header(text: str) -> str:
     shown = words.without_marks(text).replace("\n", " ")
     cut = shown if len(shown) <= _MOST_IN_HEADER else f"{shown[:_MOST_IN_HEADER]}…"
     return cut.replace("&", "&&")
+
+
+def cut_to_fit(text: str, pixels: int) -> str:
+    """Cut a text that would be taller than a row can be, so that it ends in dots where it would be clipped."""
+    while lines_of(text, pixels) > _MOST_LINES:
+        text = f"{text[: len(text) * 3 // 4].rstrip('…')}…"
+    return text
 
 
 def lines_of(text: str, pixels: int) -> int:

@@ -29,6 +29,7 @@ from stratify.publish.sheets import (
     PALE,
     POINTS,
     Styles,
+    cut_to_fit,
     in_header,
     lines_of,
     open_workbook,
@@ -212,7 +213,6 @@ _NO_TIER, _INK = "#E8EDEE", "#231F20"
 
 _PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
-_MOST_POINTS = 400.0
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -446,12 +446,13 @@ class _Writer:
         )
         for position, record in enumerate(frame.iter_rows(named=True)):
             rank = tier_ranks[position] if position < len(tier_ranks) else None
+            shown = {c.name: cut_to_fit(v, c.pixels) if isinstance(v := record[c.name], str) else v for c in columns}
             for number, column in enumerate(columns):
-                self._cell(sheet, position + 1, number, column, record[column.name], rank)
+                self._cell(sheet, position + 1, number, column, shown[column.name], rank)
             most = max(
-                lines_of(str(record[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
+                lines_of(str(shown[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
             )
-            sheet.set_row(position + 1, min(max(most, 2) * LINE_POINTS + 4, _MOST_POINTS))
+            sheet.set_row(position + 1, max(most, 2) * LINE_POINTS + 4)
         if frame.is_empty():
             sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
             sheet.set_row(1, 22)
