@@ -49,9 +49,12 @@ def offers(folder: Path) -> list[dict[str, str]]:
 
 def test_a_file_is_written_for_each_practice_and_clinic_with_people_or_a_session(written):
     assert written[1] == [
+        "A81001/clinician_review/clinic_list_TEST_2026-11-23.csv",
         "A81001/clinician_review/clinic_list_TEST_2026-11-23.xlsx",
+        LIST.replace(".xlsx", ".csv"),
         LIST,
         OFFERS,
+        "A81002/assessment/clinic_list_TEST_2026-11-23.csv",
         "A81002/assessment/clinic_list_TEST_2026-11-23.xlsx",
         "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
     ]
@@ -312,6 +315,18 @@ def test_offers_say_why_and_whether_digital_access_was_asked(written):
 
 def test_the_index_date_is_the_created_date(written):
     assert f"{INDEX_DATE.isoformat()}T00:00:00Z" in xml(written[0] / LIST)["docProps/core.xml"]
+
+
+def test_a_list_can_be_imported_as_csv_row_by_row_without_cells_to_fill_in(written):
+    """1 and 2 are listed, 2 first; what a spreadsheet would take for a formula is guarded."""
+    text = (written[0] / LIST).with_suffix(".csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    workbook = records(written[0] / LIST, "List")
+    assert [row["row_reference"] for row in rows] == [row["Row reference"] for row in workbook]
+    assert [row["nhs_number"] for row in rows] == ["999 000 0002", "999 000 0001"]
+    assert rows[1]["family_name"] == "'=HYPERLINK(1)" and rows[0]["clinic_date"] == "2026-11-24"
+    assert rows[0]["why"] == "First reason; FEV1 38 % predicted on 12 March 2026; Third reason"
+    assert "decision" not in rows[0] and "outcome" not in rows[0]
 
 
 def test_an_absurd_name_ends_in_dots_and_no_row_is_taller_than_a_spreadsheet_has(tmp_path):

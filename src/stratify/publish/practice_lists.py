@@ -36,7 +36,7 @@ from stratify.publish.not_listed import (
     shown_here,
 )
 from stratify.publish.notices import notice_line, write_notice
-from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.offers import OFFERS_PLACE, write_offers, write_safe_csv
 from stratify.publish.register import OpenAction, open_actions
 from stratify.publish.team_page import TeamPages
 from stratify.publish.workbook import ClinicWorkbook, Session, write_workbook
@@ -203,9 +203,7 @@ def _write_practices(
                 said=week.said.rows(practice, clinic_id=clinic_id),
                 agreed=week.agreed.get((practice, clinic_id), ()),
             )
-            path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
-            write_workbook(path, book, context)
-            written.append(path)
+            written += _write_list(home / folder_name(clinic_id), book, context)
             books.append(book)
         offered = [row for row in rows if row["placement"] == "offered"]
         if pages:
@@ -266,13 +264,25 @@ def _write_shared(
                 key=lambda each: each.due_date,
             ),
         )
-        path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
-        write_workbook(path, book, context)
-        written.append(path)
+        written += _write_list(home / folder_name(clinic_id), book, context)
         books.append(book)
     if pages:
         written += pages.write(home, network, books, members=tuple(shown))
     return written
+
+
+def _write_list(place: Path, book: ClinicWorkbook, context: PublishContext) -> list[Path]:
+    """Write a list as a workbook, and for import its rows as CSV: without the cells to fill in, which come back in the
+    workbook; none where nobody is listed.
+    """
+    path = place / context.file_name("clinic_list", "xlsx")
+    write_workbook(path, book, context)
+    if book.listed.is_empty():
+        return [path]
+    table = path.with_suffix(".csv")
+    in_a_line = pl.col("why", "data_gaps", "other_needs").str.replace_all("• ", "").str.replace_all("\n", "; ")
+    write_safe_csv(table, book.listed.drop(ANSWER_COLUMNS).with_columns(in_a_line))
+    return [path, table]
 
 
 def _of_practice(row: Row, practice: str) -> Row:
