@@ -134,7 +134,7 @@ def _what_if():
         loads=(load,),
         share_looked_back=1.0,
         look_back_weeks=13,
-        assumed={"wait": 1.0},
+        assumed={"did_not_attend_percent": 5.0, "review_after_weeks": 52.0},
     )
 
 
@@ -182,7 +182,7 @@ def test_a_teams_page_shows_nothing_by_markup(direct_care):
     """All that it shows comes as data under lock, and its script writes text and no markup."""
     page = direct_care["team_page"].read_text("utf-8")
     shown = json.loads(opened_page(page, WORDS).removeprefix(page))
-    names = {each["family_name"] for clinic in shown["clinics"] for each in clinic["listed"]}
+    names = {each["family_name"] for clinic in shown["clinics"] for each in clinic.get("listed", [])}
     assert CORPUS["html"] in names and CORPUS["typst"] in names
     assert "alert(1)" not in page and Seen(page).tags & {"img", "iframe", "b"} == set()
     script = package_files("stratify.publish").joinpath("team_page.js").read_text("utf-8")

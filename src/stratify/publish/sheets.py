@@ -1,7 +1,8 @@
 """The look of every workbook, and that it holds text and numbers and never a formula. The only place that knows
 ``xlsxwriter``.
 
-Belongs here: opening a workbook, cell formats, how tall a row of text is. Does not belong: what stands on a sheet.
+Belongs here: opening a workbook, cell formats, marks that no cell has, how tall a row of text is. Does not belong: what
+stands on a sheet.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_pixel_width
+from xlsxwriter.worksheet import Worksheet
 
 from stratify.publish import words
 
@@ -35,6 +37,13 @@ _MOST_LINES = 33
 """Of a row: a spreadsheet has none above 409 points."""
 
 
+class _Sheet(Worksheet):  # type: ignore[misc]  # a library without types
+    """A sheet whose texts have no mark that turns them."""
+
+    def _write_string(self, row: int, col: int, string: str, cell_format: Any = None) -> Any:  # noqa: ANN401
+        return super()._write_string(row, col, words.without_marks(string), cell_format)
+
+
 @contextmanager
 def open_workbook(path: Path, *, title: str, note: str, made: date) -> Iterator[Any]:
     """Open a workbook to write: no formula, no link, the same bytes for the same content.
@@ -54,8 +63,10 @@ def open_workbook(path: Path, *, title: str, note: str, made: date) -> Iterator[
         "default_format_properties": {"font_name": "Arial", "font_size": POINTS},
     }
     with xlsxwriter.Workbook(path, options) as workbook:
+        workbook.worksheet_class = _Sheet
         created = datetime.combine(made, datetime.min.time())
-        workbook.set_properties({"title": title, "comments": note, "author": "stratify", "created": created})
+        said = {"title": words.without_marks(title), "comments": words.without_marks(note)}
+        workbook.set_properties({**said, "author": "stratify", "created": created})
         yield workbook
 
 
