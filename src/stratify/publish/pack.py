@@ -195,19 +195,19 @@ def _known(store: Store, context: PublishContext) -> Iterator[Callable[[str], _K
     """Lend what gives those on the lists of a practice, and what is known of them; read a practice at a time."""
     today = context.index_date
     since = periods.months_before(today, _TREND_MONTHS)
-    asked = {
-        "facts": (_FACTS,),
-        "values": (_VALUES, since, today),
-        "admissions": (_ADMISSIONS, since, today),
-        "medicines": (_MEDICINES, today - timedelta(days=_MEDICINE_DAYS), today),
-        "teams": (_TEAMS, periods.months_before(today, _TEAM_MONTHS), today),
-        "referrals": (_REFERRALS, today),
-        "steps": (_STEPS, today),
-        "other_words": (_OTHER_WORDS,),
+    asked: dict[str, tuple[str, tuple[date, ...]]] = {
+        "facts": (_FACTS, ()),
+        "values": (_VALUES, (since, today)),
+        "admissions": (_ADMISSIONS, (since, today)),
+        "medicines": (_MEDICINES, (today - timedelta(days=_MEDICINE_DAYS), today)),
+        "teams": (_TEAMS, (periods.months_before(today, _TEAM_MONTHS), today)),
+        "referrals": (_REFERRALS, (today,)),
+        "steps": (_STEPS, (today,)),
+        "other_words": (_OTHER_WORDS, ()),
     }
     with ExitStack() as lent:
 
-        def parted(sql: str, *parameters: date) -> Callable[[str], pl.DataFrame]:
+        def parted(sql: str, parameters: tuple[date, ...] = ()) -> Callable[[str], pl.DataFrame]:
             for number in range(len(parameters), 0, -1):
                 sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
             return lent.enter_context(store.parted(sql, "practice_code"))
