@@ -269,7 +269,7 @@ def said(run, tmp_path_factory):
     rows = [{"week": day, "row_reference": each, "patient_key": f"{CANARY}-{number:03}", "pathway": "lungs",
              "practice_code": "Y99001", "clinic_id": "clinic", "placement": "listed", "tier": "high"}
             for number, each in reference.items()]  # fmt: skip
-    answers = [{"answer_id": each, "week": day, "row_reference": each, "status": "applied", "outcome_date": day,
+    answers = [{"answer_id": each, "row_reference": each, "status": "applied", "outcome_date": day,
                 "outcome": "not_appropriate" if number < 40 else "attended"}
                for number, each in reference.items()]  # fmt: skip
     out = tmp_path_factory.mktemp("said") / "out"
@@ -287,7 +287,11 @@ def said(run, tmp_path_factory):
     )  # fmt: skip
     feedback_register.write(restricted, register, words, day)
     folder = out.parent / "proposals"
-    return SimpleNamespace(text=feedback_proposals.patterns(out, to=folder), folder=folder)
+    plan = SimpleNamespace(restricted=restricted, settings=SimpleNamespace(index_date=INDEX))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feedback_proposals, "plan_in_place", lambda _: plan)
+        patch.setattr(feedback_proposals, "rule_book_in_place", lambda *_: BOOK)
+        return SimpleNamespace(text=feedback_proposals.patterns(out, to=folder), folder=folder)
 
 
 def test_a_rule_that_is_often_overruled_comes_with_a_change_and_what_it_would_do(said):

@@ -281,6 +281,7 @@ def test_where_a_browser_has_no_cryptography_the_page_says_what_to_do(chromium, 
 def test_every_list_of_the_practice_is_there_with_everything_about_a_person(page):
     assert page.run("[...document.querySelectorAll('nav button')].map((each) => each.textContent)") == [
         "Clinician review of the record: 1", f"{COPD}: 6", "Multi-professional frailty clinic: 30",
+        "Self-management offers: 5",
     ]  # fmt: skip
     click(page, "#listed summary", "Why, in full")
     page.until("document.querySelector('.panel')")
