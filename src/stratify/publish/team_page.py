@@ -124,7 +124,7 @@ class TeamPages:
         text = json.dumps(_filled(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         sealed = asdict(self._lock.seal(code, text.encode("utf-8")))
         page = _page(
-            title=f"This week's lists: {name}",
+            title=words.without_marks(f"This week's lists: {name}"),
             week=words.week_in_words(context.index_date),
             is_test=context.is_test,
             contact=context.contact,
