@@ -80,6 +80,7 @@ def _write(folder: Path, out: Path, memory_limit: str | None) -> Stages:
         rule_digest=book.digest,
         contact="the team",
         actions=wording.agenda.actions if wording.agenda else (),
+        practice_phones={f"Y{number:05}": "01632 960 001" for number in range(PRACTICES)},
     )
     laps.end("definitions")
     with open_store(

@@ -32,6 +32,9 @@ LEAST = 8
 _LEAST_ANSWERED = 20
 _Z = 2.5758
 _LEAST_GAIN = 0.30
+_Z_OF_A_CODE = 4.0
+"""Thousands of codes are looked at: chance alone puts a code this far out once in 30,000 looks."""
+_MOST_CODES = 3
 _MOST_EDGES, _MOST_TRIED = 12, 25
 
 
@@ -95,6 +98,30 @@ def missing(reported: Collection[str], listed: Collection[str], people: pl.DataF
               "share_low": pl.Float64, "share_high": pl.Float64, "listed_share": pl.Float64,
               "is_pattern": pl.Boolean}  # fmt: skip
     return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def telling_codes(recorded: pl.DataFrame, *, missed: int, others: int) -> pl.DataFrame:
+    """Find codes by which people could be known whom no code of a pathway's codelists makes part of it.
+
+    Args:
+        recorded: A row per code of the records: ``code``, ``missed_count`` of those who should have been there and are
+            not on the pathway, ``others_count`` of others who are not on it.
+        missed: How many should have been there.
+        others: How many others were looked at.
+
+    Returns:
+        At most three codes, ``code``, ``missed_share`` and ``others_share``: those that the missed have most beyond the
+        others, and so much more often that chance would hardly make it of thousands of codes.
+    """
+    found = []
+    for code, here, there in recorded.select("code", "missed_count", "others_count").sort("code").iter_rows():
+        low, _ = wilson(here, missed, _Z_OF_A_CODE)
+        _, usual = wilson(there, others, _Z_OF_A_CODE)
+        if here >= LEAST and low > usual:
+            found.append((code, here / missed, there / others))
+    found.sort(key=lambda each: (each[2] - each[1], each[0]))
+    schema = {"code": pl.String, "missed_share": pl.Float64, "others_share": pl.Float64}
+    return pl.DataFrame(found[:_MOST_CODES], schema=schema, orient="row")
 
 
 # ---------------------------------------------------------------------------------------------------- the edge to try

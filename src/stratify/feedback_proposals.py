@@ -43,6 +43,19 @@ _AGREED = (
     "offered",
     "activated",
 )
+_UNCODED = """
+SELECT patient_key, patient_key IN (SELECT patient_key FROM {people}) AS is_missed
+FROM run.core.person LEFT JOIN run.derived.pathway_decision AS d USING (patient_key)
+WHERE person_status = 'registered' GROUP BY patient_key
+HAVING bool_and(d.pathway IS NULL OR d.pathway <> $1 OR d.decision = 'not_eligible')
+"""
+_RECORDED = """
+SELECT snomed_code AS code, count(DISTINCT patient_key) FILTER (is_missed) AS missed_count,
+    count(DISTINCT patient_key) FILTER (NOT is_missed) AS others_count
+FROM run.core.gp_event JOIN uncoded USING (patient_key)
+WHERE snomed_code IS NOT NULL AND is_confidential IS NOT TRUE AND snomed_code NOT IN (SELECT code FROM {known})
+GROUP BY ALL HAVING missed_count > 0
+"""
 _MOST_OTHERS = 2_000
 """Of the people who are on no clinic's list and of whom nothing was said, as many as an edge is tried on."""
 
@@ -81,6 +94,7 @@ def patterns(out: Path, *, clinical: Path | None = None, to: Path | None = None)
         missing = feedback_patterns.missing({key for keys in reported.values() for key in keys}, listed, groups)
         lines += [_missing_in_words(each) for each in missing.filter("is_pattern").iter_rows(named=True)]
         proposals += _from_missing(store, plan, book, reported)
+        lines += _uncoded(store, book, reported)
     lines = lines or ["No rule is overruled and no group is missing more often than chance would have it."]
     for number, each in enumerate(proposals, 1):
         lines.append(_in_words(number, each))
@@ -168,6 +182,34 @@ def _from_missing(store: Store, plan: Plan, book: RuleBook, reported: dict[str, 
         edit = _edit(store, plan, book, name, wrong, {key for (key,) in others} - wrong)
         found += [_Proposal(name, f"{name}, people who should have been there", edit)] if edit else []
     return found
+
+
+def _uncoded(store: Store, book: RuleBook, reported: dict[str, set[str]]) -> list[str]:
+    """Say of whom no edge can be moved, for want of a code, and which other codes of their records would tell them."""
+    lines = []
+    for name, people in reported.items():
+        with store.loaned(pl.DataFrame({"patient_key": sorted(people)}, schema={"patient_key": pl.String})) as loan:
+            store.execute(f"CREATE OR REPLACE TEMP TABLE uncoded AS {_UNCODED.format(people=loan)}", [name])
+        missed, others = (
+            store.scalar(f"SELECT count(*) FROM uncoded WHERE is_missed = {each}") for each in (True, False)
+        )
+        if missed < feedback_patterns.LEAST or not others:
+            continue
+        lines.append(
+            f"Not known to {name}: {_count(missed)} of {_count(len(people))} who should have been there have no record "
+            "that makes anybody part of it. No edge brings them: code them, or widen a codelist"
+        )
+        variables = (each for leaf in book.variables_of(book.pathways[name].cohort) for each in book.codelists_of(leaf))
+        known = {code for codelist in sorted(set(variables)) for code in book.codelists[codelist].codes}
+        with store.loaned(pl.DataFrame({"code": sorted(known)}, schema={"code": pl.String})) as loan:
+            recorded = store.frame(_RECORDED.format(known=loan))
+        for each in feedback_patterns.telling_codes(recorded, missed=missed, others=others).iter_rows(named=True):
+            lines.append(
+                f"  SNOMED CT {each['code']}: recorded for {_percent(each['missed_share'])} of them and for "
+                f"{_percent(each['others_share'])} of others who are not on it. If a clinician takes it for a sign, "
+                "try it: stratify codelists add, with --on"
+            )
+    return lines
 
 
 def _edit(store: Store, plan: Plan, book: RuleBook, pathway: str, wrong: set[str], right: set[str]) -> Edit | None:

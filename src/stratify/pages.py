@@ -1,7 +1,7 @@
 """The look of every HTML page: one file that asks nothing of the network, runs no script, and can be printed.
 
-Belongs here: the frame and the style (``page.html.j2``) and how numbers are written. Does not belong: what a page says;
-that is a template beside the module it belongs to, which extends the frame.
+Belongs here: the frame and the style (``page.html.j2``), how numbers are written, which letters are never shown. Does
+not belong: what a page says; that is a template beside the module it belongs to, which extends the frame.
 """
 
 from __future__ import annotations
@@ -11,8 +11,29 @@ from importlib.resources import files as package_files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from stratify import periods
+
+_MARKS: dict[int, str | None] = dict.fromkeys(
+    (
+        *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)),
+        0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF,
+    )
+)  # fmt: skip
+_MARKS[0x09] = " "
+
+
+def without_marks(text: str) -> str:
+    """Leave out controls and marks that turn the direction of text: they make a name read as another. A tab is a blank.
+
+    Unicode Technical Report 36, bidirectional text spoofing.
+    """
+    return text if text.isascii() and text.isprintable() else text.translate(_MARKS)
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401  whatever a template shows
+    return without_marks(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def render(package: str, template: str, *, title: str, subtitle: str, is_test: bool, **values: Any) -> str:  # noqa: ANN401
@@ -24,7 +45,7 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
         title: Heading of the page.
         subtitle: The line below it.
         is_test: True for invented patients: a red banner says so, on paper too.
-        values: What the template shows. All of it is escaped.
+        values: What the template shows. All of it is escaped, and marks that turn text are left out.
 
     Returns:
         The HTML text, complete in itself; the same bytes for the same arguments.
@@ -34,7 +55,12 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
         return package_files(__package__ if name == "page.html.j2" else package).joinpath(name).read_text("utf-8")
 
     environment = Environment(
-        loader=FunctionLoader(load), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(load),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {"whole": whole, "share": share, "day": day}
     return environment.get_template(template).render(title=title, subtitle=subtitle, is_test=is_test, **values)
@@ -43,7 +69,9 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
 def draw(package: str, template: str, **values: Any) -> str:  # noqa: ANN401
     """Draw a picture (SVG) from the template of a package; all values are escaped."""
     text = package_files(package).joinpath(template).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     return environment.from_string(text).render(**values) + "\n"
 
 

@@ -75,6 +75,8 @@ class Settings(BaseModel):
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         care_homes: The homes of the area, each with its postcode and who leads the round there.
         comparators: Figures of other places for the commissioners' file, from the CSV file that the settings name.
+        practice_phones: The number that patients of a practice ring, by ODS code; where there is none, no letter or
+            message is made.
         most_minutes_a_week: Minutes that a role may see people in a week, at all clinics of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
@@ -104,6 +106,7 @@ class Settings(BaseModel):
     shared_lists: tuple[str, ...] = ()
     care_homes: tuple[CareHome, ...] = ()
     comparators: tuple[Comparator, ...] = ()
+    practice_phones: dict[str, Annotated[str, Field(pattern=r"^0[0-9 ]{8,13}[0-9]$")]] = {}
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
     returned: Path | None = None
@@ -114,7 +117,7 @@ class Settings(BaseModel):
     @property
     def approved(self) -> dict[str, Any]:
         """What was decided about where, by whom and for how many: part of what makes a run."""
-        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "comparators"}
+        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "comparators", "practice_phones"}
         names |= {"most_minutes_a_week", "most_workload_ratio"}
         return self.model_dump(mode="json", include=names, by_alias=True)
 
@@ -148,7 +151,7 @@ def load_settings(
         for name in ("extracts", "out", "clinical", "returned"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
-        for name in ("rollout", "sign_offs", "care_homes"):
+        for name in ("rollout", "sign_offs", "care_homes", "practice_phones"):
             if isinstance(found.get(name), str):
                 found[name] = _listed(folder / found[name], name)
         if isinstance(found.get("comparators"), str):

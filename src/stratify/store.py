@@ -7,7 +7,7 @@ the caller. Nothing clinical is decided here.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ SCHEMAS = ("core", "derived", "out", "audit")
 
 PUBLISHED_STORAGE_VERSION = "v1.2.0"
 """Storage version of files for others: DuckDB clients from 1.2 on can open it (2.0's own default they cannot)."""
+
+_ROWS_OF_A_PART = 4096
+"""Rows that are read together to find a part: about what a practice has."""
 
 _SETTINGS = {
     "autoinstall_known_extensions": False,
@@ -106,6 +109,20 @@ class Store:
         with self.scratch_file() as path:
             frame.write_parquet(path, compression="uncompressed")
             yield f"read_parquet('{quoted(path)}')"
+
+    @contextmanager
+    def parted(self, sql: str, by: str) -> Iterator[Callable[[str], pl.DataFrame]]:
+        """Run a query once, and lend what gives the rows of one part after another.
+
+        The rows wait in a Parquet file in the run's own temporary folder: one part at a time is in memory.
+
+        Args:
+            sql: A query in order of the column that parts it, then in the order wanted within a part.
+            by: That column, of text.
+        """
+        with self.scratch_file() as path:
+            self.connection.sql(sql).write_parquet(str(path), row_group_size=_ROWS_OF_A_PART)
+            yield lambda part: pl.scan_parquet(path).filter(pl.col(by) == part).collect()
 
     @contextmanager
     def scratch_file(self) -> Iterator[Path]:

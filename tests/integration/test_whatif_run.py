@@ -11,7 +11,9 @@ Each practice has 6 places in the coming week.
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -19,7 +21,8 @@ import pytest
 import invented
 import invented_run
 from invented import codelist, event, pathway, score, variable
-from stratify import publish, whatif_run
+from stratify import feedback, feedback_proposals, feedback_register, kept_weeks, publish, whatif_run
+from stratify.contract_frames import schema_of
 from stratify.disclosure import LARGEST_HIDDEN
 from stratify.errors import RunError, SettingsError
 from stratify.publish.what_if import by_sector, figures, worklists
@@ -70,6 +73,7 @@ def run(tmp_path_factory):
         flares = 2 if number < 40 else 4 if number < 90 else 0
         day = MAY if number < 12 else date(2025, 12, 1)  # the first twelve came since the look back
         records += [event(key, "F", day + timedelta(days=place)) for place in range(flares)]
+        records += [event(key, "W", LONG_AGO)] if number >= 168 else []  # a code that nobody reads
     capacity = [{"clinic_id": "clinic", "practice_code": practice, "clinic_date": INDEX + timedelta(days=1),
                  "role": "nurse", "slots": 6, "minutes_per_slot": 30} for practice in ("Y99001", "Y99002")]  # fmt: skip
     invented_run.make(
@@ -250,3 +254,61 @@ def test_a_new_pathway_that_reads_what_the_run_did_not_is_worked_out_from_the_re
     mine = cells.filter(pl.col("clinic_id") == "flare_clinic")
     assert mine["present"].sum() == 90 and mine["entered"].sum() == 12
     assert moves.filter(pl.col("clinic_id") == "flare_clinic")["people_count"].sum() == 78
+
+
+# ------------------------------------------------------------------------------------- a pattern in what teams said
+
+
+@pytest.fixture(scope="module")
+def said(run, tmp_path_factory):
+    """Teams say that those with two flare-ups are not appropriate, and that the last twelve should have been there.
+
+    The others on the list came. Nothing of it is of a real run but the shape.
+    """
+    day, reference = INDEX - timedelta(days=7), {number: f"R{number:03}" for number in range(90)}
+    rows = [{"week": day, "row_reference": each, "patient_key": f"{CANARY}-{number:03}", "pathway": "lungs",
+             "practice_code": "Y99001", "clinic_id": "clinic", "placement": "listed", "tier": "high"}
+            for number, each in reference.items()]  # fmt: skip
+    answers = [{"answer_id": each, "row_reference": each, "status": "applied", "outcome_date": day,
+                "outcome": "not_appropriate" if number < 40 else "attended"}
+               for number, each in reference.items()]  # fmt: skip
+    out = tmp_path_factory.mktemp("said") / "out"
+    shutil.copytree(run, out)
+    restricted = out / "restricted"
+    kept_weeks.write(restricted, "audit.list_row", invented.frame("audit.list_row", rows), day)
+    kept_weeks.write(restricted, "audit.answer", invented.frame("audit.answer", answers), day)
+    missed = [
+        feedback.Said("should_have_been_here", "Y99001", day, f"{CANARY}-{number}", "clinic", source_row=number)
+        for number in range(168, 180)
+    ]
+    register, words = feedback.extended(
+        pl.DataFrame(schema=schema_of(feedback.REGISTER)), pl.DataFrame(schema=schema_of(feedback.WORDS)), missed, (),
+        week=day,
+    )  # fmt: skip
+    feedback_register.write(restricted, register, words, day)
+    folder = out.parent / "proposals"
+    plan = SimpleNamespace(restricted=restricted, settings=SimpleNamespace(index_date=INDEX))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feedback_proposals, "plan_in_place", lambda _: plan)
+        patch.setattr(feedback_proposals, "rule_book_in_place", lambda *_: BOOK)
+        return SimpleNamespace(text=feedback_proposals.patterns(out, to=folder), folder=folder)
+
+
+def test_a_rule_that_is_often_overruled_comes_with_a_change_and_what_it_would_do(said):
+    """40 of 90 is 44 %: three flare-ups, or four, moves the 40 with two and none of the 50 with four."""
+    assert "Often overruled: lungs, rule worst, tier high: not appropriate for 40 of 90 answered (44 %" in said.text
+    assert "Proposal 1, for the clinical lead" in said.text
+    assert "It would move 40 of 40 in the wrong place, and 0 of 50 others" in said.text
+    page = (said.folder / "proposal_1" / "what_if.html").read_text(encoding="utf-8")
+    assert "What if: From what teams said: lungs, rule worst, tier high" in page
+    found = pl.read_csv(said.folder / "proposal_1" / "what_if.csv")
+    now = found.filter(measure="people on the list", clinic_id="clinic", week=0).sort("practice_code")
+    assert now.filter(pl.col("today") == 90)["changed"].to_list() == [50.0]
+    assert CANARY not in said.text + page
+
+
+def test_of_people_who_are_known_by_no_code_it_says_so_and_names_what_they_have_in_common(said):
+    """Twelve should have been there, none has COPD on record, and all have a code that none of the other 48 has."""
+    assert "Not known to lungs: 12 of 12 who should have been there have no record" in said.text
+    assert "SNOMED CT W: recorded for 100 % of them and for 0 % of others" in said.text
+    assert "stratify codelists add" in said.text

@@ -142,6 +142,7 @@ def context(**changes: Any) -> PublishContext:
         code_version="0.1.0",
         rule_digest="abc123",
         contact="the clinical safety officer",
+        practice_phones=dict.fromkeys(("A81001", "A81002", "A81003"), "01632 960 001"),
         actions=("Pulmonary rehabilitation", "Ring the person", "Something else, as in the record"),
     )
     return replace(made, **changes)

@@ -8,7 +8,7 @@ import pytest
 
 import invented
 from stratify import fairness, feedback_patterns
-from stratify.feedback_patterns import LEAST, best_edit, interval, missing, overruled
+from stratify.feedback_patterns import LEAST, best_edit, interval, missing, overruled, telling_codes
 from stratify.rulebook import load_rule_book
 from stratify.whatif_changes import Changes, Threshold, changed_book
 
@@ -158,3 +158,27 @@ def test_no_edge_is_proposed_for_a_few_people():
 
 def test_the_bar_and_the_least_are_those_that_the_guide_states():
     assert (feedback_patterns.OFTEN, feedback_patterns.LEAST, feedback_patterns.WEEKS) == (0.2, 8, 12)
+
+
+# ------------------------------------------------------------------------------------------------ a code to look for
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "told"),
+    [
+        pytest.param(12, 40, True, id="all_of_12_and_two_in_a_hundred_others"),
+        pytest.param(7, 0, False, id="fewer_than_are_ever_told"),
+        pytest.param(8, 1_400, False, id="eight_of_12_where_seven_in_ten_others_have_it"),
+        pytest.param(8, 800, False, id="eight_of_12_and_four_in_ten_others_may_be_chance"),
+    ],
+)
+def test_a_code_tells_the_missed_when_they_have_it_far_beyond_chance(here, there, told):
+    """Of 12 at z = 4, 8 have it: from 0.20 up; of 2,000 others 800 have it: up to 0.44."""
+    recorded = pl.DataFrame({"code": ["195967001"], "missed_count": [here], "others_count": [there]})
+    assert (telling_codes(recorded, missed=12, others=2_000).height == 1) is told
+
+
+def test_no_more_than_three_codes_are_told_those_that_tell_most_first():
+    recorded = pl.DataFrame({"code": list("abcd"), "missed_count": [12, 12, 12, 11], "others_count": [30, 10, 20, 0]})
+    found = telling_codes(recorded, missed=12, others=2_000)
+    assert found["code"].to_list() == ["b", "c", "a"] and found["others_share"].to_list() == [0.005, 0.01, 0.015]

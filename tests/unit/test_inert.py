@@ -195,6 +195,21 @@ def test_a_pdf_shows_markup_as_letters_and_has_no_link_out_and_no_mark(outputs):
         assert "/OpenAction" not in file.trailer["/Root"] and "/JavaScript" not in str(file.trailer["/Root"])
 
 
+def test_the_head_of_each_page_of_a_pack_is_one_line_however_long_the_practice_is_called(outputs):
+    """The name has some 900 letters. A page has 841.89 points, its upper margin 14 mm (39.7 points)."""
+    path = next(path for path in of_kind(outputs, ".pdf") if path.name.startswith("meeting_pack"))
+    for page in PdfReader(path).pages:
+        lines = {}
+
+        def look(text, page, place, *_, lines=lines):
+            height = round(place[5] * page[3] + page[5])
+            if text.strip() and height > 841.89 - 39.7:
+                lines.setdefault(height, []).append(text)
+
+        page.extract_text(visitor_text=look)
+        assert len(lines) == 1 and "…" in "".join(*lines.values())
+
+
 def test_a_bundle_names_nobody_and_its_texts_have_no_mark(outputs):
     for path in of_kind(outputs, ".json"):
         bundle = json.loads(path.read_text(encoding="utf-8"))

@@ -19,6 +19,7 @@ from stratify.wording import load_wording
 WORDING = load_wording()
 LETTERS = WORDING.letters
 LONGEST_PRACTICE = "The Featherstonehaugh and Cholmondeley Family Health Centre at Ashby"
+LONGEST_PHONE = "01632 960 000 1"
 
 
 def whole(letter: Letter, *, with_headings: bool = True) -> str:
@@ -30,11 +31,12 @@ def whole(letter: Letter, *, with_headings: bool = True) -> str:
         for line in section.lines:
             reasons = " ".join(f"{each[:1].upper()}{each[1:]}." for each in longest)
             lines.append(reasons if line == "{why}" else line)
-    return "\n".join(lines).replace("{practice}", LONGEST_PRACTICE)
+    return "\n".join(lines).replace("{practice}", LONGEST_PRACTICE).replace("{phone}", LONGEST_PHONE)
 
 
 def readable(text: str) -> str:
-    return text.replace(LONGEST_PRACTICE, "Ashby").replace("{practice}", "Ashby")  # a name is no hard word
+    text = text.replace(LONGEST_PRACTICE, "Ashby").replace("{practice}", "Ashby")  # a name is no hard word
+    return text.replace(LONGEST_PHONE, "this number").replace("{phone}", "this number")
 
 
 # ----------------------------------------------------------------------------------------------- what they say
@@ -63,7 +65,7 @@ def test_a_letter_says_how_to_say_no_how_to_ask_for_another_format_and_when_to_r
 
 @pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS)
 def test_a_message_fits_names_nothing_of_the_record_and_has_no_link(letter):
-    text = letter.message.replace("{practice}", LONGEST_PRACTICE)
+    text = letter.message.replace("{practice}", LONGEST_PRACTICE).replace("{phone}", LONGEST_PHONE)
     assert len(text) <= LONGEST_MESSAGE
     for word in ("breath", "lung", "chest", "inhaler", "fall", "memory", "clinic", "older", "http", "www", "bit.ly"):
         assert word not in text.lower()
@@ -88,6 +90,8 @@ def test_the_formulas_are_worked_by_hand():
         ({"clinic": "copd_clinic", "needs_acceptance": False}, "needs the acceptance of a clinician"),
         ({"message": "Hello {name}"}, "placeholders are"),
         ({"message": "{why}"}, "others may see those"),
+        ({"message": "Hello from {practice}: please ring us"}, "which number to ring"),
+        ({"sections": [{"heading": "What to do", "lines": ["Ring us"]}]}, "which number to ring"),
         ({"title": "About {why}"}, "others may see those"),
         ({"message": "x" * (LONGEST_MESSAGE + 1)}, "at most"),
     ],
@@ -148,7 +152,7 @@ def explained(outcomes):
     return frame("derived.explanation", rows)
 
 
-def letters_of(folder, *, people=PEOPLE, outcomes=OUTCOMES, answers=(), **options):
+def letters_of(folder, *, people=PEOPLE, outcomes=OUTCOMES, answers=(), run=None, **options):
     """Write the letters of the small run, and give what was written by name within its practice."""
     (folder / "run").mkdir(parents=True)
     with small_run(folder / "run", people=people, outcomes=outcomes) as store:
@@ -161,7 +165,7 @@ def letters_of(folder, *, people=PEOPLE, outcomes=OUTCOMES, answers=(), **option
             for each in answers:
                 store.execute("INSERT INTO core.outcome VALUES (?, ?, ?, ?)", list(each))
         store.execute("UPDATE identity.person SET given_names = '<b>@x' WHERE patient_key = ?", [key(4)])
-        files = write_letters(store, folder / "out", context(), LETTERS, **options)
+        files = write_letters(store, folder / "out", run or context(), LETTERS, **options)
     return {path.relative_to(folder / "out").as_posix(): path for path in files}
 
 
@@ -269,3 +273,45 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
     assert {name: path.read_bytes() for name, path in one.items()} == {
         name: path.read_bytes() for name, path in other.items()
     }
+
+
+def test_a_letter_and_a_message_say_the_number_of_their_own_practice(offered):
+    text = PdfReader(offered[f"{PLACE}/letters_TEST_2026-11-23.pdf"]).pages[0].extract_text()
+    assert "ring us on 01632 960 001" in " ".join(text.split())
+    assert "ring us on 01632 960 001" in offered[f"{PLACE}/message_TEST_2026-11-23.txt"].read_text()
+
+
+def test_nobody_is_written_to_who_could_not_ring_back(tmp_path):
+    """The number of practice A81001 is not written down: 5 would have got a letter, and is to be reached by hand."""
+    run = context(practice_phones={"A81002": "01632 960 002"})
+    written = letters_of(tmp_path, run=run)
+    assert list(written) == [f"{PLACE}/by_hand_TEST_2026-11-23.csv"]
+    by_hand = {each["nhs_number"][-2:]: each["why"] for each in table(written[f"{PLACE}/by_hand_TEST_2026-11-23.csv"])}
+    assert "the number of the practice is not known" in by_hand["05"]
+    assert "braille" in by_hand["04"]
+
+
+def test_an_absurd_name_and_address_stay_in_the_window_of_the_envelope(tmp_path):
+    """Nine lines of address and a name of 600 letters: name, five lines and the postcode, each in one line."""
+    people = [person(5, has_digital_access=False)]
+    (tmp_path / "run").mkdir()
+    with small_run(tmp_path / "run", people=people, outcomes=[outcome(5, "offered", "self_management")]) as store:
+        store.create("derived.explanation", explained([]))
+        store.create("core.death", frame("core.death", []))
+        lines = ", ".join(f"Line {number} {'of the address ' * 9}" for number in range(9))
+        store.execute("UPDATE identity.person SET family_name = $1, address_lines = $2", ["W" * 600, lines])
+        store.execute("UPDATE core.practice SET practice_name = $1", ["W" * 600])
+        (path,) = [each for each in write_letters(store, tmp_path, context(), LETTERS) if each.suffix == ".pdf"]
+    places = []
+
+    def look(text, page, place, *_):
+        if text.strip():
+            across = place[4] * page[0] + page[4]
+            places.append((297 - (place[5] * page[3] + page[5]) * 297 / 841.89, across * 297 / 841.89, text.strip()))
+
+    first = PdfReader(path).pages[0]
+    first.extract_text(visitor_text=look)
+    assert len(PdfReader(path).pages) == 2  # "Dear" takes the whole name
+    in_window = [text for down, _, text in places if 52 <= down <= 92]
+    assert in_window[-1] == "ZZ1 1ZZ" and sum(text.endswith("…") for text in in_window) == 6
+    assert max(across for _, across, _ in places) < 188

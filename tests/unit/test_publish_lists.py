@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from publish_example import INDEX_DATE, OUTCOMES, context, key, outcome, person, small_run
+from publish_example import INDEX_DATE, OUTCOMES, context, frame, key, outcome, person, small_run
 from python_calamine import CalamineWorkbook
 
 from stratify.errors import ContractError
@@ -49,9 +49,12 @@ def offers(folder: Path) -> list[dict[str, str]]:
 
 def test_a_file_is_written_for_each_practice_and_clinic_with_people_or_a_session(written):
     assert written[1] == [
+        "A81001/clinician_review/clinic_list_TEST_2026-11-23.csv",
         "A81001/clinician_review/clinic_list_TEST_2026-11-23.xlsx",
+        LIST.replace(".xlsx", ".csv"),
         LIST,
         OFFERS,
+        "A81002/assessment/clinic_list_TEST_2026-11-23.csv",
         "A81002/assessment/clinic_list_TEST_2026-11-23.xlsx",
         "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
     ]
@@ -312,3 +315,53 @@ def test_offers_say_why_and_whether_digital_access_was_asked(written):
 
 def test_the_index_date_is_the_created_date(written):
     assert f"{INDEX_DATE.isoformat()}T00:00:00Z" in xml(written[0] / LIST)["docProps/core.xml"]
+
+
+def test_a_list_can_be_imported_as_csv_row_by_row_without_cells_to_fill_in(written):
+    """1 and 2 are listed, 2 first; what a spreadsheet would take for a formula is guarded."""
+    text = (written[0] / LIST).with_suffix(".csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
+    workbook = records(written[0] / LIST, "List")
+    assert [row["row_reference"] for row in rows] == [row["Row reference"] for row in workbook]
+    assert [row["nhs_number"] for row in rows] == ["999 000 0002", "999 000 0001"]
+    assert rows[1]["family_name"] == "'=HYPERLINK(1)" and rows[0]["clinic_date"] == "2026-11-24"
+    assert rows[0]["why"] == "First reason; FEV1 38 % predicted on 12 March 2026; Third reason"
+    assert "decision" not in rows[0] and "outcome" not in rows[0]
+
+
+def test_an_absurd_name_ends_in_dots_and_no_row_is_taller_than_a_spreadsheet_has(tmp_path):
+    """A name of 600 letters; a row has 409 points at most."""
+    with small_run(tmp_path) as store:
+        store.execute("UPDATE identity.person SET family_name = $1", ["W" * 600])
+        store.execute("UPDATE core.practice SET practice_name = $1", ["Practice of a very long name " * 20])
+        write_direct_care(store, tmp_path / "out", context())
+    path = tmp_path / "out" / LIST
+    rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_name("List").to_python()
+    shown = rows[1][rows[0].index("Family name")]
+    assert shown.startswith("WWW") and shown.endswith("W…") and len(shown) > 100
+    with zipfile.ZipFile(path) as archive:
+        sheets = [archive.read(name).decode() for name in archive.namelist() if "worksheets/sheet" in name]
+    heights = [float(height) for sheet in sheets for height in re.findall(r'<row [^>]*ht="([0-9.]+)"', sheet)]
+    assert max(heights) <= 409
+
+
+def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pathways_that_feed_it(tmp_path):
+    """1 is a resident on the list, 2 a resident who was seen, 3 is sent by another pathway; 4 to 6 live at home."""
+    round_ = {"pathway": "care_homes", "clinic_id": "care_home_round", "tier": None, "tier_rank": None}
+    outcomes = [
+        outcome(1, "listed", "clinic", priority_rank=1, clinic_date=date(2026, 11, 24), **round_),
+        outcome(2, "not_listed", "clinic", state="attended", placement_reason="Seen on 20 November 2026", **round_),
+        outcome(2, "not_listed", "excluded", pathway="diabetes", placement_reason="Checks are done", tier=None),
+        outcome(3, "waiting", "clinic", priority_rank=1, **round_ | {"pathway": "diabetes"}),
+        *(outcome(each, "not_listed", "excluded", pathway="diabetes", placement_reason="Checks are done", tier=None)
+          for each in (4, 5, 6)),
+    ]  # fmt: skip
+    with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
+        store.create("derived.variable_value", frame("derived.variable_value", []))
+        write_direct_care(store, tmp_path / "out", context())
+    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_TEST_2026-11-23.xlsx"
+    book = CalamineWorkbook.from_path(str(path))
+    rows = book.get_sheet_by_name("Not listed and why").to_python()
+    assert sorted(row[0][-2:] for row in rows[1:]) == ["02", "03"]
+    cover = "\n".join(str(cell) for row in book.get_sheet_by_name("Cover").to_python() for cell in row)
+    assert "leaves out 3 people whom this clinic is not for" in cover

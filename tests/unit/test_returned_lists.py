@@ -364,7 +364,7 @@ def test_offers_come_back_in_the_file_they_were_sent_in(tmp_path):
         from stratify.publish import write_direct_care
 
         files = write_direct_care(store, tmp_path / "out", example.context())
-    [offers] = [path for path in files if path.suffix == ".csv"]
+    [offers] = [path for path in files if path.name.startswith("offers")]
     rows = list(csv.DictReader(io.StringIO(offers.read_text(encoding="utf-8-sig"))))
     values = {
         f"line {at}, {name}": text for at in (2, 3) for name, text in (("outcome", "activated"), ("outcome_date", DAY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -125,6 +126,15 @@ def test_a_page_holds_the_people_of_its_own_practice_and_of_no_other(out):
     assert "Family11" not in mine + theirs  # belongs to no practice
 
 
+def test_offers_stand_on_the_page_to_be_answered_like_a_list(out):
+    """4, 5, 6, 7 and 9 are offered the app, under the references of the offers file."""
+    offers = next(each for each in json.loads(content_of(out / PAGE))["clinics"] if each["id"] == "self_management")
+    with (out / "A81001/self_management/offers_TEST_2026-11-23.csv").open(encoding="utf-8-sig", newline="") as file:
+        sent = {row["row_reference"]: row["how_to_offer"] for row in csv.DictReader(file)}
+    assert {row["row_reference"]: row["how_to_offer"] for row in offers["listed"]} == sent and len(sent) == 5
+    assert sorted(row["nhs_number"][-2:] for row in offers["listed"]) == ["04", "05", "06", "07", "09"]
+
+
 def test_a_practice_without_a_passphrase_has_no_page(tmp_path):
     with small_run(tmp_path) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))
@@ -145,7 +155,8 @@ def test_lists_that_practices_share_and_lists_that_are_held_are_on_the_right_pag
         write_direct_care(store, tmp_path / "out", made, pages)
     found = {code: json.loads(content_of(tmp_path / "out" / PAGE.replace("A81001", code)))
              for code in ("A81001", "A81002", "U10001")}  # fmt: skip
-    numbers = {code: [row.get("nhs_number") for each in page.get("clinics", []) for row in each.get("listed", [])]
+    numbers = {code: [row.get("nhs_number") for each in page.get("clinics", []) for row in each.get("listed", [])
+                      if each["id"] != "self_management"]
                for code, page in found.items()}  # fmt: skip
     assert numbers == {
         "A81001": ["999 000 0012"],
@@ -270,6 +281,7 @@ def test_where_a_browser_has_no_cryptography_the_page_says_what_to_do(chromium, 
 def test_every_list_of_the_practice_is_there_with_everything_about_a_person(page):
     assert page.run("[...document.querySelectorAll('nav button')].map((each) => each.textContent)") == [
         "Clinician review of the record: 1", f"{COPD}: 6", "Multi-professional frailty clinic: 30",
+        "Self-management offers: 5",
     ]  # fmt: skip
     click(page, "#listed summary", "Why, in full")
     page.until("document.querySelector('.panel')")
@@ -510,6 +522,15 @@ def test_an_answer_is_kept_while_another_list_is_looked_at(page):
     assert page.run(control("Decision") + ".value") == "defer"
     text = page.run("document.querySelector('.answers .problem').textContent")
     assert "There is no reason, and deferred needs one." in text and "Nothing says who decided." in text
+
+
+def test_people_who_wait_and_offers_can_be_answered_too(page):
+    """Two are listed and one waits at the COPD clinic, beside the strange names; five have an offer."""
+    click(page, "nav button", COPD)
+    assert page.run("document.querySelectorAll('#waiting details.answer').length") == 1
+    click(page, "nav button", "Self-management offers")
+    assert page.run("document.querySelectorAll('#listed details.answer').length") == 5
+    assert "accepted, declined or activated" in page.run("document.getElementById('clinic').textContent")
 
 
 def test_a_concern_alone_is_an_answer_and_leaving_with_unsaved_answers_is_asked_about(page):

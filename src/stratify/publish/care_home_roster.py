@@ -6,7 +6,7 @@ stands in it, on this week's list or not. Who lives in a home and what is propos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,17 +32,18 @@ FROM derived.placement AS p
 JOIN derived.pathway_decision AS d USING (patient_key, pathway)
 JOIN core.person AS c USING (patient_key)
 LEFT JOIN identity.person AS i USING (patient_key)
-WHERE p.pathway = $1 AND p.practice_code IS NOT NULL AND p.decision <> 'excluded'
+WHERE p.pathway = '{pathway}' AND p.practice_code IS NOT NULL AND p.decision <> 'excluded'
     AND p.placement <> 'list_held' AND c.person_status IN ('registered', 'practice_unknown')
 ORDER BY p.practice_code, p.patient_key
 """
-_COLUMNS = (
-    "patient_key", "practice_code", "placement", "placement_reason", "clinic_date", "state", "state_since", "why",
-    "age_years", "date_of_birth", "nhs_number", "family_name", "given_names", "postcode",
-)  # fmt: skip
 _DAYS = """
-SELECT patient_key, variable, value_date FROM derived.variable_value
-WHERE state = 'known' AND value > 0 AND list_contains($1, variable)
+SELECT p.practice_code, v.patient_key, v.variable, v.value_date
+FROM derived.placement AS p JOIN derived.variable_value AS v USING (patient_key)
+WHERE p.pathway = '{pathway}' AND p.practice_code IS NOT NULL AND v.state = 'known' AND v.value > 0
+    AND v.variable IN ({named}) ORDER BY p.practice_code, v.patient_key, v.variable
+"""
+_PRACTICES = """
+SELECT DISTINCT practice_code FROM derived.placement WHERE pathway = $1 AND practice_code IS NOT NULL ORDER BY ALL
 """
 
 Row = Mapping[str, Any]
@@ -64,28 +65,44 @@ def write_rosters(store: Store, folder: Path, context: PublishContext) -> list[P
     """
     written = []
     for pathway in sorted(context.pathways.values(), key=lambda each: each.id):
-        if pathway.roster is None:
+        practices = store.rows(_PRACTICES, [pathway.id]) if pathway.roster else []
+        if pathway.roster is None or not practices:
             continue
-        residents = [dict(zip(_COLUMNS, values, strict=True)) for values in store.rows(_RESIDENTS, [pathway.id])]
-        if not residents:
-            continue
-        named = [pathway.roster.plan, *pathway.roster.visit_after]
-        days = {(key, name): day for key, name, day in store.rows(_DAYS, [named])}
-        by_practice: dict[str, list[Row]] = {}
-        for row in residents:
-            if (pathway.id, row["practice_code"]) not in context.off:
-                record = _record(row, days, pathway, pathway.roster, context)
-                by_practice.setdefault(row["practice_code"], []).append(record)
-        for practice, records in by_practice.items():
-            frame = check_frame(pl.DataFrame(records, schema=schema_of(CONTRACT)), CONTRACT)
-            frame = frame.sort(pl.col("home") == NOT_KNOWN, "home", "visit_by", "plan_date", "row_reference",
-                               nulls_last=[False, False, True, False, False])  # fmt: skip
-            name = context.file_name("roster", "csv")
-            path = folder / folder_name(practice) / folder_name(pathway.roster.clinic) / name
-            shown = (pl.col(day).dt.strftime("%d/%m/%Y") for day in ("date_of_birth", "visit_by", "plan_date"))
-            write_safe_csv(path, frame.with_columns(shown))
-            written.append(path)
+        named = ", ".join(f"'{each}'" for each in (pathway.roster.plan, *pathway.roster.visit_after))
+        with (
+            store.parted(_RESIDENTS.format(pathway=pathway.id), "practice_code") as residents,
+            store.parted(_DAYS.format(pathway=pathway.id, named=named), "practice_code") as known,
+        ):
+            for (practice,) in practices:
+                if (pathway.id, practice) not in context.off:
+                    rows, days = residents(practice).to_dicts(), known(practice)
+                    written += _write(folder, practice, pathway, pathway.roster, (rows, days), context)
     return written
+
+
+def _write(
+    folder: Path,
+    practice: str,
+    pathway: Pathway,
+    roster: Roster,
+    known: tuple[Sequence[Row], pl.DataFrame],
+    context: PublishContext,
+) -> list[Path]:
+    """Write the roster of a practice, if it has residents; ``known`` are they and the days of what is on record."""
+    rows, when = known
+    if not rows:
+        return []
+    days = {(key, name): day for key, name, day in when.select("patient_key", "variable", "value_date").iter_rows()}
+    records = [_record(row, days, pathway, roster, context) for row in rows]
+    frame = check_frame(pl.DataFrame(records, schema=schema_of(CONTRACT)), CONTRACT)
+    frame = frame.sort(pl.col("home") == NOT_KNOWN, "home", "visit_by", "plan_date", "row_reference",
+                       nulls_last=[False, False, True, False, False])  # fmt: skip
+    path = folder / folder_name(practice) / folder_name(roster.clinic) / context.file_name("roster", "csv")
+    write_safe_csv(
+        path,
+        frame.with_columns(pl.col(day).dt.strftime("%d/%m/%Y") for day in ("date_of_birth", "visit_by", "plan_date")),
+    )
+    return [path]
 
 
 def _record(

@@ -74,6 +74,7 @@ class PublishContext:
         care_homes: The homes of the area.
         comparators: Figures of other places.
         board_name: What the board is called, where there is one and the settings name it.
+        practice_phones: The number that patients ring, by practice.
     """
 
     run_id: str
@@ -96,6 +97,7 @@ class PublishContext:
     care_homes: tuple[CareHome, ...] = ()
     comparators: tuple[Comparator, ...] = ()
     board_name: str | None = None
+    practice_phones: Mapping[str, str] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None
 
     def told(self, items: Collection[_T], words: str) -> Iterator[_T]:

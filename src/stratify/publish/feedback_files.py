@@ -42,6 +42,7 @@ from stratify.publish.sheets import (
     OPEN,
     PALE,
     Styles,
+    cut_to_fit,
     letters_of,
     lines_of,
     open_workbook,
@@ -266,7 +267,7 @@ def _items_sheet(workbook: Any, items: pl.DataFrame, context: PublishContext) ->
         most = 1
         for column, (name, (_, width)) in enumerate(ITEM_HEADINGS.items()):
             value = each[name]
-            text = value.strftime("%d/%m/%Y") if isinstance(value, date) else value or ""
+            text = value.strftime("%d/%m/%Y") if isinstance(value, date) else cut_to_fit(value or "", width)
             sheet.write_string(row, column, text, style(**look))
             most = max(most, lines_of(text, width))
         sheet.set_row(row, most * LINE_POINTS + 4)

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from stratify.codes import is_unverified
 from stratify.publish import words
 from stratify.publish.context import PublishContext, folder_name, row_reference
@@ -69,7 +67,7 @@ ORDER BY r.practice_code, f.patient_key, f.pathway, f.position
 _FLAGS = """
 SELECT DISTINCT r.practice_code, f.patient_key, f.flag, min(f.start_date) AS start_date
 FROM fhir_row AS r JOIN core.patient_flag AS f USING (patient_key)
-WHERE list_contains($1, f.flag) AND f.start_date <= $2 AND (f.end_date IS NULL OR f.end_date > $2)
+WHERE f.flag IN ({shown}) AND f.start_date <= '{today}' AND (f.end_date IS NULL OR f.end_date > '{today}')
 GROUP BY ALL ORDER BY ALL
 """
 _PRACTICES = """
@@ -93,29 +91,25 @@ def write_bundles(store: Store, folder: Path, context: PublishContext, book: Rul
         The files written, sorted.
     """
     store.execute(_PEOPLE)
-    rows, facts = store.frame(_ROWS), _by_practice(store.frame(_FACTS))
-    flags: dict[str, list[Row]] = {}
-    for practice, person, flag, start in store.rows(_FLAGS, [list(_SHOWN_FLAGS), context.index_date]):
-        flags.setdefault(practice, []).append({"patient_key": person, "flag": flag, "start_date": start})
+    shown = ", ".join(f"'{each}'" for each in _SHOWN_FLAGS)
+    flags_now = _FLAGS.format(shown=shown, today=context.index_date)
     names = dict(store.rows(_PRACTICES))
+    practices = [practice for (practice,) in store.rows("SELECT DISTINCT practice_code FROM fhir_row ORDER BY ALL")]
     written = []
-    by_practice = _by_practice(rows)
-    for practice in context.told(sorted(by_practice), "FHIR bundles"):
-        mine = by_practice[practice]
-        of_practice = facts[practice].to_dicts() if practice in facts else []
-        made = _Bundle(context, book, practice, names.get(practice, practice))
-        bundle = made.bundle(mine.to_dicts(), of_practice, flags.get(practice, []))
-        path = folder / folder_name(practice) / FHIR_PLACE / context.file_name("bundle", "json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_inert(bundle), ensure_ascii=False, sort_keys=True)
-        path.write_text(text + "\n", encoding="utf-8")
-        written.append(path)
+    with (
+        store.parted(_ROWS, "practice_code") as rows,
+        store.parted(_FACTS, "practice_code") as facts,
+        store.parted(flags_now, "practice_code") as flags,
+    ):
+        for practice in context.told(practices, "FHIR bundles"):
+            made = _Bundle(context, book, practice, names.get(practice, practice))
+            bundle = made.bundle(*(part(practice).to_dicts() for part in (rows, facts, flags)))
+            path = folder / folder_name(practice) / FHIR_PLACE / context.file_name("bundle", "json")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(_inert(bundle), ensure_ascii=False, sort_keys=True)
+            path.write_text(text + "\n", encoding="utf-8")
+            written.append(path)
     return written
-
-
-def _by_practice(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    parts = frame.partition_by("practice_code", as_dict=True, maintain_order=True) if frame.height else {}
-    return {str(key): part for (key,), part in parts.items()}
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ whom a person has to reach by hand, with the reason. Belongs here: who can be wr
 says is data (``clinical/wording/letters``); nobody is chosen here.
 
 Somebody who died, left, or declined text messages gets none; a sensitive record never leaves by this way; a needed
-format that a letter cannot be had in stops it (Accessible Information Standard, DAPB1605). An invitation to a clinic is
+format that a letter cannot be had in stops it (Accessible Information Standard, DAPB1605), and so does a practice whose
+number to ring nobody wrote down. An invitation to a clinic is
 written only for people whom a clinician accepted: a tier is a proposal (UK GDPR articles 22A to 22D).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +51,10 @@ LEFT JOIN identity.person AS i USING (patient_key)
 WHERE p.practice_code IS NOT NULL AND p.placement IN ('offered', 'listed')
 ORDER BY p.practice_code, p.pathway, p.patient_key
 """
+_SENDERS = """
+SELECT DISTINCT practice_code FROM derived.placement
+WHERE practice_code IS NOT NULL AND placement IN ('offered', 'listed') ORDER BY ALL
+"""
 _ACCEPTED = """
 SELECT patient_key FROM (
     SELECT patient_key, outcome, outcome_date, max(outcome_date) OVER (PARTITION BY patient_key) AS latest
@@ -66,6 +73,9 @@ WHERE t.back = 1 AND t.status <> 'reached' AND c.person_status = 'registered' AN
         AND s.outcome IS NOT NULL AND s.outcome NOT IN ('accepted', 'concern', 'disagreement'))
 ORDER BY t.practice_code, t.delivery_date, t.row_reference
 """
+_LINES_OF_ADDRESS = 5
+_NO_PHONE = "No letter: the number of the practice is not known (setting practice_phones)"
+_PLACES = re.compile(r"\{practice\}|\{phone\}")
 _NOT_REACHED_WORDS = {
     "failed": "was not delivered: call, or write",
     "blocked": "was blocked: call, or write, and ask how to reach this person",
@@ -76,6 +86,19 @@ SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROU
 
 Row = dict[str, Any]
 Shape = Literal["emis", "systmone"]
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who writes, and the number to ring; nothing is written where nobody can ring back."""
+
+    practice: str
+    phone: str | None
+
+    def filled(self, text: str) -> str:
+        """Fill in a text of a letter; a placeholder in the name of a practice stays as it is."""
+        known = {"{practice}": self.practice, "{phone}": self.phone or ""}
+        return _PLACES.sub(lambda found: known[found[0]], text)
 
 
 def write_letters(
@@ -98,20 +121,21 @@ def write_letters(
     Returns:
         The files written, sorted.
     """
-    people = store.frame(_PEOPLE).to_dicts() if letters else []
     accepted = {letter.pathway: _accepted(store, context, letter.pathway) for letter in letters.values()}
     names = dict(store.rows(_PRACTICES))
     missed = store.frame(_NOT_REACHED).to_dicts()
     written = _write_not_reached(folder, missed, context)
     why = {row["patient_key"]: _not_reached(row) for row in missed}
-    people = [{**row, "not_reached": why.get(row["patient_key"])} for row in people]
-    for practice in context.told(sorted({row["practice_code"] for row in people}), "Letters"):
-        mine = [row for row in people if row["practice_code"] == practice]
-        for letter in letters.values():
-            chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
-            if chosen:
-                place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
-                written += _write(place, letter, chosen, names.get(practice, practice), context, shape)
+    practices = [practice for (practice,) in store.rows(_SENDERS)] if letters else []
+    with store.parted(_PEOPLE, "practice_code") as people:
+        for practice in context.told(practices, "Letters"):
+            mine = [{**row, "not_reached": why.get(row["patient_key"])} for row in people(practice).to_dicts()]
+            sender = _Sender(names.get(practice, practice), context.practice_phones.get(practice))
+            for letter in letters.values():
+                chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
+                if chosen:
+                    place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
+                    written += _write(place, letter, chosen, sender, context, shape)
     return sorted(written)
 
 
@@ -151,12 +175,13 @@ def _accepted(store: Store, context: PublishContext, pathway: str) -> set[str]:
 
 
 def _write(
-    place: Path, letter: Letter, rows: Sequence[Row], practice: str, context: PublishContext, shape: Shape
+    place: Path, letter: Letter, rows: Sequence[Row], sender: _Sender, context: PublishContext, shape: Shape
 ) -> list[Path]:
     ways: dict[str, list[Row]] = {"message": [], "letter": []}
     by_hand = []
     for row in rows:
         way, why_not = way_to_reach(row, letter)
+        why_not = why_not or (None if sender.phone else _NO_PHONE)
         if why_not:
             by_hand.append(_by_hand(row, why_not, letter, context))
         else:
@@ -164,7 +189,7 @@ def _write(
     written = []
     if ways["letter"]:
         path = place / context.file_name("letters", "pdf")
-        content = _content(letter, ways["letter"], practice, context)
+        content = _content(letter, ways["letter"], sender, context)
         write_pdf(path, "letter", content, made=context.index_date)
         written.append(path)
     for number, start in enumerate(range(0, len(ways["message"]), MOST_IN_A_BATCH), 1):
@@ -174,7 +199,7 @@ def _write(
         written.append(path)
     if ways["message"]:
         path = place / context.file_name("message", "txt")
-        text = letter.message.replace("{practice}", words.without_marks(practice))
+        text = words.without_marks(sender.filled(letter.message))
         path.write_bytes(f"{'TEST: invented patients. ' if context.is_test else ''}{text}\r\n".encode())
         written.append(path)
     if by_hand:
@@ -267,11 +292,12 @@ def _line_to_call(row: Row, reference: str, why: str) -> dict[str, str]:
     }
 
 
-def _content(letter: Letter, rows: Sequence[Row], practice: str, context: PublishContext) -> dict[str, Any]:
+def _content(letter: Letter, rows: Sequence[Row], sender: _Sender, context: PublishContext) -> dict[str, Any]:
     return {
         "title": letter.title,
         "stamp": "TEST: invented patients. Do not send." if context.is_test else "",
-        "practice": practice,
+        "practice": sender.practice,
+        "phone": sender.phone,
         "day": periods.in_words(context.index_date),
         "version": f"{letter.id} {letter.version}",
         "letters": [
@@ -286,7 +312,7 @@ def _content(letter: Letter, rows: Sequence[Row], practice: str, context: Publis
                         "lines": [
                             {"list": (row["plain_reason"] or "").split("\n")}
                             if line == "{why}"
-                            else {"text": line.replace("{practice}", practice)}
+                            else {"text": sender.filled(line)}
                             for line in section.lines
                         ],
                     }
@@ -299,4 +325,7 @@ def _content(letter: Letter, rows: Sequence[Row], practice: str, context: Publis
 
 
 def _lines(address: str) -> list[str]:
-    return [each.strip() for each in address.replace("\n", ",").split(",") if each.strip()]
+    """Part an address into lines, no more than the window of an envelope shows beside name and postcode."""
+    lines = [each.strip() for each in address.replace("\n", ",").split(",") if each.strip()]
+    most = _LINES_OF_ADDRESS - 1
+    return [*lines[:most], ", ".join(lines[most:])] if len(lines) > most else lines

@@ -6,9 +6,12 @@ but last week's reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
+
+import polars as pl
 
 from stratify.codes import spaced
 from stratify.store import Store
@@ -20,6 +23,9 @@ _ELSEWHERE = "No longer registered at this practice"
 UNCHANGED = "On last week's list: no answer came back"
 _IDENTITY = ("nhs_number", "family_name", "given_names", "date_of_birth")
 
+_LISTS = """
+SELECT DISTINCT practice_code, clinic_id FROM audit.list_row WHERE week < '{week}' AND placement = 'listed' ORDER BY ALL
+"""
 _LAST_WEEK = """
 SELECT l.practice_code, l.clinic_id, l.patient_key, l.pathway, l.row_reference,
     coalesce(c.practice_code = l.practice_code, false) AS is_here, i.nhs_number, i.family_name, i.given_names,
@@ -35,16 +41,29 @@ WHERE l.week < '{week}' AND l.placement = 'listed'
 ORDER BY l.practice_code, l.clinic_id, l.patient_key, l.pathway
 """
 
-LastWeek = Mapping[tuple[str, str], Sequence[Row]]
-"""Rows of last week's lists by practice and clinic."""
+
+class LastWeek:
+    """Who was on which list last week, with what the steps of this week say of each."""
+
+    def __init__(self, lists: Sequence[tuple[str, str]], rows: Callable[[str], pl.DataFrame]) -> None:
+        self.lists = lists
+        """Practice and clinic of each list."""
+        self._rows = rows
+
+    def of(self, practice: str) -> dict[str, list[Row]]:
+        """Give the rows of a practice's lists by clinic."""
+        found: dict[str, list[Row]] = {}
+        for row in self._rows(practice).iter_rows(named=True):
+            found.setdefault(row["clinic_id"], []).append(row)
+        return found
 
 
-def read_last_week(store: Store, index_date: date) -> LastWeek:
-    """Give who was on which list last week, with what the steps of this week say of each."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in store.frame(_LAST_WEEK.format(week=index_date.isoformat())).iter_rows(named=True):
-        found.setdefault((row["practice_code"], row["clinic_id"]), []).append(row)
-    return found
+@contextmanager
+def read_last_week(store: Store, index_date: date) -> Iterator[LastWeek]:
+    """Lend last week's lists, read a practice at a time."""
+    lists = store.rows(_LISTS.format(week=index_date.isoformat()))
+    with store.parted(_LAST_WEEK.format(week=index_date.isoformat()), "practice_code") as rows:
+        yield LastWeek([(practice, clinic) for practice, clinic in lists], rows)
 
 
 def list_changes(

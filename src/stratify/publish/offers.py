@@ -45,15 +45,7 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
             "language": row["language"],
             "ais_format": row["formats"],
             "has_digital_access": words.yes_no(row["has_digital_access"]),
-            "how_to_offer": words.how_to_offer(
-                ais_format=row["ais_format"],
-                interpreter_needed=row["interpreter_needed"],
-                language=row["preferred_language"],
-                has_digital_access=row["has_digital_access"],
-                contact_preference=row["contact_preference"],
-                is_spine_sensitive=row["is_spine_sensitive"],
-                nhs_number_status=row["nhs_number_status"],
-            ),
+            "how_to_offer": how_to_offer(row),
             "why": row["why"].replace("• ", "").replace("\n", "; "),
             "since_last_week": row["since_last_week"],
             "previous_outcome": row["previous_outcome"],
@@ -63,6 +55,19 @@ def write_offers(path: Path, rows: Sequence[Mapping[str, Any]], context: Publish
     ]
     frame = check_frame(pl.DataFrame(records, infer_schema_length=None), "out.self_management_offer")
     write_safe_csv(path, frame.sort("pathway", "how_to_offer", "row_reference"))
+
+
+def how_to_offer(row: Mapping[str, Any]) -> str:
+    """Say how somebody is offered something, from what is known of reaching them."""
+    return words.how_to_offer(
+        ais_format=row["ais_format"],
+        interpreter_needed=row["interpreter_needed"],
+        language=row["preferred_language"],
+        has_digital_access=row["has_digital_access"],
+        contact_preference=row["contact_preference"],
+        is_spine_sensitive=row["is_spine_sensitive"],
+        nhs_number_status=row["nhs_number_status"],
+    )
 
 
 def write_safe_csv(path: Path, frame: pl.DataFrame) -> None:

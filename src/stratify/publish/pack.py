@@ -8,6 +8,7 @@ looks is in ``pages/pack.typ``. No text of the record but names of medicines.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -48,47 +49,54 @@ LEFT JOIN identity.person AS i USING (patient_key)
 WHERE p.placement = 'listed' AND p.practice_code IS NOT NULL AND p.clinic_id IN ({clinics})
 """
 _ROWS = "SELECT * FROM pack_row ORDER BY practice_code, clinic_id, priority_rank NULLS LAST, patient_key"
+_MEETINGS = "SELECT DISTINCT practice_code, clinic_id FROM pack_row"
 _FACTS = """
-SELECT r.patient_key, r.variable, r.text, v.value, v.state, v.bound, v.value_date, v.source_table
+SELECT pack_row.practice_code, r.patient_key, r.variable, r.text, v.value, v.state, v.bound, v.value_date,
+    v.source_table
 FROM pack_row JOIN derived.reason AS r USING (patient_key, pathway)
-LEFT JOIN derived.variable_value AS v USING (patient_key, variable) ORDER BY r.patient_key, r.position
+LEFT JOIN derived.variable_value AS v USING (patient_key, variable)
+ORDER BY pack_row.practice_code, r.patient_key, r.position
 """
 _VALUES = """
-SELECT o.patient_key, o.measurement, o.effective_date, o.value_canonical
+SELECT pack_row.practice_code, o.patient_key, o.measurement, o.effective_date, o.value_canonical
 FROM core.gp_observation AS o JOIN pack_row USING (patient_key)
 WHERE o.value_status = 'ok' AND o.measurement IS NOT NULL AND o.effective_precision = 'YMD' AND o.comparator IS NULL
     AND o.is_confidential IS NOT TRUE AND o.effective_date >= $1 AND o.effective_date < $2
 GROUP BY ALL ORDER BY ALL
 """
 _ADMISSIONS = """
-SELECT s.patient_key, s.admission_date FROM core.apc_spell AS s JOIN pack_row USING (patient_key)
+SELECT pack_row.practice_code, s.patient_key, s.admission_date
+FROM core.apc_spell AS s JOIN pack_row USING (patient_key)
 WHERE s.is_emergency AND s.admission_date >= $1 AND s.admission_date < $2 GROUP BY ALL ORDER BY ALL
 """
 _MEDICINES = """
-SELECT m.patient_key, coalesce(m.dmd_term, 'A medicine without a name in the record') AS name,
+SELECT pack_row.practice_code, m.patient_key, coalesce(m.dmd_term, 'A medicine without a name in the record') AS name,
     max(m.issue_date) AS latest, count(DISTINCT m.issue_date) AS issues
 FROM core.gp_medication AS m JOIN pack_row USING (patient_key)
 WHERE m.issue_date >= $1 AND m.issue_date < $2 AND (m.cancelled_date IS NULL OR m.cancelled_date >= $2)
 GROUP BY ALL ORDER BY ALL
 """
 _TEAMS = """
-SELECT t.patient_key, t.team, max(t.contact_date) FILTER (t.attended IN ('5', '6') AND t.contact_date < $2) AS latest,
+SELECT pack_row.practice_code, t.patient_key, t.team,
+    max(t.contact_date) FILTER (t.attended IN ('5', '6') AND t.contact_date < $2) AS latest,
     min(t.contact_date) FILTER (t.contact_date >= $2 AND t.attended IS NULL) AS coming
 FROM core.community_contact AS t JOIN pack_row USING (patient_key) WHERE t.contact_date >= $1
-GROUP BY ALL HAVING latest IS NOT NULL OR coming IS NOT NULL ORDER BY 1, coming NULLS LAST, latest DESC, team
+GROUP BY ALL HAVING latest IS NOT NULL OR coming IS NOT NULL ORDER BY 1, 2, coming NULLS LAST, latest DESC, team
 """
 _REFERRALS = """
-SELECT r.patient_key, r.service, r.priority, r.status, r.referral_date, r.first_seen_date
+SELECT pack_row.practice_code, r.patient_key, r.service, r.priority, r.status, r.referral_date, r.first_seen_date
 FROM core.referral AS r JOIN pack_row USING (patient_key)
 WHERE r.status NOT IN ('rejected', 'discharged') AND r.closed_date IS NULL AND r.referral_date < $1
-ORDER BY r.patient_key, r.referral_date, r.service, r.referral_id
+ORDER BY pack_row.practice_code, r.patient_key, r.referral_date, r.service, r.referral_id
 """
 _STEPS = """
-SELECT t.patient_key, t.effective_date, t.cause_text FROM audit.transition AS t JOIN pack_row USING (patient_key)
-WHERE t.week < $1 ORDER BY t.patient_key, t.effective_date DESC, t.to_state
+SELECT pack_row.practice_code, t.patient_key, t.effective_date, t.cause_text
+FROM audit.transition AS t JOIN pack_row USING (patient_key)
+WHERE t.week < $1 ORDER BY pack_row.practice_code, t.patient_key, t.effective_date DESC, t.to_state
 """
 _OTHER_WORDS = """
-SELECT e.* FROM derived.explanation AS e JOIN pack_row USING (patient_key, pathway)
+SELECT pack_row.practice_code, e.* FROM derived.explanation AS e JOIN pack_row USING (patient_key, pathway)
+ORDER BY pack_row.practice_code, e.patient_key, e.pathway
 """
 _SESSIONS = """
 SELECT DISTINCT clinic_id, practice_code, clinic_date, venue FROM core.clinic_capacity
@@ -103,8 +111,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of everybody on the lists, by person."""
+    """Who is on the lists of a practice, and what is known of them, by person."""
 
+    rows: list[Row]
     facts: dict[str, list[Row]]
     values: dict[str, list[Row]]
     admissions: dict[str, list[Row]]
@@ -136,13 +145,8 @@ def write_packs(
     if agenda is None or not clinics:
         return []
     store.execute(_LISTED.format(clinics=", ".join(f"'{each}'" for each in sorted(clinics))))
-    meetings: dict[tuple[str, str], list[Row]] = {}
-    for row in store.frame(_ROWS).to_dicts():
-        meetings.setdefault((row["practice_code"], row["clinic_id"]), []).append(row)
     agreed = {key: mine for key, mine in open_actions(store, context).items() if key[1] in clinics}
-    for key in agreed:
-        meetings.setdefault(key, [])
-    known = _known(store, context)
+    meetings = sorted({*store.rows(_MEETINGS), *agreed})
     names = dict(store.rows(_PRACTICES))
     last = context.index_date + timedelta(days=7)
     sessions: dict[tuple[str, str], list[str]] = {}
@@ -150,11 +154,10 @@ def write_packs(
         where = f", {venue}" if venue else ""
         sessions.setdefault((practice, clinic_id), []).append(f"{words.day_in_words(day)}{where}")
 
-    def packs() -> Iterator[Callable[[], Path]]:
-        for practice, clinic_id in context.told(sorted(meetings), "Meeting packs"):
-            rows = meetings[practice, clinic_id]
-            clinic = clinics[clinic_id]
-            mine = known(practice)
+    def packs(known: Callable[[str], _Known]) -> Iterator[Callable[[], Path]]:
+        for practice, clinic_id in context.told(meetings, "Meeting packs"):
+            clinic, mine = clinics[clinic_id], known(practice)
+            rows = [row for row in mine.rows if row["clinic_id"] == clinic_id]
             people = [_person(row, mine, context, book, agenda, clinic) for row in rows]
             content = {
                 "title": f"{clinic.label}: meeting pack",
@@ -183,42 +186,41 @@ def write_packs(
             path = folder / folder_name(practice) / folder_name(clinic_id) / context.file_name("meeting_pack", "pdf")
             yield partial(write_pdf, path, "pack", content, made=context.index_date)
 
-    return list(write_side_by_side(packs()))
+    with _known(store, context) as known:
+        return list(write_side_by_side(packs(known)))
 
 
-def _known(store: Store, context: PublishContext) -> Callable[[str], _Known]:
-    """Give what is known of everybody on the lists of a practice, asked for one practice after another."""
+@contextmanager
+def _known(store: Store, context: PublishContext) -> Iterator[Callable[[str], _Known]]:
+    """Lend what gives those on the lists of a practice, and what is known of them; read a practice at a time."""
     today = context.index_date
     since = periods.months_before(today, _TREND_MONTHS)
-    teams_since = periods.months_before(today, _TEAM_MONTHS)
-    homes = store.frame("SELECT DISTINCT patient_key, practice_code FROM pack_row ORDER BY ALL")
-
-    def found(sql: str, *parameters: date) -> dict[str, pl.DataFrame]:
-        for number in range(len(parameters), 0, -1):
-            sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
-        rows = store.frame(sql).join(homes, on="patient_key", how="inner", maintain_order="left")
-        return {str(key): part for (key,), part in rows.partition_by("practice_code", as_dict=True).items()}
-
-    parts = {
-        "facts": found(_FACTS),
-        "values": found(_VALUES, since, today),
-        "admissions": found(_ADMISSIONS, since, today),
-        "medicines": found(_MEDICINES, today - timedelta(days=_MEDICINE_DAYS), today),
-        "teams": found(_TEAMS, teams_since, today),
-        "referrals": found(_REFERRALS, today),
-        "steps": found(_STEPS, today),
-        "other_words": found(_OTHER_WORDS),
+    asked: dict[str, tuple[str, tuple[date, ...]]] = {
+        "facts": (_FACTS, ()),
+        "values": (_VALUES, (since, today)),
+        "admissions": (_ADMISSIONS, (since, today)),
+        "medicines": (_MEDICINES, (today - timedelta(days=_MEDICINE_DAYS), today)),
+        "teams": (_TEAMS, (periods.months_before(today, _TEAM_MONTHS), today)),
+        "referrals": (_REFERRALS, (today,)),
+        "steps": (_STEPS, (today,)),
+        "other_words": (_OTHER_WORDS, ()),
     }
+    with ExitStack() as lent:
 
-    def of_practice(practice: str) -> _Known:
-        return _Known(**{name: _by_person(mine.get(practice)) for name, mine in parts.items()})
+        def parted(sql: str, parameters: tuple[date, ...] = ()) -> Callable[[str], pl.DataFrame]:
+            for number in range(len(parameters), 0, -1):
+                sql = sql.replace(f"${number}", f"DATE '{parameters[number - 1]}'")
+            return lent.enter_context(store.parted(sql, "practice_code"))
 
-    return of_practice
+        rows, parts = parted(_ROWS), {name: parted(*each) for name, each in asked.items()}
+        yield lambda practice: _Known(
+            rows(practice).to_dicts(), **{name: _by_person(part(practice)) for name, part in parts.items()}
+        )
 
 
-def _by_person(rows: pl.DataFrame | None) -> dict[str, list[Row]]:
+def _by_person(rows: pl.DataFrame) -> dict[str, list[Row]]:
     by_person: dict[str, list[Row]] = {}
-    for row in rows.iter_rows(named=True) if rows is not None else ():
+    for row in rows.iter_rows(named=True):
         by_person.setdefault(row["patient_key"], []).append(row)
     return by_person
 

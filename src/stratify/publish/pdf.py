@@ -24,6 +24,7 @@ import typst
 
 _HERE = Path(__file__).parent
 _FONTS = _HERE / "fonts"
+_KEPT_FOR = 10
 NOT_PRINTABLE = "\u25a1"
 """Stands for a letter that the font does not have."""
 
@@ -44,9 +45,21 @@ def write_pdf(path: Path, page: str, content: Mapping[str, Any], *, made: date) 
     compiler = _compiler(page)
     noon = int((made - date(1970, 1, 1)).total_seconds()) + 43_200
     made_of = compiler.compile(sys_inputs={"content": text}, pdf_standards=["ua-1"], format="pdf", timestamp=noon)
+    _forget()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(made_of)
     return path
+
+
+def _forget() -> None:
+    """Let typst drop what it worked out for this file.
+
+    It keeps all of that until ten more files are set, in case they have the same pages; no two files of ours have, and
+    ten packs of a large practice are hundreds of megabytes.
+    """
+    blank = _compiler("blank")
+    for _ in range(_KEPT_FOR + 1):
+        blank.compile(format="svg")
 
 
 def write_side_by_side(writes: Iterable[Callable[[], Path]]) -> Iterator[Path]:

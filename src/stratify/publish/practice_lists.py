@@ -8,7 +8,8 @@ see them here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,29 +23,27 @@ from stratify.publish import words
 from stratify.publish.care_home_roster import write_rosters
 from stratify.publish.context import PublishContext, check_frame, folder_name, row_reference
 from stratify.publish.feedback_rows import SaidBefore
-from stratify.publish.list_changes import list_changes, read_last_week
+from stratify.publish.list_changes import LastWeek, list_changes, read_last_week
+from stratify.publish.not_listed import (
+    IDENTITY,
+    REMEMBERED,
+    Place,
+    clinics_of,
+    cover_counts,
+    identity_of,
+    not_listed_frame,
+    remembered_of,
+    shown_here,
+)
 from stratify.publish.notices import notice_line, write_notice
-from stratify.publish.offers import OFFERS_PLACE, write_offers
+from stratify.publish.offers import OFFERS_PLACE, write_offers, write_safe_csv
 from stratify.publish.register import OpenAction, open_actions
 from stratify.publish.team_page import TeamPages
-from stratify.publish.workbook import ClinicWorkbook, CountLine, Session, write_workbook
+from stratify.publish.workbook import ClinicWorkbook, Session, write_workbook
 from stratify.rules import Clinic, Pathway
 from stratify.store import Store
 
 _TOP_REASONS = 3
-_ON_THIS_LIST = 6
-_IDENTITY = ("row_reference", "nhs_number", "family_name", "given_names", "date_of_birth")
-_STATUS_WORDS = {
-    "died": ("Do not contact", "Recorded as having died"),
-    "left": ("Not called", "No longer registered with the practice"),
-}
-
-_IN_HAND = (
-    "invited_1", "invited_2", "invited_3", "booked", "attended", "declined", "deferred", "not_appropriate", "offered",
-    "activated",
-)  # fmt: skip
-"""States in which somebody is on no list for a reason that is the person's own and not the clinic's."""
-
 _PEOPLE = f"""
 SELECT p.*, d.tier, d.tier_rank, d.data_gaps, d.reason AS rule_reason, r.reasons,
     c.age_years, c.sex, c.usual_gp_id, c.contact_preference, c.preferred_language, c.interpreter_needed, c.ais_format,
@@ -83,6 +82,9 @@ _PRACTICES = """
 SELECT practice_code, arg_max(practice_name, valid_from) FROM core.practice GROUP BY practice_code ORDER BY ALL
 """
 
+_WITH_PEOPLE = """
+SELECT DISTINCT practice_code FROM derived.placement WHERE practice_code IS NOT NULL AND decision <> 'not_eligible'
+"""
 _SERVED = """
 SELECT practice_code FROM core.person WHERE person_status = 'registered' AND practice_code IS NOT NULL
 UNION SELECT practice_code FROM core.clinic_capacity
@@ -118,30 +120,72 @@ def write_direct_care(
     """
     names = dict(store.rows(_PRACTICES))
     networks = {code: (name, tuple(practices)) for code, name, practices in store.rows(_NETWORKS)}
-    sessions = _sessions(store, networks)
-    by_practice: dict[str, list[Row]] = {}
-    for row in store.frame(_PEOPLE).iter_rows(named=True):
-        by_practice.setdefault(row["practice_code"], []).append(_in_words(row, context))
-    every = _clinics(context.pathways.values())
-    last, said = read_last_week(store, context.index_date), SaidBefore(store, context)
-    agreed = open_actions(store, context)
-    for practice, clinic_id in (*sessions, *last, *agreed):
-        if clinic_id in every:
-            by_practice.setdefault(practice, [])
+    every = clinics_of(context.pathways.values())
+    practices = {practice for (practice,) in store.rows(_WITH_PEOPLE)}
     if context.held:
-        for (practice,) in store.rows(_SERVED):
-            if context.held_at(practice):
-                by_practice.setdefault(practice, [])
+        practices |= {practice for (practice,) in store.rows(_SERVED) if context.held_at(practice)}
+    with _read(store, context, networks) as week:
+        practices |= {practice for practice, clinic_id in week.lists if clinic_id in every}
+        written = _write_practices(folder, sorted(practices), week, (names, networks, every), context, pages)
+        if context.shared_lists:
+            for code, (name, members) in networks.items():
+                shown = {each: f"{names.get(each, each)} ({each})" for each in members}
+                written += _write_shared(folder / folder_name(code), (code, name), shown, week, context, pages)
+    return sorted([*written, *write_rosters(store, folder, context)])
+
+
+@dataclass(frozen=True)
+class _Week:
+    """What lists are written from; people and last week's lists are read a practice at a time."""
+
+    people: Callable[[str], list[Row]]
+    last: LastWeek
+    sessions: Mapping[tuple[str, str], tuple[Session, ...]]
+    agreed: Mapping[tuple[str, str], Sequence[OpenAction]]
+    said: SaidBefore
+
+    @property
+    def lists(self) -> set[tuple[str, str]]:
+        """Practice and clinic of every list that there is, even of nobody."""
+        return {*self.sessions, *self.last.lists, *self.agreed}
+
+
+_Network = tuple[str, tuple[str, ...]]
+
+
+@contextmanager
+def _read(store: Store, context: PublishContext, networks: Mapping[str, _Network]) -> Iterator[_Week]:
+    with store.parted(_PEOPLE, "practice_code") as people, read_last_week(store, context.index_date) as last:
+        yield _Week(
+            people=lambda practice: [_in_words(row, context) for row in people(practice).iter_rows(named=True)],
+            last=last,
+            sessions=_sessions(store, networks),
+            agreed=open_actions(store, context),
+            said=SaidBefore(store, context),
+        )
+
+
+def _write_practices(
+    folder: Path,
+    practices: Sequence[str],
+    week: _Week,
+    known: tuple[Mapping[str, str], Mapping[str, _Network], Mapping[str, Place]],
+    context: PublishContext,
+    pages: TeamPages | None,
+) -> list[Path]:
+    """Write the lists and offers of each practice; ``known`` has names, networks and all clinics."""
+    names, networks, every = known
     written: list[Path] = []
-    for practice in context.told(sorted(by_practice), "Lists and offers"):
+    for practice in context.told(practices, "Lists and offers"):
         home = folder / folder_name(practice)
-        held = _held(by_practice[practice], context, practice)
-        rows = [row for row in by_practice[practice] if row["pathway"] not in held]
-        clinics = _clinics(
+        everybody, last = week.people(practice), week.last.of(practice)
+        held = _held(everybody, context, practice)
+        rows = [row for row in everybody if row["pathway"] not in held]
+        clinics = clinics_of(
             each for each in context.pathways.values() if each.id not in held and (each.id, practice) not in context.off
         )
         wanted = {row["clinic_id"] for row in rows if row["placement"] in ("listed", "waiting")}
-        wanted |= {clinic_id for code, clinic_id in (*sessions, *last, *agreed) if code == practice}
+        wanted |= {clinic_id for code, clinic_id in week.lists if code == practice}
         if any(practice in practices for _, practices in networks.values()):
             wanted -= context.shared_lists
         books = []
@@ -152,21 +196,19 @@ def write_direct_care(
                 context,
                 practice_code=practice,
                 practice_name=names.get(practice, practice),
-                sessions=sessions.get((practice, clinic_id), ()),
+                sessions=week.sessions.get((practice, clinic_id), ()),
                 notices=tuple(notice_line(*held[each.id]) for each in every[clinic_id].pathways if each.id in held),
-                of_practice=by_practice[practice],
-                last=last.get((practice, clinic_id), ()),
-                said=said.rows(practice, clinic_id=clinic_id),
-                agreed=agreed.get((practice, clinic_id), ()),
+                of_practice=everybody,
+                last=last.get(clinic_id, ()),
+                said=week.said.rows(practice, clinic_id=clinic_id),
+                agreed=week.agreed.get((practice, clinic_id), ()),
             )
-            path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
-            write_workbook(path, book, context)
-            written.append(path)
+            written += _write_list(home / folder_name(clinic_id), book, context)
             books.append(book)
+        offered = [row for row in rows if row["placement"] == "offered"]
         if pages:
             lines = [notice_line(*each) for each in held.values()]
-            written += pages.write(home, (practice, names.get(practice, practice)), books, held=lines)
-        offered = [row for row in rows if row["placement"] == "offered"]
+            written += pages.write(home, (practice, names.get(practice, practice)), books, held=lines, offered=offered)
         if offered:
             path = home / OFFERS_PLACE / context.file_name("offers", "csv")
             write_offers(path, offered, context)
@@ -174,55 +216,36 @@ def write_direct_care(
         written += _notices(
             home, held, context, set(wanted & set(clinics)), f"{names.get(practice, practice)} ({practice})"
         )
-    if context.shared_lists:
-        for code, (name, practices) in networks.items():
-            mine = {each: by_practice.get(each, []) for each in practices}
-            shown = {each: f"{names.get(each, each)} ({each})" for each in practices}
-            written += _write_shared(
-                folder / folder_name(code),
-                (code, name),
-                mine,
-                shown,
-                (sessions, last, agreed, said),
-                context,
-                pages,
-            )
-    return sorted([*written, *write_rosters(store, folder, context)])
+    return written
 
 
 def _write_shared(
     home: Path,
     network: tuple[str, str],
-    by_practice: Mapping[str, list[Row]],
     shown: Mapping[str, str],
-    by_list: tuple[
-        Mapping[tuple[str, str], tuple[Session, ...]],
-        Mapping[tuple[str, str], Sequence[Row]],
-        Mapping[tuple[str, str], Sequence[OpenAction]],
-        SaidBefore,
-    ],
+    week: _Week,
     context: PublishContext,
     pages: TeamPages | None,
 ) -> list[Path]:
     """Write the lists that the practices of a network share; each row says whose patient it is.
 
-    ``by_list`` has the sessions of the coming week, the rows of last week's lists and the open actions, by practice and
-    clinic, and what was said before.
+    ``shown``: what each of its practices is called, by code.
     """
     code, name = network
-    sessions, last, agreed, said = by_list
+    people = {practice: week.people(practice) for practice in shown}
+    last = [week.last.of(practice) for practice in shown]
     written, books = [], []
-    for clinic_id, place in sorted(_clinics(context.pathways.values()).items()):
+    for clinic_id, place in sorted(clinics_of(context.pathways.values()).items()):
         if clinic_id not in context.shared_lists:
             continue
         feeding = {each.id for each in place.pathways}
         rows: list[Row] = []
         notices: list[str] = []
-        for practice, everybody in by_practice.items():
+        for practice, everybody in people.items():
             held = {key: each for key, each in _held(everybody, context, practice).items() if key in feeding}
             notices += [f"{shown[practice]}: {notice_line(*each)}" for each in held.values()]
             rows += [_of_practice(row, shown[practice]) for row in everybody if row["pathway"] not in held]
-        here = tuple(each for practice in by_practice for each in sessions.get((practice, clinic_id), ()))
+        here = tuple(each for practice in shown for each in week.sessions.get((practice, clinic_id), ()))
         if not here and not any(row["clinic_id"] == clinic_id for row in rows):
             continue
         book = _workbook(
@@ -233,21 +256,33 @@ def _write_shared(
             practice_name=f"{name}: one list for {', '.join(shown.values())}",
             sessions=tuple(sorted(dict.fromkeys(here), key=lambda each: (each.day, each.venue))),
             notices=tuple(notices),
-            of_practice=[row for everybody in by_practice.values() for row in everybody],
-            last=[row for practice in by_practice for row in last.get((practice, clinic_id), ())],
-            said=said.rows(*by_practice, clinic_id=clinic_id),
+            of_practice=[row for everybody in people.values() for row in everybody],
+            last=[row for lists in last for row in lists.get(clinic_id, ())],
+            said=week.said.rows(*shown, clinic_id=clinic_id),
             agreed=sorted(
-                (each for practice in by_practice for each in agreed.get((practice, clinic_id), ())),
+                (each for practice in shown for each in week.agreed.get((practice, clinic_id), ())),
                 key=lambda each: each.due_date,
             ),
         )
-        path = home / folder_name(clinic_id) / context.file_name("clinic_list", "xlsx")
-        write_workbook(path, book, context)
-        written.append(path)
+        written += _write_list(home / folder_name(clinic_id), book, context)
         books.append(book)
     if pages:
-        written += pages.write(home, network, books, members=tuple(by_practice))
+        written += pages.write(home, network, books, members=tuple(shown))
     return written
+
+
+def _write_list(place: Path, book: ClinicWorkbook, context: PublishContext) -> list[Path]:
+    """Write a list as a workbook, and for import its rows as CSV: without the cells to fill in, which come back in the
+    workbook; none where nobody is listed.
+    """
+    path = place / context.file_name("clinic_list", "xlsx")
+    write_workbook(path, book, context)
+    if book.listed.is_empty():
+        return [path]
+    table = path.with_suffix(".csv")
+    in_a_line = pl.col("why", "data_gaps", "other_needs").str.replace_all("• ", "").str.replace_all("\n", "; ")
+    write_safe_csv(table, book.listed.drop(ANSWER_COLUMNS).with_columns(in_a_line))
+    return [path, table]
 
 
 def _of_practice(row: Row, practice: str) -> Row:
@@ -284,29 +319,7 @@ def _notices(
     return paths
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A clinic or worklist and the pathways that send people to it."""
-
-    clinic: Clinic
-    pathways: tuple[Pathway, ...]
-
-
-def _clinics(pathways: Iterable[Pathway]) -> dict[str, _Place]:
-    """Give every clinic and worklist with the pathways that feed it; the first pathway's words are used."""
-    found: dict[str, _Place] = {}
-    for pathway in sorted(pathways, key=lambda each: (each.precedence, each.id)):
-        for clinic in pathway.places:
-            before = found.get(clinic.id)
-            found[clinic.id] = (
-                _Place(before.clinic, (*before.pathways, pathway)) if before else _Place(clinic, (pathway,))
-            )
-    return found
-
-
-def _sessions(
-    store: Store, networks: Mapping[str, tuple[str, tuple[str, ...]]]
-) -> dict[tuple[str, str], tuple[Session, ...]]:
+def _sessions(store: Store, networks: Mapping[str, _Network]) -> dict[tuple[str, str], tuple[Session, ...]]:
     """Give the sessions of the coming week by practice and clinic, those of its network among them."""
     found: dict[tuple[str, str], tuple[Session, ...]] = {}
     for clinic_id, audience, day, places, roles, venue in store.rows(_SESSIONS):
@@ -345,7 +358,7 @@ def _in_words(row: Row, context: PublishContext) -> Row:
 
 
 def _workbook(
-    place: _Place,
+    place: Place,
     everybody: Sequence[Row],
     context: PublishContext,
     *,
@@ -368,7 +381,8 @@ def _workbook(
     listed = _one_each(row for row in here if row["placement"] == "listed")
     on_list = {row["patient_key"] for row in listed}
     waiting = _one_each(row for row in here if row["placement"] == "waiting" and row["patient_key"] not in on_list)
-    others = [row for row in rows if row["patient_key"] not in on_list]
+    left = [row for row in rows if row["patient_key"] not in on_list]
+    others = shown_here(left, place)
     labels = {each.id: each.label for each in context.pathways.values()}
     changes = list_changes(listed, of_practice, last, labels)
 
@@ -378,13 +392,14 @@ def _workbook(
         practice_code=practice_code,
         practice_name=practice_name,
         sessions=tuple(sessions),
-        counts=_counts(place, rows, listed, on_list, context),
+        counts=cover_counts(place, rows, listed, on_list, context),
         listed=check_frame(_list_frame(listed, place), "out.clinic_list"),
         tier_ranks=tuple(row["tier_rank"] for row in listed),
         waiting=_waiting_frame(waiting),
         waiting_ranks=tuple(row["tier_rank"] for row in waiting),
-        not_listed=check_frame(_not_listed_frame(others, place, context), "out.not_listed"),
+        not_listed=check_frame(not_listed_frame(others, place, context), "out.not_listed"),
         changes=check_frame(pl.DataFrame(changes, schema=schema_of("out.list_change")), "out.list_change"),
+        elsewhere=len({row["patient_key"] for row in left} - {row["patient_key"] for row in others}),
         notices=(*notices, *_full(place.clinic, len(waiting), sessions)),
         said=said,
         actions=tuple(agreed),
@@ -412,11 +427,11 @@ def _one_each(rows: Iterable[Row]) -> list[Row]:
     return list(found.values())
 
 
-def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
+def _list_frame(rows: Sequence[Row], place: Place) -> pl.DataFrame:
     roles = {each.id: words.roles_in_words(each.clinic(place.clinic.id).roles) for each in place.pathways}
     records = [
         {
-            **_identity(row),
+            **identity_of(row),
             "clinic_date": row["clinic_date"],
             "priority_rank": row["priority_rank"] if row["priority_rank"] is not None else position,
             "age_years": row["age_years"],
@@ -430,7 +445,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
             "why": row["why"],
             "data_gaps": row["data_gaps"],
             "other_needs": row["other_needs"],
-            **_remembered(row),
+            **remembered_of(row),
             "suggested_roles": roles[row["pathway"]],
             **dict.fromkeys(ANSWER_COLUMNS),
         }
@@ -442,7 +457,7 @@ def _list_frame(rows: Sequence[Row], place: _Place) -> pl.DataFrame:
 def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
     records = [
         {
-            **_identity(row),
+            **identity_of(row),
             "priority_rank": row["priority_rank"],
             "age_years": row["age_years"],
             "sex": row["sex"],
@@ -451,134 +466,10 @@ def _waiting_frame(rows: Sequence[Row]) -> pl.DataFrame:
             "why": row["why"],
             "data_gaps": row["data_gaps"],
             "why_waiting": row["placement_reason"],
-            **_remembered(row),
+            **remembered_of(row),
         }
         for row in rows
     ]
-    names = (*_IDENTITY, "priority_rank", "age_years", "sex", "phone_mobile", "tier", "why", "data_gaps")
-    schema = {name: kind for name, kind in schema_of("out.clinic_list").items() if name in (*names, *_REMEMBERED)}
+    names = (*IDENTITY, "priority_rank", "age_years", "sex", "phone_mobile", "tier", "why", "data_gaps")
+    schema = {name: kind for name, kind in schema_of("out.clinic_list").items() if name in (*names, *REMEMBERED)}
     return pl.DataFrame(records, schema={**schema, "why_waiting": pl.String()})
-
-
-def _not_listed_frame(rows: Sequence[Row], place: _Place, context: PublishContext) -> pl.DataFrame:
-    """Give one row a person: what happens instead, and why, pathway by pathway where there are several."""
-    people: dict[str, list[Row]] = {}
-    for row in rows:
-        people.setdefault(row["patient_key"], []).append(row)
-    records = []
-    for mine in people.values():
-        outcomes = [(context.pathways[row["pathway"]].label, *_outcome(row, place, context)) for row in mine]
-        several = len(outcomes) > 1
-
-        def lines(texts: Iterable[tuple[str, str]], several: bool = several) -> str:
-            return "\n".join(f"{label}: {text}" if several else text for label, text in texts)
-
-        ranks = [row["priority_rank"] for row in mine if row["placement"] == "waiting" and _is_here(row, place)]
-        gaps = [line for row in mine for line in (row["data_gaps"] or "").split("\n") if line]
-        waits = [row["waiting_since"] for row in mine if row["waiting_since"]]
-        records.append(
-            {
-                **_identity(mine[0]),
-                "pathway": "\n".join(label for label, _, _ in outcomes),
-                "what_happens": lines((label, happens) for label, happens, _ in outcomes),
-                "why": lines((label, why) for label, _, why in outcomes),
-                "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
-                "priority_rank": min((rank for rank in ranks if rank is not None), default=None),
-                "waiting_since": min(waits, default=None),
-                **{name: lines(_said(mine, name, context)) or None for name in _REMEMBERED if name != "waiting_since"},
-            }
-        )
-    # Whoever waits for this clinic first, in order; then by what happens, and by name to look people up.
-    frame = pl.DataFrame(records, schema=schema_of("out.not_listed"))
-    return frame.sort("priority_rank", "what_happens", "family_name", "given_names", "row_reference", nulls_last=True)
-
-
-_REMEMBERED = ("state", "waiting_since", "since_last_week", "previous_outcome")
-
-
-def _remembered(row: Row) -> Row:
-    """Give the columns that say what is remembered of a person."""
-    return {**{name: row[name] for name in _REMEMBERED}, "state": row["state_words"]}
-
-
-def _said(rows: Iterable[Row], name: str, context: PublishContext) -> list[tuple[str, str]]:
-    """Give what is remembered of each pathway of a person, with the name of the pathway."""
-    column = "state_words" if name == "state" else name
-    return [(context.pathways[row["pathway"]].label, row[column]) for row in rows if row[column]]
-
-
-def _is_here(row: Row, place: _Place) -> bool:
-    return bool(row["clinic_id"] == place.clinic.id)
-
-
-def _outcome(row: Row, place: _Place, context: PublishContext) -> tuple[str, str]:
-    """Say what happens to somebody who is not on this list, and why."""
-    pathway = context.pathways[row["pathway"]]
-    if row["person_status"] in _STATUS_WORDS:
-        return _STATUS_WORDS[row["person_status"]]
-    match row["placement"]:
-        case "waiting":
-            return f"Waits for a place: {_label(pathway, row)}", row["placement_reason"]
-        case "held":
-            return "Held: another need is met first", row["placement_reason"]
-        case "offered":
-            return f"Is offered: {pathway.offer(row['offer_id']).label}", row["rule_reason"]
-        case "listed":
-            day = f" on {words.day_in_words(row['clinic_date'])}" if row["clinic_date"] else ""
-            return f"Is on another list: {_label(pathway, row)}{day}", row["rule_reason"]
-        case _ if row["state"] in _IN_HAND:
-            return str(row["state_words"]), row["placement_reason"]
-        case _:
-            return "Not called", row["placement_reason"]
-
-
-def _label(pathway: Pathway, row: Row) -> str:
-    return pathway.clinic(row["clinic_id"]).label if row["clinic_id"] else pathway.label
-
-
-def _counts(
-    place: _Place, rows: Sequence[Row], listed: Sequence[Row], on_list: set[str], context: PublishContext
-) -> tuple[CountLine, ...]:
-    """Count people from everybody on each pathway down to this list, so that every column adds up."""
-    listed_as = {(row["patient_key"], row["pathway"]) for row in listed}
-    tallies: dict[tuple[int, str], Counter[str]] = {}
-    for row in rows:
-        step = _step(row, place, context, on_list=on_list, listed_as=listed_as)
-        tallies.setdefault(step, Counter())[row["pathway"]] += 1
-    for always in ((5, f"Waiting for {place.clinic.label}"), (_ON_THIS_LIST, "On this list")):
-        tallies.setdefault(always, Counter())
-    everybody = Counter(row["pathway"] for row in rows)
-    ids = [pathway.id for pathway in place.pathways]
-    lines = [
-        CountLine("Everybody on the pathway at this practice", tuple(everybody[each] for each in ids), is_strong=True)
-    ]
-    for (order, text), tally in sorted(tallies.items(), key=lambda each: each[0]):
-        lines.append(CountLine(text, tuple(tally[each] for each in ids), is_strong=order == _ON_THIS_LIST))
-    return tuple(lines)
-
-
-def _step(
-    row: Row, place: _Place, context: PublishContext, *, on_list: set[str], listed_as: set[tuple[str, str]]
-) -> tuple[int, str]:
-    pathway = context.pathways[row["pathway"]]
-    if (row["patient_key"], row["pathway"]) in listed_as:
-        return _ON_THIS_LIST, "On this list"
-    if row["patient_key"] in on_list:
-        return 4, "On this list for another need"
-    match row["placement"]:
-        case "waiting" if _is_here(row, place):
-            return 5, f"Waiting for {place.clinic.label}"
-        case "waiting" | "listed":
-            return 2, f"Other route: {_label(pathway, row)}"
-        case "offered":
-            return 2, f"Other route: {pathway.offer(row['offer_id']).label}"
-        case "held":
-            return 3, "Held: another need is met first, elsewhere"
-        case "not_listed" if row["state"] in _IN_HAND:
-            return 1, f"On no list this week: {row['state_words'].lower()}"
-        case _:
-            return 1, f"Left out: {_outcome(row, place, context)[1]}"
-
-
-def _identity(row: Row) -> Row:
-    return {name: row[name] for name in _IDENTITY}

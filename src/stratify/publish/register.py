@@ -16,7 +16,7 @@ from stratify.actions import ACTION_COLUMNS
 from stratify.codes import spaced
 from stratify.publish import words
 from stratify.publish.context import PublishContext
-from stratify.publish.sheets import GREY, HELD, LINE, LINE_POINTS, NAVY, OPEN, Styles, letters_of, lines_of
+from stratify.publish.sheets import GREY, HELD, LINE, LINE_POINTS, NAVY, OPEN, Styles, cut_to_fit, letters_of, lines_of
 from stratify.rules import Clinic
 from stratify.store import Store
 
@@ -131,7 +131,11 @@ def write_action_sheet(
     names = ("row_reference", "nhs_number", "family_name", "given_names")
     for person in people:
         lines += [{name: words.without_marks(person[name] or "") for name in names}] * ROOM_FOR_EACH
-    for row, line in enumerate(lines, 1):
+    for row, each in enumerate(lines, 1):
+        line = {
+            **each,
+            **{name: cut_to_fit(each[name], pixels) for name, _, pixels in _COLUMNS if isinstance(each.get(name), str)},
+        }
         for number, (name, _, _) in enumerate(_COLUMNS):
             _write(sheet, style, row, number, name, line)
         most = max(lines_of(str(line.get(name) or ""), pixels) for name, _, pixels in _COLUMNS if name != "due_date")

@@ -1,7 +1,8 @@
 """The look of every workbook, and that it holds text and numbers and never a formula. The only place that knows
 ``xlsxwriter``.
 
-Belongs here: opening a workbook, cell formats, how tall a row of text is. Does not belong: what stands on a sheet.
+Belongs here: opening a workbook, cell formats, marks that no cell has, how tall a row of text is. Does not belong: what
+stands on a sheet.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any
 
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name, xl_pixel_width
+from xlsxwriter.worksheet import Worksheet
+
+from stratify.publish import words
 
 NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 OPEN = "#FFF9DB"
@@ -28,6 +32,16 @@ letters_of = xl_col_to_name
 # cut off.
 _WIDTH_RATIO = 0.97
 _PADDING_PIXELS = 8
+_MOST_IN_HEADER = 60
+_MOST_LINES = 33
+"""Of a row: a spreadsheet has none above 409 points."""
+
+
+class _Sheet(Worksheet):  # type: ignore[misc]  # a library without types
+    """A sheet whose texts have no mark that turns them."""
+
+    def _write_string(self, row: int, col: int, string: str, cell_format: Any = None) -> Any:  # noqa: ANN401
+        return super()._write_string(row, col, words.without_marks(string), cell_format)
 
 
 @contextmanager
@@ -49,8 +63,10 @@ def open_workbook(path: Path, *, title: str, note: str, made: date) -> Iterator[
         "default_format_properties": {"font_name": "Arial", "font_size": POINTS},
     }
     with xlsxwriter.Workbook(path, options) as workbook:
+        workbook.worksheet_class = _Sheet
         created = datetime.combine(made, datetime.min.time())
-        workbook.set_properties({"title": title, "comments": note, "author": "stratify", "created": created})
+        said = {"title": words.without_marks(title), "comments": words.without_marks(note)}
+        workbook.set_properties({**said, "author": "stratify", "created": created})
         yield workbook
 
 
@@ -70,9 +86,21 @@ class Styles:
         return self._formats[key]
 
 
-def escaped(text: str) -> str:
-    """Write text for a page header, where & begins an instruction."""
-    return text.replace("&", "&&")
+def in_header(text: str) -> str:
+    """Write a name for a page header, where & begins an instruction.
+
+    A header of more than 255 letters is left out by the spreadsheet, so a long name is cut.
+    """
+    shown = words.without_marks(text).replace("\n", " ")
+    cut = shown if len(shown) <= _MOST_IN_HEADER else f"{shown[:_MOST_IN_HEADER]}…"
+    return cut.replace("&", "&&")
+
+
+def cut_to_fit(text: str, pixels: int) -> str:
+    """Cut a text that would be taller than a row can be, so that it ends in dots where it would be clipped."""
+    while lines_of(text, pixels) > _MOST_LINES:
+        text = f"{text[: len(text) * 3 // 4].rstrip('…')}…"
+    return text
 
 
 def lines_of(text: str, pixels: int) -> int:

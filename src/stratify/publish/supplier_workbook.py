@@ -19,7 +19,7 @@ from stratify.publish.sheets import (
     PALE,
     POINTS,
     Styles,
-    escaped,
+    in_header,
     lines_of,
     open_workbook,
 )
@@ -284,7 +284,7 @@ class _Writer:
         sheet.fit_to_pages(1, 0)
         sheet.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.55)
         day = self.report.delivery.index_date.strftime("%d/%m/%Y")
-        sheet.set_header(f"&L&9{escaped(self.report.title)}, {day}&R&9{self.stamp}{name}", {"margin": 0.25})
+        sheet.set_header(f"&L&9{in_header(self.report.title)}, {day}&R&9{self.stamp}{name}", {"margin": 0.25})
         sheet.set_footer(f"&L&9{self.stamp}Places only, no patient data&R&9Page &P of &N", {"margin": 0.25})
         return sheet
 

@@ -159,13 +159,13 @@
 
   function about() {
     const sessions = (clinic.sessions || []).map(([day, places, roles, where]) => `${day}: ${places} places, ${roles}, ${where}`);
-    const none = clinic.is_worklist ? "A worklist without sessions: work through it in order of rank." : "No session is planned for this practice in the coming week.";
+    const none = clinic.note || (clinic.is_worklist ? "A worklist without sessions: work through it in order of rank." : "No session is planned for this practice in the coming week.");
     return make("div", {},
       sessions.length ? items(sessions) : make("p", {}, none),
-      make("p", {}, `Proposed to be there: ${(clinic.roles || []).join("; ")}.`),
+      clinic.roles ? make("p", {}, `Proposed to be there: ${clinic.roles.join("; ")}.`) : "",
       make("details", { className: "screen" }, make("summary", {}, "About this list: what is asked, who is where, versions"),
         (clinic.asked || []).length ? make("p", {}, "Asked about each person:") : "", items(clinic.asked || []),
-        table("People, from everybody on the pathway to this list", ["Where they are", ...clinic.count_columns], clinic.counts || [], true),
+        table("People, from everybody on the pathway to this list", ["Where they are", ...(clinic.count_columns || [])], clinic.counts || [], true),
         make("p", { className: "small" }, "A person on several pathways is counted once in each column."),
         ...(clinic.pathways || []).map((each) => make("p", { className: "small" }, each))));
   }
@@ -205,7 +205,7 @@
     const find = field("Name or NHS number", search);
     find.className = "wide";
     return make("div", { className: "bar", role: "search", ariaLabel: "Find people on these lists" },
-      find, field("Priority", tier), field("Questions for", role), field("Reason", reason),
+      find, field(clinic.tiers || "Priority", tier), field("Questions for", role), field("Reason", reason),
       make("div", {}, make("label", { className: "tick" }, isNew, "New on the list")),
       make("div", {}, make("button", { type: "button", onclick: clear }, "Show everybody")),
       make("div", {}, make("label", { className: "tick" }, whole, "Print with the reasons in full")),
@@ -233,7 +233,7 @@
     }
     byId("count").textContent = `Shown: ${Object.entries(words).map(([part, text]) => `${shown[part]} ${text}`).join(", ")}`;
     const limits = [
-      asked.text && "a search", asked.is_new && "who is new on the list", asked.tier && `priority ${asked.tier}`,
+      asked.text && "a search", asked.is_new && "who is new on the list", asked.tier && `${(clinic.tiers || "Priority").toLowerCase()} ${asked.tier}`,
       asked.role && `questions for ${asked.role}`, asked.reason && `reason ${asked.reason}`].filter(Boolean);
     byId("only").textContent = limits.length ? `NOT THE WHOLE LIST: only ${limits.join(", ")}. ${byId("count").textContent}.` : "";
   }
@@ -259,13 +259,13 @@
       make("p", {}, `Born ${row.date_of_birth || "not known"}, ${row.age_years ?? "?"} years, ${(row.sex || "sex not known").toLowerCase()}`),
       row.tier ? make("span", { className: "tag" }, row.tier) : "",
       row.is_new ? make("span", { className: "tag new" }, "New on the list") : "",
-      part === "listed" ? make("span", { className: "tag answer", id: `answer-${reference}`, hidden: true }) : "",
+      make("span", { className: "tag answer", id: `answer-${reference}`, hidden: true }),
       contact);
     const why = make("div", {},
       items(row.why || []),
       row.data_gaps ? make("div", { className: "gaps" }, make("strong", {}, "Not known or out of date"), items(row.data_gaps.split("\n"))) : "",
       row.other_needs ? make("p", {}, make("strong", {}, "Also to cover: "), own(row.other_needs.replaceAll("\n", ", "))) : "",
-      terms([["Why waiting", row.why_waiting], ["Since last week", row.since_last_week], ["Last outcome", row.previous_outcome]]));
+      terms([["How to offer it", row.how_to_offer], ["Why waiting", row.why_waiting], ["Since last week", row.since_last_week], ["Last outcome", row.previous_outcome]]));
     const next = make("div", {}, terms([
       ["Session", row.clinic_date], ["Questions for", (row.asks || []).join(", ")], ["Waiting since", row.waiting_since],
       ["Stands at", row.state], ["Row", reference]]));
@@ -274,9 +274,8 @@
     panel.addEventListener("toggle", () => { if (panel.children.length === 1) { panel.append(inFull(row)); } });
     panel.build = () => { if (panel.children.length === 1) { panel.append(inFull(row)); } };
     const made = make("li", { className: `person tier-${Math.min(row.tier_rank || 9, 9)}` }, who, why, next, panel);
-    if (part === "listed") {
-      made.append(answering(row), make("p", { className: "full printed" }, "Decided: ____________________________  on ______________  by (role) ____________________"));
-    }
+    made.append(answering(row));
+    if (part === "listed") { made.append(make("p", { className: "full printed" }, "Decided: ____________________________  on ______________  by (role) ____________________")); }
     return made;
   }
 

@@ -24,6 +24,7 @@ from stratify.page_lock import THROWAWAY_PASSPHRASE, Lock
 from stratify.publish import words
 from stratify.publish.context import PublishContext, folder_name, row_reference
 from stratify.publish.list_changes import NEW
+from stratify.publish.offers import OFFERS_PLACE, how_to_offer
 from stratify.publish.team_answers import answer_form
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT, ClinicWorkbook
 from stratify.rulebook import RuleBook
@@ -54,6 +55,14 @@ SELECT * EXCLUDE practice_code FROM {} WHERE practice_code IN (SELECT unnest($1)
 """
 
 Row = dict[str, Any]
+_OF_AN_OFFER = (
+    "nhs_number", "family_name", "given_names", "date_of_birth", "age_years", "sex", "phone_mobile", "language",
+    "usual_gp_id", "data_gaps", "other_needs", "since_last_week", "previous_outcome",
+)  # fmt: skip
+_ABOUT_OFFERS = (
+    "People who are offered help to look after themselves; letters and messages for them are in the folder letters. "
+    "Say what came of an offer: offered, accepted, declined or activated."
+)
 
 
 class TeamPages:
@@ -74,6 +83,7 @@ class TeamPages:
         books: Sequence[ClinicWorkbook],
         *,
         held: Sequence[str] = (),
+        offered: Sequence[Row] = (),
         members: Sequence[str] = (),
     ) -> list[Path]:
         """Write the page of a practice, or of a network for its shared lists; none where no passphrase opens it.
@@ -83,13 +93,14 @@ class TeamPages:
             practice: Its code and name.
             books: Its lists, as the workbooks have them.
             held: What is held there this week, a sentence each.
+            offered: Those of the practice who are offered something, in words.
             members: The practices whose people are on the lists; the practice itself when empty.
 
         Returns:
             The file written, if any.
         """
         code, name = practice
-        if not (books or held) or not self._lock.opens(code):
+        if not (books or held or offered) or not self._lock.opens(code):
             return []
         context = self._context
         content = {
@@ -108,12 +119,12 @@ class TeamPages:
             "withheld": [[reason, disclosure.in_words(number)] for reason, number in context.withheld if number],
             "run": f"Run {context.run_id}. Program version {context.code_version}. Rules {context.rule_digest}.",
             "form": self._form,
-            "clinics": self._clinics(books, members or (code,)),
+            "clinics": [*self._clinics(books, members or (code,)), *self._offers(offered)],
         }
         text = json.dumps(_filled(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         sealed = asdict(self._lock.seal(code, text.encode("utf-8")))
         page = _page(
-            title=f"This week's lists: {name}",
+            title=words.without_marks(f"This week's lists: {name}"),
             week=words.week_in_words(context.index_date),
             is_test=context.is_test,
             contact=context.contact,
@@ -181,6 +192,25 @@ class TeamPages:
             "not_listed": [_in_words(row) for row in book.not_listed.to_dicts()],
             "changes": [_in_words(row) for row in book.changes.to_dicts()],
         }
+
+    def _offers(self, offered: Sequence[Row]) -> list[Row]:
+        """Give the offers as one more list, to be answered like the others; none where nobody is offered anything."""
+        context = self._context
+        people = [
+            {
+                **_in_words({name: row[name] for name in _OF_AN_OFFER}),
+                "row_reference": row_reference(context.index_date, OFFERS_PLACE, row["patient_key"]),
+                "contact_preference": row["contact"],
+                "ais_format": row["formats"],
+                "tier": context.pathways[row["pathway"]].offer(row["offer_id"]).label,
+                "how_to_offer": how_to_offer(row),
+                "why": [line.removeprefix("• ") for line in (row["why"] or "").split("\n")],
+            }
+            for row in offered
+        ]
+        people.sort(key=lambda each: (each["tier"], each["how_to_offer"], each["row_reference"]))
+        made = {"id": OFFERS_PLACE, "label": "Self-management offers", "tiers": "Offer", "is_worklist": True}
+        return [{**made, "note": _ABOUT_OFFERS, "listed": people}] if people else []
 
     def _person(self, row: Row, tier_rank: int | None, clinic: Clinic, why: Mapping[str, list[Row]]) -> Row:
         reasons = why.get(row["row_reference"], [])

@@ -10,6 +10,7 @@ import polars as pl
 
 from stratify import pages
 from stratify.disclosure import LARGEST_HIDDEN
+from stratify.publish import words
 from stratify.publish.what_if import (
     EVERY_PRACTICE,
     LAST_WEEK,
@@ -30,7 +31,8 @@ def write_what_if(found: WhatIf, folder: Path) -> list[Path]:
     made = []
     for name, table in (("what_if", figures(found)), ("what_if_people", found.moved)):
         path = folder / f"{name}.csv"
-        path.write_text(table.write_csv(), encoding="utf-8", newline="")
+        safe = table.with_columns(pl.col(pl.String).map_elements(words.harmless, return_dtype=pl.String))
+        path.write_text(safe.write_csv(), encoding="utf-8", newline="")
         table.write_parquet(path.with_suffix(".parquet"))
         made += [path, path.with_suffix(".parquet")]
     for name, text in (("what_if.svg", plot(found)), ("what_if.html", page(found))):

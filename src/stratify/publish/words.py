@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from stratify import periods
 from stratify.codes import is_unverified
+from stratify.pages import without_marks as without_marks
 from stratify.rules import Pathway, Score
 
 _ABBREVIATIONS = {"gp": "GP", "copd": "COPD", "hca": "HCA", "mdt": "MDT", "ot": "OT", "vcse": "VCSE"}
@@ -106,24 +107,7 @@ _SOURCES = {
     "survey_result": "Surveys",
 }
 
-_MARKS: dict[int, str | None] = dict.fromkeys(
-    (
-        *(code for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x09, 0x0A)),
-        0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF,
-    )
-)  # fmt: skip
-_MARKS[0x09] = " "
-
 _SENSITIVE = "sensitive record, contact details withheld: use the practice record"
-
-
-def without_marks(text: str) -> str:
-    """Leave out controls and marks that turn the direction of text: they make a name read as another. A tab is a blank.
-
-    Unicode Technical Report 36, bidirectional text spoofing.
-    """
-    return text if text.isascii() and text.isprintable() else text.translate(_MARKS)
-
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet begins a formula with; the last four are the wide forms that some take for the same."""

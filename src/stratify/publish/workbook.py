@@ -29,7 +29,8 @@ from stratify.publish.sheets import (
     PALE,
     POINTS,
     Styles,
-    escaped,
+    cut_to_fit,
+    in_header,
     lines_of,
     open_workbook,
 )
@@ -78,6 +79,7 @@ class ClinicWorkbook:
         notices: What the Cover must say of lists that are held.
         said: Contract ``out.feedback_item``: what was said about this list, or about none, and what came of it.
         actions: Open actions of a meeting, overdue first.
+        elsewhere: People of the pathways whom the clinic is not for: the sheets of their own clinics have them.
     """
 
     clinic: Clinic
@@ -95,6 +97,7 @@ class ClinicWorkbook:
     notices: tuple[str, ...] = ()
     said: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=dict.fromkeys(ITEM_HEADINGS, pl.String)))
     actions: tuple[OpenAction, ...] = ()
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,8 +213,6 @@ _NO_TIER, _INK = "#E8EDEE", "#231F20"
 
 _PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
-_MOST_POINTS = 400.0
-_MOST_IN_HEADER = 60
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -313,7 +314,12 @@ class _Writer:
             head = {"bold": True, "bg_color": PALE, "border": 1, "border_color": LINE, "text_wrap": True}
             for column, text in enumerate(heads):
                 sheet.write_string(
-                    row, column, text, self.style(**head, align="right" if _is_count(lines, column) else "left")
+                    row,
+                    column,
+                    text,
+                    self.style(
+                        **head, **({"align": "right"} if _is_count(lines, column) else {"indent": min(column, 1)})
+                    ),
                 )
             row += 1
             for number, values in enumerate(lines):
@@ -355,6 +361,11 @@ class _Writer:
         if len(book.pathways) > 1:
             row -= 1
             line("A person on several pathways is counted once in each column: do not add columns together.")
+            if book.elsewhere:
+                line(
+                    f"The sheet Not listed and why leaves out {book.elsewhere:,} people whom this clinic is not for: "
+                    "look them up in the lists of their own clinics."
+                )
             row += 1
         roles = {p.label: words.roles_in_words(p.clinic(book.clinic.id).roles) for p in book.pathways}
         heading("Who the pathway proposes to have there")
@@ -435,12 +446,13 @@ class _Writer:
         )
         for position, record in enumerate(frame.iter_rows(named=True)):
             rank = tier_ranks[position] if position < len(tier_ranks) else None
+            shown = {c.name: cut_to_fit(v, c.pixels) if isinstance(v := record[c.name], str) else v for c in columns}
             for number, column in enumerate(columns):
-                self._cell(sheet, position + 1, number, column, record[column.name], rank)
+                self._cell(sheet, position + 1, number, column, shown[column.name], rank)
             most = max(
-                lines_of(str(record[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
+                lines_of(str(shown[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
             )
-            sheet.set_row(position + 1, min(max(most, 2) * LINE_POINTS + 4, _MOST_POINTS))
+            sheet.set_row(position + 1, max(most, 2) * LINE_POINTS + 4)
         if frame.is_empty():
             sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
             sheet.set_row(1, 22)
@@ -538,10 +550,8 @@ class _Writer:
         sheet.set_paper(9)
         sheet.set_margins(left=0.3, right=0.3, top=0.6, bottom=0.55)
         sheet.center_horizontally()
-        # A header of more than 255 letters is left out by the spreadsheet, so a long name is cut: it is on the Cover.
-        practice = words.without_marks(book.practice_name)
-        practice = practice if len(practice) <= _MOST_IN_HEADER else f"{practice[:_MOST_IN_HEADER]}…"
-        where = f"{book.clinic.label}, {practice}, {context.index_date.strftime('%d/%m/%Y')}"
+        # A long name is cut here: it is whole on the Cover.
+        where = f"{in_header(book.clinic.label)}, {in_header(book.practice_name)}, {context.index_date:%d/%m/%Y}"
         footer = f"&L&9{self.stamp}{CLASSIFICATION}"
         if landscape:
             sheet.set_landscape()
@@ -549,7 +559,7 @@ class _Writer:
             footer += f"&C&8{DECISION_SUPPORT}"
         else:
             sheet.fit_to_pages(1, 1)
-        sheet.set_header(f"&L&9{escaped(where)}&R&9{self.stamp}{title}", {"margin": 0.25})
+        sheet.set_header(f"&L&9{where}&R&9{self.stamp}{title}", {"margin": 0.25})
         sheet.set_footer(f"{footer}&R&9Page &P of &N", {"margin": 0.25})
 
 

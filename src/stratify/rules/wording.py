@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from stratify.rules.pathway import Clinic
 from stratify.rules.strict import Strict
 
-PLACEHOLDERS = ("{practice}", "{why}")
+PLACEHOLDERS = ("{practice}", "{phone}", "{why}")
 LONGEST_MESSAGE = 459
 """Three parts of a text message; a choice of ours: longer ones are split by some phones and cost more."""
 
@@ -80,7 +80,7 @@ class Letter(Strict):
     ``formats``: those of the Accessible Information Standard in which it can be had; whoever needs another gets none,
     and a person acts. An invitation to a clinic goes to nobody whom a clinician has not accepted; a letter with an
     offer may be made ready (``needs_acceptance: false``) for the practice to check and send.
-    Placeholders: ``{practice}``, ``{why}``.
+    Placeholders: ``{practice}``, ``{phone}``, ``{why}``; letter and message both say which number to ring.
     """
 
     id: str
@@ -104,4 +104,6 @@ class Letter(Strict):
             raise ValueError(f"placeholders are {', '.join(PLACEHOLDERS)}")
         if "{why}" in self.title + self.message:
             raise ValueError("reasons stand in a letter, never in a title or message: others may see those")
+        if not all("{phone}" in text for text in (self.message, " ".join(texts[2:]))):
+            raise ValueError("a letter and its message say which number to ring: {phone}")
         return self
