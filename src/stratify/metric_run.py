@@ -199,10 +199,7 @@ def _records(
         people=people,
         people_on={day: _groups(store.frame(_PEOPLE_THEN.format(day=day.isoformat()))) for day in sorted(final)},
         groups=_groups(store.frame(_EVERYBODY)).drop("practice_code") if starts else people.drop("practice_code"),
-        events={
-            name: store.frame(_PLACED_EVENTS.format(events=_EVENTS[name], mine=_MINE, start=start.isoformat()))
-            for name, start in sorted(starts.items())
-        },
+        events={name: placed_events(store, name, start) for name, start in sorted(starts.items())},
         decisions=store.frame(f"SELECT patient_key, pathway, decision FROM derived.pathway_decision WHERE {_MINE}"),
         placements=store.frame(
             f"SELECT patient_key, pathway, placement, waiting_since FROM derived.placement WHERE {_MINE}"
@@ -220,6 +217,11 @@ def _records(
             f"FROM audit.transition WHERE {_MINE}"
         ),
     )
+
+
+def placed_events(store: Store, kind: str, start: date) -> pl.DataFrame:
+    """Give the events of a kind from a day on, at the practice of that day, of people who may be counted."""
+    return store.frame(_PLACED_EVENTS.format(events=_EVENTS[kind], mine=_MINE, start=start.isoformat()))
 
 
 def _listed(names: Iterable[str | None]) -> str:

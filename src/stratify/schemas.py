@@ -36,6 +36,8 @@ EXCHANGED = (
     "out.returned_action",
     "out.returned_outcome",
     "out.self_management_offer",
+    "out.spc_chart",
+    "out.spc_point",
 )
 """Tables that others write for us or read from us."""
 
