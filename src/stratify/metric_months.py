@@ -113,7 +113,7 @@ def last_day(month: date) -> date:
 
 
 def _months_of(store: Store, metric: Metric, row: MetricRow, people: pl.DataFrame) -> pl.DataFrame:
-    """Count the events of whole months by practice; a practice without any in a month that others have is nought."""
+    """Count the events of whole months by practice: nought where others have some; no month of less than a year."""
     numerator = _events_of(metric)
     if numerator is None or numerator.events is None:
         return pl.DataFrame(schema=_EVENTS)
@@ -127,6 +127,8 @@ def _months_of(store: Store, metric: Metric, row: MetricRow, people: pl.DataFram
         return pl.DataFrame(schema=_EVENTS)
     if began >= first and began.day > 1:
         first = periods.months_after(began.replace(day=1), 1)
+    if first > row.period_start:  # what is left of a year of which eleven months are told is a month's number too
+        return pl.DataFrame(schema=_EVENTS)
     day = pl.col("event_date")
     mine = events.filter((day >= first) & (day < end))
     if numerator.department_types:

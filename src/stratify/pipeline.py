@@ -331,7 +331,8 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         if plan.settings.fhir:
             files += publish.write_bundles(store, plan.published / "direct_care", context, book)
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
-        counted = with_months(store, counted, plan.settings.clinical)
+        said = feedback_run.answers_given(store, plan.settings.index_date)
+        counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
         publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(

@@ -25,6 +25,7 @@ EXCHANGED = (
     "landing.extract_manifest",
     "out.clinic_list",
     "out.feedback_answer",
+    "out.feedback_count",
     "out.feedback_form",
     "out.metric",
     "out.metric_funnel",

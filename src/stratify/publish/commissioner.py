@@ -23,6 +23,7 @@ from stratify.store import Store
 
 TABLES = (
     "out.about",
+    "out.feedback_count",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",
@@ -68,6 +69,7 @@ _SUMS = (
 )
 _PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
 _BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex")
+_SAID = {"answer": pl.String, "entry_count": pl.Int64, "is_suppressed": pl.Boolean}
 _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
 
@@ -118,6 +120,8 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
     for name, frame in zip(("out.spc_point", "out.spc_chart"), control_charts(safe, counted), strict=True):
         _keep(store, name, frame.with_columns(run))
+    said = counted.said if counted.said is not None else pl.DataFrame(schema=_SAID)
+    _keep(store, "out.feedback_count", said.with_columns(run))
     rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 

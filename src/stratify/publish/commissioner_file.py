@@ -13,12 +13,16 @@ from typing import Any
 from stratify import contracts, periods
 from stratify.publish.commissioner import TABLES
 from stratify.publish.context import PublishContext
+from stratify.publish.dashboard import dashboard
 from stratify.publish.macros import MACROS
 from stratify.publish.manifest import write_manifest
+from stratify.publish.public_summary import public_summary
+from stratify.publish.published_file import published_file
 from stratify.signing import Signer
 from stratify.store import PUBLISHED_STORAGE_VERSION, Store, build_file
 
 FILE = "commissioner.duckdb"
+DASHBOARD, SUMMARY = "dashboard.html", "public_summary.html"
 SUMS = "SHA256SUMS"
 SIGNATURE = f"{SUMS}.sig"
 
@@ -37,6 +41,9 @@ def write_commissioner_file(store: Store, folder: Path, context: PublishContext,
     note = f"{stamp}Run {context.run_id}, index date {periods.in_words(context.index_date)}; read the table about."
     build_file(store, folder / FILE, TABLES, note=note, macros=MACROS)
     tables = [_write_parquet(store, folder, name) for name in TABLES]
+    with published_file(folder / FILE) as file:
+        for name, page in ((DASHBOARD, dashboard(file)), (SUMMARY, public_summary(file))):
+            (folder / name).write_text(page, encoding="utf-8")
     manifest = {
         "run_id": context.run_id,
         "index_date": context.index_date,

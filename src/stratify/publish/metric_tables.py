@@ -84,6 +84,7 @@ class Counted:
         rows: The metrics that are.
         standardised: Rates by ``subject``, place and breakdown; None where there is none.
         months: For control charts; None where there is none.
+        said: What practices said, by answer, hidden and rounded: ``answer``, ``entry_count``, ``is_suppressed``.
     """
 
     people: pl.DataFrame
@@ -93,6 +94,7 @@ class Counted:
     rows: tuple[MetricRow, ...]
     standardised: pl.DataFrame | None
     months: Months | None = None
+    said: pl.DataFrame | None = None
 
 
 def metric_definitions(counted: Counted) -> pl.DataFrame:
