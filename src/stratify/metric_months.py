@@ -27,21 +27,20 @@ MOST_MONTHS = 24
 """How far back a chart goes; the older, the fewer of the people then registered are still known of."""
 
 _EVERYBODY = "SELECT patient_key FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
-# As `metric_run` counts who was registered on a day, for many days at once.
-_PEOPLE_OF_MONTHS = """
-SELECT month, practice_code, count(*) AS people_count, count(*) AS person_count
+# As `metric_run` finds who was registered on an earlier day; counted here, since nothing else of them is read.
+_PEOPLE_OF_MONTH = """
+SELECT DATE '{month}' AS month, practice_code, count(*) AS people_count, count(*) AS person_count
 FROM (
-    SELECT month, patient_key, r.practice_code
-    FROM (VALUES {days}) AS m(month, day)
-    JOIN core.registration AS r ON coalesce(start_date <= day, true) AND coalesce(day < end_date, true)
-    JOIN core.person AS p USING (patient_key)
-    LEFT JOIN (
-        SELECT patient_key, min(coalesce(date_of_death, DATE '0001-01-01')) AS died_on FROM core.death GROUP BY ALL
-    ) AS d USING (patient_key)
+    SELECT r.practice_code
+    FROM core.person AS p JOIN core.registration AS r USING (patient_key)
     WHERE may_be_counted AND person_status <> 'test_patient' AND registration_type = 'REGULAR'
-        AND r.practice_code IS NOT NULL AND coalesce(date_of_birth <= day, true) AND coalesce(died_on > day, true)
+        AND r.practice_code IS NOT NULL
+        AND coalesce(start_date <= DATE '{day}', true) AND coalesce(DATE '{day}' < end_date, true)
+        AND (date_of_birth IS NULL OR date_of_birth <= DATE '{day}')
+        AND patient_key NOT IN (
+            SELECT patient_key FROM core.death WHERE date_of_death <= DATE '{day}' OR date_of_death IS NULL)
     QUALIFY row_number() OVER (
-        PARTITION BY month, patient_key ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
+        PARTITION BY patient_key ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
 ) GROUP BY ALL ORDER BY ALL
 """
 _EVENTS = {
@@ -102,9 +101,13 @@ def with_months(store: Store, counted: Counted, folder: Path | None = None) -> C
     events = [_months_of(store, declared[row.metric], row, people) for row in rows]
     found = pl.concat([pl.DataFrame(schema=_EVENTS), *events])
     months = sorted(found["month"].unique())
-    days = ", ".join(f"(DATE '{month.isoformat()}', DATE '{last_day(month).isoformat()}')" for month in months)
-    registered = store.frame(_PEOPLE_OF_MONTHS.format(days=days)) if months else None
-    return replace(counted, months=Months(charts, found, registered) if registered is not None else None)
+    if not months:
+        return replace(counted, months=None)
+    registered = pl.concat(
+        store.frame(_PEOPLE_OF_MONTH.format(month=month.isoformat(), day=last_day(month).isoformat()))
+        for month in months
+    )
+    return replace(counted, months=Months(charts, found, registered))
 
 
 def last_day(month: date) -> date:

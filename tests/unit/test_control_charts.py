@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
 
+import polars as pl
 import pytest
 from monthly_example import CUTOFFS, MONTHS, fill, total
 from publish_example import context, frame
 
+from attacker import attack
+from stratify import disclosure
 from stratify.errors import RuleError
 from stratify.metric_book import load_metrics
 from stratify.metric_months import load_control_charts, with_months
@@ -113,6 +116,26 @@ def test_a_small_month_is_hidden_and_so_is_another_that_would_give_it_away_and_n
         told = dict(store.rows("SELECT geography_code, reason FROM out.spc_chart"))
         assert told["U10001"] == "a month is hidden for a small number: a chart has no gaps"
         assert store.scalar("SELECT count(*) FROM out.spc_point WHERE numerator BETWEEN 1 AND 7") == 0
+
+
+def test_somebody_who_adds_up_months_and_years_works_no_small_number_out(tmp_path, monkeypatch):
+    """The attacker has every cell that is published, months with the years they add up to."""
+    seen = []
+
+    def watched(frame, **how):
+        safe = protect(frame, **how)
+        seen.append((frame.with_columns(safe["people_count"].alias("shown")), how))
+        return safe
+
+    protect = disclosure.protect
+    monkeypatch.setattr(disclosure, "protect", watched)
+    with built(tmp_path, WITH_A_SMALL_ONE, STEADY):
+        pass
+    [(frame, how)] = seen
+    found = attack([frame], exact="people_count", published="shown", key=how["key"], sums=how["sums"])
+    assert frame.filter(pl.col("subject").str.contains(r"^\d{4}-\d{2} of metric")).height == 24 * 3
+    assert found.small > 10
+    assert found.pinned.rows() == []
 
 
 def test_a_chart_starts_again_where_a_cause_is_written_down_and_says_which(tmp_path):

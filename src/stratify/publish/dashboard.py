@@ -70,6 +70,9 @@ def dashboard(file: PublishedFile) -> str:
 _FEWEST_PRACTICES = 5
 """With fewer that can be shown, a funnel compares nothing."""
 
+_MOST_ROWS = 60
+"""With more, a picture has the boards alone; the table has every place."""
+
 _NOTES = ("Who is counted", "Who is not counted", "Disclosure control", "Known limits", "How to cite", "Contact")
 
 
@@ -86,7 +89,7 @@ def _acid_tests(file: PublishedFile) -> Section:
         rows = file.rows(query)
         newest = _newest_final(rows)
         picture = charts.intervals(
-            [_interval(row, _place(row)) for row in newest], title=each["name"], unit=each["unit"]
+            [_interval(row, _place(row)) for row in _drawable(newest)], title=each["name"], unit=each["unit"]
         )
         figures.append(
             _figure(each["name"], _said_of_board(newest, each["unit"]), picture if newest else None, rows, query)
@@ -352,7 +355,7 @@ def _queue(file: PublishedFile) -> Section:
             f"{shown(row, 'waiting')}, {shown(row, 'over_28_days')} over 28 days",
             row["over_28_days"],
         )
-        for row in rows
+        for row in _drawable(rows)
     ]
     boards = [row for row in rows if row["geography_type"] == "icb" and row["waiting"]]
     most = max(boards, key=lambda row: row["waiting"], default=None)
@@ -381,7 +384,7 @@ def _quality(file: PublishedFile) -> Section:
             row["percent"],
             shown(row, "percent") + (" %" if row["percent"] is not None else ""),
         )
-        for row in rows
+        for row in _drawable(rows)
     ]
     title = "People of whom a group is not known, per cent"
     said = "Of nobody is a group not known."
@@ -450,6 +453,11 @@ def _newest_final(rows: Sequence[Row]) -> list[Row]:
     """Keep what is final where anything is: provisional figures are in the table, and not in the picture."""
     final = [row for row in rows if row["status"] == "final"]
     return final or list(rows)
+
+
+def _drawable(rows: Sequence[Row]) -> list[Row]:
+    """Keep the boards alone where there are too many places to look at."""
+    return [row for row in rows if len(rows) <= _MOST_ROWS or row["geography_type"] == "icb"]
 
 
 def _said_of_board(rows: Sequence[Row], unit: str) -> str:
