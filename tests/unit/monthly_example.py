@@ -29,7 +29,7 @@ def fill(store, *, river: list[int], hill: list[int]) -> None:
     for first, counts in ((0, river), (1000, hill)):
         for month, count in zip(MONTHS, counts, strict=True):
             spells += [spell(first + number, month.replace(day=1 + number % 28)) for number in range(count)]
-    spells.append(spell(0, date(2024, 7, 31)))  # so it is known that the records begin before September 2024
+    spells.append(spell(0, date(2024, 8, 31)))  # so it is known that the records begin before September 2024
     spells.append(spell(150, date(2026, 9, 1)))  # may still change
     store.create("core.person", frame("core.person", people))
     store.create("core.registration", frame("core.registration", registrations))
@@ -47,9 +47,7 @@ def fill(store, *, river: list[int], hill: list[int]) -> None:
     outcomes += [outcome(n, "waiting", "clinic", tier="HR", waiting_since=date(2026, 10, 1)) for n in range(40, 60)]
     outcomes += [outcome(n, "listed", "clinic", tier="HRC") for n in range(60, 64)]
     for table in ("derived.pathway_decision", "derived.placement"):
-        columns = frame(table, []).columns
-        rows = [{name: value for name, value in row.items() if name in columns} for row in outcomes]
-        store.create(table, frame(table, rows))
+        store.create(table, frame(table, outcomes))
     store.create("audit.withheld", frame("audit.withheld", []))
 
 

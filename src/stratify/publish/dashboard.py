@@ -197,7 +197,7 @@ def _equity(file: PublishedFile) -> Section:
 def _said_of_groups(rows: Sequence[Row]) -> str:
     told = sorted((row for row in rows if row["value"] is not None), key=lambda row: row["value"])
     if not told:
-        return f"None of {len(rows)} groups can be shown."
+        return f"No group of {len(rows)} can be shown."
     ends = [f"{row['value']:g} ({_group(row)})" for row in (told[0], told[-1])]
     return (
         f"Of {len(rows)} groups {len(told)} can be shown, from {' to '.join(ends)}; where two intervals overlap much, "
