@@ -15,7 +15,7 @@ MONTHS = [periods.months_after(date(2024, 9, 1), number) for number in range(24)
 
 PRACTICES = {"A81001": ("U10001", "River Primary Care Network"), "A81002": ("U10002", "Hill Primary Care Network")}
 FIRST = (100, 1100)
-"""Number of the first person of each practice; those below 20 have registrations of their own in ``metrics_example``."""
+"""Number of the first person of each practice; some below 20 have dates of their own in ``metrics_example``."""
 
 SIZE = 600
 """People of each practice; the first of each are those who come to hospital."""
