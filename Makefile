@@ -59,9 +59,8 @@ clinician-pictures: weeks
 
 # The picture of docs/for-commissioners.md, from the demo's own dashboard. Needs chromium.
 commissioner-picture: demo
-	chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,430 \
-		--screenshot=docs/commissioners-dashboard.png \
-		"file://$(CURDIR)/$(DEMO)/published/secondary_use/dashboard.html#over-time-4"
+	chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,760 \
+		--screenshot=docs/commissioners-dashboard.png file://$(CURDIR)/$(DEMO)/published/secondary_use/dashboard.html
 
 # How near the invented county is to England: docs/county.md and its plots.
 county: setup
