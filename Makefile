@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo demo-model weeks picture clinician-pictures county faults bench test test-slow check format schemas lock clean
+.PHONY: setup demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -67,6 +67,11 @@ clinician-pictures: weeks
 	pdftoppm -png -singlefile -r 80 -f 1 -l 1 -x 110 -y 35 -W 440 -H 380 $(SHOTS)/list.pdf docs/clinicians-cover
 	pdftoppm -png -singlefile -r 95 -f 1 -l 1 -x 55 -y 60 -W 1000 -H 220 $(SHOTS)/form.pdf docs/clinicians-form
 	pdftoppm -png -singlefile -r 95 -f 2 -l 2 -x 60 -y 60 -W 990 -H 150 $(SHOTS)/said.pdf docs/clinicians-said
+
+# The picture of docs/for-commissioners.md, from the demo's own dashboard. Needs chromium.
+commissioner-picture: demo
+	chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,760 \
+		--screenshot=docs/commissioners-dashboard.png file://$(CURDIR)/$(DEMO)/published/secondary_use/dashboard.html
 
 # How near the invented county is to England: docs/county.md and its plots.
 county: setup

@@ -247,3 +247,22 @@ def tally(items: pl.DataFrame, practices: Collection[str]) -> pl.DataFrame:
         Sum("answered or not", pl.col("status") != "said", {"status": pl.lit("said")}),
     )
     return protect(frame, count="people_count", key=key, sums=sums)
+
+
+def answers(items: pl.DataFrame) -> pl.DataFrame:
+    """Count what was said by the answer that it got, with small numbers hidden.
+
+    Args:
+        items: What :func:`standing` gives.
+
+    Returns:
+        A row for each of :data:`ANSWER_WORDS`, ``none`` where there is no answer yet, and ``all``: ``entry_count``,
+        empty where hidden, and ``is_suppressed``.
+    """
+    given = items["answer"].fill_null("none").to_list()
+    counts = [(name, given.count(name)) for name in (*ANSWER_WORDS, "none")]
+    frame = pl.DataFrame(
+        [*counts, ("all", len(given))], schema={"answer": pl.String, "entry_count": pl.Int64}, orient="row"
+    )
+    whole = Sum("answers", pl.col("answer") != "all", {"answer": pl.lit("all")})
+    return protect(frame, count="entry_count", key=["answer"], sums=[whole])

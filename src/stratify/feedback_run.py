@@ -268,6 +268,15 @@ def write_forms(store: Store, folder: Path, context: PublishContext) -> list[Pat
     ]
 
 
+def answers_given(store: Store, today: date) -> pl.DataFrame:
+    """Count what practices said by the answer that it got, for commissioners: of nobody who objected."""
+    register = store.frame(
+        f"SELECT * FROM {feedback.REGISTER} WHERE patient_key IS NULL "
+        "OR patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted) ORDER BY entry_number"
+    )
+    return feedback.answers(feedback.standing(register, today=today))
+
+
 def write_page(store: Store, plan: Plan) -> None:
     """Write the page of how much was said and answered, by practice and kind."""
     today = plan.settings.index_date

@@ -33,6 +33,7 @@ from stratify import (
 from stratify.audit_trail import Actor
 from stratify.errors import ExtractError, combine
 from stratify.ingest import FileAccount
+from stratify.metric_months import with_months
 from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
@@ -307,6 +308,8 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         if plan.settings.fhir:
             files += publish.write_bundles(store, plan.published / "direct_care", context, book)
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
+        said = feedback_run.answers_given(store, plan.settings.index_date)
+        counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
         publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(

@@ -27,6 +27,7 @@ EXCHANGED = (
     "out.clinic_list",
     "out.comparator",
     "out.feedback_answer",
+    "out.feedback_count",
     "out.feedback_form",
     "out.metric",
     "out.metric_funnel",
@@ -38,6 +39,8 @@ EXCHANGED = (
     "out.returned_action",
     "out.returned_outcome",
     "out.self_management_offer",
+    "out.spc_chart",
+    "out.spc_point",
 )
 """Tables that others write for us or read from us."""
 

@@ -112,6 +112,7 @@ def test_the_tree_is_the_one_the_documents_name(published):
     }
     tables = [name.removeprefix("out.") for name in TABLES]
     there = {"commissioner.duckdb", "full_clinics.csv", "manifest.json", "scorecard.csv", "SHA256SUMS"}
+    there |= {"dashboard.html", "public_summary.html"}
     there |= {f"{each}.parquet" for each in tables}
     assert {each.name for each in (published / "secondary_use").iterdir()} == there
     practices = {each.name for each in (published / "direct_care").iterdir()}

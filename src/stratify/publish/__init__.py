@@ -21,7 +21,7 @@ from stratify.publish.filled_lists import read_filled
 from stratify.publish.filling import fill_in
 from stratify.publish.letters import Shape, write_letters
 from stratify.publish.manifest import write_manifest
-from stratify.publish.metric_tables import Counted, MetricRow
+from stratify.publish.metric_tables import Counted, MetricRow, Months
 from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.places import places_of
@@ -48,6 +48,7 @@ __all__ = [
     "FormQuestion",
     "HeldList",
     "MetricRow",
+    "Months",
     "PublishContext",
     "ReturnedLine",
     "SaidBefore",

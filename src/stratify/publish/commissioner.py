@@ -16,6 +16,7 @@ from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
 from stratify.publish.comparators import comparator_rows
 from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
+from stratify.publish.control_charts import control_charts, month_cells
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
@@ -24,12 +25,15 @@ from stratify.store import Store
 TABLES = (
     "out.about",
     "out.comparator",
+    "out.feedback_count",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",
     "out.metric_value",
     "out.pathway_count",
     "out.population",
+    "out.spc_chart",
+    "out.spc_point",
 )
 """The tables of the commissioners' file."""
 
@@ -63,9 +67,11 @@ _SUMS = (
         pl.col("ages_subject").is_not_null(),
         {"subject": pl.col("ages_subject"), "breakdown": pl.lit("all"), "breakdown_value": pl.lit("all")},
     ),
+    Sum("months of a year", pl.col("year_subject").is_not_null(), {"subject": pl.col("year_subject")}),
 )
 _PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
 _BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex")
+_SAID = {"answer": pl.String, "entry_count": pl.Int64, "is_suppressed": pl.Boolean}
 _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
 
@@ -88,6 +94,10 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
     ).join(counted.people, on="patient_key", how="inner")
     published = decisions.filter(pl.col("pathway").is_in(sorted(context.pathways)) & ~_is_held(context))
     cells = _cube(pl.concat([counted.counts, _of_pathways(published)]), places)
+    cells = cells.with_columns(pl.lit(None, pl.String).alias("year_subject"))
+    months = month_cells(counted, places)
+    if months is not None:
+        cells = pl.concat([cells, months.select(cells.columns)])
     safe = _protected(cells, places)
     names = named(places).select("geography_type", "geography_code", "geography_name")
     safe = safe.join(names, on=["geography_type", "geography_code"], how="left", maintain_order="left")
@@ -111,6 +121,10 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
     _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
+    for name, frame in zip(("out.spc_point", "out.spc_chart"), control_charts(safe, counted), strict=True):
+        _keep(store, name, frame.with_columns(run))
+    said = counted.said if counted.said is not None else pl.DataFrame(schema=_SAID)
+    _keep(store, "out.feedback_count", said.with_columns(run))
     rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
     store.create("out.about", pl.DataFrame(rows, schema={"topic": pl.String, "detail": pl.String}, orient="row"))
 

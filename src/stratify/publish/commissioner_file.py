@@ -13,14 +13,18 @@ from typing import Any
 from stratify import contracts, periods
 from stratify.publish.commissioner import TABLES
 from stratify.publish.context import PublishContext
+from stratify.publish.dashboard import dashboard
 from stratify.publish.macros import MACROS
 from stratify.publish.manifest import write_manifest
+from stratify.publish.public_summary import public_summary
+from stratify.publish.published_file import published_file
 from stratify.publish.scorecard import FILE as SCORECARD
 from stratify.publish.scorecard import write_scorecard
 from stratify.signing import Signer
 from stratify.store import PUBLISHED_STORAGE_VERSION, Store, build_file
 
 FILE = "commissioner.duckdb"
+DASHBOARD, SUMMARY = "dashboard.html", "public_summary.html"
 SUMS = "SHA256SUMS"
 SIGNATURE = f"{SUMS}.sig"
 
@@ -40,6 +44,9 @@ def write_commissioner_file(store: Store, folder: Path, context: PublishContext,
     build_file(store, folder / FILE, TABLES, note=note, macros=MACROS)
     write_scorecard(store, folder / SCORECARD)
     tables = [_write_parquet(store, folder, name) for name in TABLES]
+    with published_file(folder / FILE) as file:
+        for name, page in ((DASHBOARD, dashboard(file)), (SUMMARY, public_summary(file))):
+            (folder / name).write_text(page, encoding="utf-8")
     manifest = {
         "run_id": context.run_id,
         "index_date": context.index_date,

@@ -58,6 +58,15 @@ MACROS = (
     ),
     BESIDE,
     Macro(
+        name="spc",
+        parameters=("wanted", "place"),
+        query="""SELECT geography_code, geography_name, month, numerator, denominator, value, mean, lower_limit,
+    upper_limit, variation, signals, starts_again_because FROM spc_point
+    WHERE metric = wanted AND geography_type = lower(place) ORDER BY geography_code, month""",
+        about="The control chart of a metric, month by month, for every PCN or ICB.",
+        example="SELECT * FROM spc('emergency_admissions', 'ICB')",
+    ),
+    Macro(
         name="not_measurable",
         parameters=(),
         query="""SELECT metric AS metric_id, name, not_measurable_because FROM metric

@@ -15,6 +15,7 @@ import polars as pl
 
 from stratify import intervals
 from stratify.publish.metric_words import definition
+from stratify.rules.control_chart import ControlCharts
 from stratify.rules.metric import Metric
 
 HIDDEN = "hidden: from 1 to 7 people, or it would give away a number that is"
@@ -57,6 +58,21 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class Months:
+    """Final months of metrics, exact.
+
+    Attributes:
+        charts: Which of them have a control chart, and what is declared of it.
+        events: ``metric``, ``month`` (its first day), ``practice_code``; ``people_count`` events, of ``person_count``.
+        registered: ``month``, ``practice_code``; ``people_count`` on its last day, which is ``person_count`` too.
+    """
+
+    charts: ControlCharts
+    events: pl.DataFrame
+    registered: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Counted:
     """What a run counts for commissioners, exact and of nobody who objected.
 
@@ -67,6 +83,8 @@ class Counted:
         refused: Why metrics are not counted, by id.
         rows: The metrics that are.
         standardised: Rates by ``subject``, place and breakdown; None where there is none.
+        months: For control charts; None where there is none.
+        said: What practices said, by answer, hidden and rounded: ``answer``, ``entry_count``, ``is_suppressed``.
     """
 
     people: pl.DataFrame
@@ -75,6 +93,8 @@ class Counted:
     refused: Mapping[str, str]
     rows: tuple[MetricRow, ...]
     standardised: pl.DataFrame | None
+    months: Months | None = None
+    said: pl.DataFrame | None = None
 
 
 def metric_definitions(counted: Counted) -> pl.DataFrame:
