@@ -18,6 +18,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.feedback_commands import feedback_app
+from stratify.impact_commands import impact
 from stratify.panel_commands import panel_app
 from stratify.returned_commands import returned_app
 from stratify.rule_commands import codelists_app, rules_app
@@ -40,6 +41,7 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(codelists_app, name="codelists")
 app.add_typer(returned_app, name="returned")
 app.command()(whatif)
+app.command()(impact)
 app.add_typer(panel_app, name="panel")
 app.add_typer(feedback_app, name="feedback")
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)

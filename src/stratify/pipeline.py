@@ -18,6 +18,7 @@ import polars as pl
 
 from stratify import approvals, contracts, feedback_run, holding, ingest, plug_in, publish, quality, reasons, returned
 from stratify.errors import ExtractError, RunError, combine
+from stratify.impact import evaluated
 from stratify.ingest import FileAccount
 from stratify.metric_run import count_metrics
 from stratify.plain_reasons import explanations
@@ -330,7 +331,8 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         if plan.settings.fhir:
             files += publish.write_bundles(store, plan.published / "direct_care", context, book)
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
-        publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
+        judged, words = evaluated(store, plan, context), publish.signature_in_words(signer)
+        publish.build_counts(store, context, counted, signature=words, impact=judged)
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date

@@ -39,6 +39,7 @@ from stratify.rules import (
     Variable,
     VariablesFile,
 )
+from stratify.rules.evaluation import EvaluationsFile
 from stratify.rules.metric import MetricsFile
 
 D = TypeVar("D", Measurement, Variable, Score, Pathway)
@@ -539,6 +540,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "examples": ExamplesFile,
         "patients": PatientsFile,
         "metrics": MetricsFile,
+        "evaluations": EvaluationsFile,
     }
     return {
         name: json.loads(json.dumps(model.model_json_schema(by_alias=True), sort_keys=True))

@@ -104,11 +104,17 @@ def test_tables_columns_and_macros_say_what_they_are(opened):
     assert all(each.example in told[each.name] for each in MACROS)
 
 
-NEEDS_MORE_PEOPLE = ("metric_funnel", "metric_gradient")
+NEEDS_MORE_PEOPLE = ("impact", "metric_funnel", "metric_gradient")
 """Tables that are empty where every number is a small one."""
 
 ALLOWED = {
     "about": "topic detail",
+    "impact": (
+        "evaluation evaluation_version name owner pathway outcome role design recruits_from recruits_until after_days "
+        "status reason offered_people comparison_people comparison_group offered_rate comparison_rate difference "
+        "lower_95 upper_95 smallest_detectable people_needed assumptions wrong_if in_words plan_digest "
+        "index_date run_id"
+    ),
     "metric": (
         "metric metric_version name owner family kind unit numerator denominator period standardisation "
         "interval_method exclusions suppression source logic_model_node judges is_acid_test is_measurable "
