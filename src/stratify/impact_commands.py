@@ -25,4 +25,4 @@ def impact(
         typer.echo(f"Evaluations on {day_in_words(day)}, from the weeks kept by then: {len(found)}")
         for each in found:
             typer.echo(f"\n{each.evaluation.id}, {each.outcome}, design {each.evaluation.design}")
-            typer.echo(in_words(each))
+            typer.echo(f"{in_words(each)} Plan {each.evaluation.digest}")

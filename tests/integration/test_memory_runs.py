@@ -111,3 +111,20 @@ def test_the_same_week_again_gives_the_same_and_an_earlier_one_adds_nothing(site
     same_files(before, (site.out / "published").resolve())
     assert site.run(0)["run_id"] == site.manifests[0]["run_id"]
     assert kept_weeks.weeks(site.out / "restricted") == list(WEEKS)
+
+
+def test_a_week_of_lists_tells_no_effect_yet_and_says_from_when_on_one_could(site):
+    """Half a year after the first list is 3 May 2027."""
+    done = stratify("impact", site.out)
+    assert done.exit_code == 0, done.output
+    assert "copd_clinic_matched, emergency_admission, design matched" in done.stdout
+    assert "It cannot be told yet: nobody has been followed for 182 days; the first will have been on 2027-05-03" in (
+        done.stdout
+    )
+    found = pl.read_parquet(site.out / "published" / "secondary_use" / "impact.parquet")
+    assert found.select("evaluation", "outcome", "status").rows() == [
+        (name, outcome, "cannot be told yet")
+        for name in ("copd_clinic_at_the_cut", "copd_clinic_matched")
+        for outcome in ("death", "emergency_admission")
+    ]
+    assert all(words in done.stdout for words in found["in_words"])

@@ -12,13 +12,14 @@ from pathlib import Path
 import polars as pl
 
 from stratify.errors import RunError
+from stratify.evaluation_book import load_evaluations
 from stratify.impact.findings import Finding, in_words
-from stratify.impact.run import evaluate, impact_frame, load_evaluations
+from stratify.impact.run import evaluate, impact_frame
 from stratify.publish import PublishContext
 from stratify.runs import Plan, without_values
 from stratify.store import Store, open_store
 
-__all__ = ["Finding", "evaluate_run", "evaluated", "in_words", "load_evaluations"]
+__all__ = ["Finding", "evaluate_run", "evaluated", "in_words"]
 
 
 def evaluated(store: Store, plan: Plan, context: PublishContext) -> pl.DataFrame:

@@ -15,13 +15,10 @@ import polars as pl
 
 from stratify import contracts, kept_weeks
 from stratify.contract_frames import schema_of
-from stratify.definition_places import DefinitionFile
-from stratify.errors import RuleError, combine
 from stratify.impact import designs, people
 from stratify.impact.designs import DAYS_A_YEAR, Group
 from stratify.impact.findings import FEWEST_EVENTS, Finding, row_of, settled
-from stratify.rulebook import clinical_folder
-from stratify.rules.evaluation import Evaluation, EvaluationsFile, Outcome
+from stratify.rules.evaluation import Evaluation, Outcome
 from stratify.store import Store
 
 _COUNTED = (
@@ -44,29 +41,6 @@ _Kept = Callable[[str], pl.DataFrame]
 _PERIOD_DAYS = 28
 _FEWEST_PERIODS, _FEWEST_OTHERS = 12, 10
 """Periods before, and practices where it is off beyond those where it is on, that a mixture needs."""
-
-
-def load_evaluations(folder: Path | None = None) -> tuple[Evaluation, ...]:
-    """Read the evaluations of a clinical folder, in order of id; none where it has none.
-
-    Args:
-        folder: A folder laid out like ``src/stratify/clinical``; that one when None.
-
-    Raises:
-        RuleError: a file is wrong, or an id occurs twice.
-    """
-    faults: list[RuleError] = []
-    found: dict[str, Evaluation] = {}
-    for path in sorted(((folder or clinical_folder()) / "evaluations").glob("*.yaml")):
-        file = DefinitionFile(path).read(EvaluationsFile, faults)
-        for each in file.evaluations if file else ():
-            if each.id in found:
-                where = f"clinical/evaluations, {each.id}"
-                faults.append(RuleError(where, expected="an id of its own", found="one twice", action="Rename one."))
-            found[each.id] = each
-    if faults:
-        raise combine(list(faults))
-    return tuple(found[name] for name in sorted(found))
 
 
 def evaluate(
