@@ -7,7 +7,7 @@ which month, the lot, who accepts (``programmes.recruit``), and what the program
 
 Two designs need what the county does not plant, and it is put in here by the same rule as the county's: places given in
 order of need, half of each practice's list of a month (the cut); and a programme that takes away or adds one in ten
-emergency spells of every adult of five practices (the places).
+emergency spells of every adult of four practices (the places).
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -41,13 +44,13 @@ from stratify.synth.programmes import (
 from stratify.synth.spells import Spells, draw_spells, one_bed_each
 from stratify.synth.world import County
 
-ORDER = CountyOrder(people=36_000, practices=30)
-FIRST_SEED = 1000
+ORDER = CountyOrder(people=36_000, practices=24)
+FIRST_SEED, BATCH = 1000, 25
 WITHIN_PLACES = 5
 BY_LOT = [each for each in PROGRAMMES if each.outcome == "emergency_admissions"]
 MULTIPLIERS = (0.90, 1.00, 1.10)
 PERIOD, BEFORE, AFTER = 28, 13, 13
-TREATED = (2, 8, 14, 20, 26)
+TREATED = (2, 8, 14, 20)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Practice:
     flares: Flares
 
 
-def practices_of(order: CountyOrder) -> list[Practice]:
+@cache
+def practices_of(order: CountyOrder) -> tuple[Practice, ...]:
     """Draw the people of every practice."""
     county = County(order)
     found = []
@@ -68,41 +72,70 @@ def practices_of(order: CountyOrder) -> list[Practice]:
         conditions = draw_conditions(county, people)
         draw_deaths(county, people, conditions)
         found.append(Practice(people, conditions, gp_rows(county, people, conditions)[1]))
-    return found
+    return tuple(found)
 
 
-def redraw(county: County, practices: Sequence[Practice]) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-    """Draw what happens to everybody once more.
+def _many(each: Practice, copies: int) -> Practice:
+    """Put so many copies of a practice's people one after another: what is drawn of each of them is drawn apart."""
+    count = each.people.count
+
+    def repeated(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: repeated(part) for name, part in value.items()}
+        if isinstance(value, np.ndarray) and len(value) == count:
+            return np.concatenate([value] * copies)
+        return value
+
+    people, conditions = object.__new__(People), object.__new__(Conditions)
+    for new, old in ((people, each.people), (conditions, each.conditions)):
+        for field in fields(old):
+            object.__setattr__(new, field.name, repeated(getattr(old, field.name)))
+    object.__setattr__(conditions, "_people", people)
+    shift = np.repeat(np.arange(copies) * count, len(each.flares.person))
+    flares = Flares(np.tile(each.flares.person, copies) + shift, np.tile(each.flares.day, copies))
+    return Practice(people, conditions, flares)
+
+
+def redraw(county: County, practices: Sequence[Practice], copies: int) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
+    """Draw what happens to everybody so many times more.
 
     Returns:
-        Everybody found eligible, a row each; and of each practice the emergency spells of adults, and the adults, in
-        each period about the first day of the programmes.
+        Everybody found eligible, a row each, with the number of the redraw; of each redraw and practice the emergency
+        spells of adults in each period about the first day of the programmes; and of each practice the adults then.
     """
-    frames, counts, adults = [], [], []
+    frames, adults = [], []
+    periods = BEFORE + AFTER
+    counts = np.zeros((copies, len(practices), periods), dtype=np.int64)
     begins = start_day(county)
-    edges = begins + PERIOD * np.arange(-BEFORE, AFTER + 1)
+    first = begins - PERIOD * BEFORE
     for number, each in enumerate(practices):
-        people = each.people
-        without = draw_spells(county, people, each.conditions, each.flares)
+        many, size = _many(each, copies), each.people.count
+        people = many.people
+        without = draw_spells(county, people, many.conditions, many.flares)
         rng = county.generator(people.practice, "programmes")
         joined = recruit(county, people, without, rng)
         after = take_effect(people, without, joined, rng)
         after = after if after is without else one_bed_each(after)
-        frames.append(_eligible(number, people, joined, without, after))
+        frames.append(_eligible(number, people, joined, without, after, size))
         is_adult = people.age_on(begins) >= 18
-        day = without.admitted[without.is_emergency & is_adult[without.person]]
-        counts.append(np.histogram(day, edges)[0])
-        middle = edges[:-1] + PERIOD // 2
-        here = (people.start_day[:, None] <= middle) & (people.last_day[:, None] > middle) & is_adult[:, None]
-        adults.append(here.sum(axis=0))
-    return pl.concat(frames), np.array(counts), np.array(adults)
+        counted = without.is_emergency & is_adult[without.person]
+        period = (without.admitted[counted] - first) // PERIOD
+        is_near = (without.admitted[counted] >= first) & (period < periods)
+        cell = without.person[counted][is_near] // size * periods + period[is_near]
+        counts[:, number] = np.bincount(cell, minlength=copies * periods).reshape(copies, periods)
+        middle = first + PERIOD * np.arange(periods) + PERIOD // 2
+        own = each.people
+        here = (own.start_day[:, None] <= middle) & (own.last_day[:, None] > middle)
+        adults.append((here & is_adult[:size, None]).sum(axis=0))
+    return pl.concat(frames), counts, np.array(adults)
 
 
-def _eligible(number: int, people: People, joined: Enrolled, without: Spells, after: Spells) -> pl.DataFrame:
+def _eligible(number: int, people: People, joined: Enrolled, without: Spells, after: Spells, size: int) -> pl.DataFrame:
     person, day = joined.person, joined.eligible
     age = (day - people.birth_day[person]) / 365.25
     return pl.DataFrame(
         {
+            "redraw": person // size,
             "practice": np.full(len(person), number),
             "programme": joined.programme,
             "day": day,
@@ -119,15 +152,12 @@ def _eligible(number: int, people: People, joined: Enrolled, without: Spells, af
     )
 
 
-def estimates_of(
-    redrawn: tuple[pl.DataFrame, np.ndarray, np.ndarray], rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """Give what every design says of one redraw, and what was so."""
-    people, counts, adults = redrawn
+def of_programmes(county: County, people: pl.DataFrame) -> list[dict[str, Any]]:
+    """Give what the designs say of the county's own programmes in one redraw, and what was so."""
     people = people.filter(pl.col("days_after") > 0)
     rows = [_before_and_after(people)]
     for number, plan in enumerate(BY_LOT):
-        where = [n for n, practice in enumerate(County(ORDER).practices) if runs(practice, plan)]
+        where = [place for place, practice in enumerate(county.practices) if runs(practice, plan)]
         mine = people.filter(pl.col("programme") == number)
         offered = mine.filter("is_offered")
         others = people.filter(~pl.col("is_offered") & ~pl.col("practice").is_in(where))
@@ -137,12 +167,18 @@ def estimates_of(
         rows.append(_row("by_lot", plan.multiplier, designs.by_lot(lot), truth))
         both = pl.concat([offered, others]).with_columns(band)
         rows.append(_row("matched", plan.multiplier, designs.matched(both), truth))
-    listed = _in_order(people)
+    return rows
+
+
+def of_cut_and_places(
+    people: pl.DataFrame, counts: np.ndarray, adults: np.ndarray, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Give what the designs say of the programmes put in here in one redraw, and what was so."""
+    listed, rows = _in_order(people.filter(pl.col("days_after") > 0)), []
     for multiplier in MULTIPLIERS:
         changed, truth = _placed(listed, multiplier, rng)
         rows.append(_row("cut", multiplier, designs.at_the_cut(changed, within=WITHIN_PLACES), truth))
-        rows.append(_of_places(counts, adults, multiplier, rng))
-    return rows
+    return rows + _of_places(counts, adults, rng)
 
 
 def _row(design: str, multiplier: float, found: designs.Estimate, truth: tuple[float, float]) -> dict[str, Any]:
@@ -196,28 +232,42 @@ def _placed(
     return listed.with_columns(pl.Series("events_after", (without + change).astype(float))), truth
 
 
-def _of_places(counts: np.ndarray, adults: np.ndarray, multiplier: float, rng: np.random.Generator) -> dict[str, Any]:
+def _of_places(counts: np.ndarray, adults: np.ndarray, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Give what the mixture says; an effect afterwards moves the places offered and neither mixture nor error."""
     is_offered = np.isin(np.arange(len(counts)), TREATED)
-    changed = counts.copy()
-    after = counts[is_offered][:, BEFORE:]
-    changed[np.ix_(is_offered, np.arange(BEFORE, BEFORE + AFTER))] = after + rng.binomial(
-        after, abs(multiplier - 1)
-    ) * (1 if multiplier > 1 else -1)
-    rates = changed / adults * 36525 / PERIOD
-    group = designs.Group(0, 1.0, 0.0)
-    found = designs.places_estimate(rates, is_offered, before=BEFORE, offered=group, comparison=group)
-    years = 36525 / PERIOD / adults[is_offered][:, BEFORE:]
-    return _row("places", multiplier, found, ((multiplier - 1) * float((after * years).mean()) / 36525, 1.0))
-
-
-def redraws(first: int, count: int) -> pl.DataFrame:
-    """Give a row for each design and programme of so many redraws."""
-    practices = practices_of(ORDER)
+    scale = 36525 / PERIOD / adults
+    group = designs.Group(int(adults[is_offered, -1].sum()), 1.0, 0.0)
+    others = designs.Group(int(adults[~is_offered, -1].sum()), 1.0, 0.0)
+    found = designs.places_estimate(counts * scale, is_offered, before=BEFORE, offered=group, comparison=others)
+    after, weight = counts[is_offered][:, BEFORE:], scale[is_offered][:, BEFORE:]
     rows = []
-    for seed in range(first, first + count):
-        county = County(replace(ORDER, seed=seed))
-        found = estimates_of(redraw(county, practices), np.random.Generator(np.random.PCG64(seed)))
-        rows += [{"seed": seed, **each} for each in found]
+    for multiplier in MULTIPLIERS:
+        change = rng.binomial(after, abs(multiplier - 1)) * (1 if multiplier > 1 else -1)
+        moved = float((change * weight).mean())
+        ends = {name: getattr(found, name) + moved for name in ("difference", "lower", "upper")}
+        truth = ((multiplier - 1) * float((after * weight).mean()) / 36525, 1.0)
+        rows.append(_row("places", multiplier, replace(found, **ends), truth))
+    return rows
+
+
+def redraws(first: int, count: int, order: CountyOrder = ORDER, *, is_whole: bool = True) -> pl.DataFrame:
+    """Give a row for each design and programme of so many redraws.
+
+    Args:
+        first: Seed of them all.
+        count: How many.
+        order: The county.
+        is_whole: With the cut and the places, which need a county of some size.
+    """
+    people, counts, adults = redraw(County(replace(order, seed=first)), practices_of(order), count)
+    county, rows = County(order), []
+    for number in range(count):
+        mine = people.filter(pl.col("redraw") == number)
+        found = of_programmes(county, mine)
+        if is_whole:
+            rng = np.random.Generator(np.random.PCG64([first, number]))
+            found += of_cut_and_places(mine, counts[number], adults, rng)
+        rows += [{"seed": first + number, **each} for each in found]
     return pl.DataFrame(rows)
 
 
@@ -250,14 +300,24 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m benchmarks.impact_coverage", description=__doc__)
     asked.add_argument("--redraws", type=int, default=2_000)
     asked.add_argument("--workers", type=int, default=1)
+    asked.add_argument("--keep", type=Path, default=None, help="folder of what was redrawn, to go on from")
     given = asked.parse_args()
-    shares = np.array_split(np.arange(FIRST_SEED, FIRST_SEED + given.redraws), given.workers)
-    jobs = [(int(each[0]), len(each)) for each in shares if len(each)]
-    with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
-        done = [pool.submit(redraws, *job) for job in jobs]
-        whole = pl.concat([each.result() for each in done])
+    firsts = range(FIRST_SEED, FIRST_SEED + given.redraws, BATCH)
+    with TemporaryDirectory() as scratch:
+        folder = given.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(given.workers, mp_context=get_context("spawn")) as pool:
+            for done in [pool.submit(_batch, folder, first) for first in firsts]:
+                done.result()
+        whole = pl.concat([pl.read_parquet(folder / f"{first}.parquet") for first in firsts])
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160):
         print(coverage(whole))
+
+
+def _batch(folder: Path, first: int) -> None:
+    path = folder / f"{first}.parquet"
+    if not path.exists():
+        redraws(first, BATCH).write_parquet(path)
 
 
 if __name__ == "__main__":

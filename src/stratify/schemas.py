@@ -26,6 +26,7 @@ EXCHANGED = (
     "out.clinic_list",
     "out.feedback_answer",
     "out.feedback_form",
+    "out.impact",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",

@@ -13,6 +13,7 @@ import pytest
 
 import invented
 import stratify
+from stratify.errors import RunError
 from stratify.impact import designs, people
 from stratify.impact.designs import Estimate, Group
 from stratify.impact.findings import in_words, row_of, settled
@@ -200,11 +201,10 @@ def test_death_ends_follow_up_and_a_follow_up_not_over_is_not_counted():
 
 
 def finding(offered: Group, comparison: Group, error: float = 5.0, **changes: object):
-    difference = offered.rate - comparison.rate
-    found = Estimate(
-        offered, comparison, difference, error, difference - 2 * error, difference + 2 * error, comparison.rate
-    )
-    plan = evaluation()
+    difference, found, plan = offered.rate - comparison.rate, None, evaluation()
+    if comparison.people:
+        ends = (difference - 2 * error, difference + 2 * error)
+        found = Estimate(offered, comparison, difference, error, *ends, comparison.rate)
     return settled(plan, plan.outcome, found, (offered, comparison), basis=100.0, **changes)
 
 
@@ -221,6 +221,8 @@ def test_no_estimate_can_be_made_without_a_comparison():
     assert {"comparison", "comparison_rate", "lower", "upper"} <= required
     with pytest.raises(TypeError):
         Estimate(offered=Group(1, 1.0, 1.0), difference=1.0)  # type: ignore[call-arg]
+    with pytest.raises(RunError, match="expected a comparison"):
+        Estimate(Group(50, 50.0, 9.0), Group(0, 0.0, 0.0), -5.0, 1.0, -7.0, -3.0, 14.0)
 
 
 BANNED = re.compile(r"(fell|fallen|dropped|reduced|rose|risen|increased|saved|avoided)\b[^.]{0,60}(\bby\b|%|per cent)")

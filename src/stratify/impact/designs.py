@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from stratify.errors import RunError
 from stratify.intervals import Z
 
 Floats = npt.NDArray[np.float64]
@@ -73,6 +74,16 @@ class Estimate:
     lower: float
     upper: float
     comparison_rate: float
+
+    def __post_init__(self) -> None:
+        """Refuse an estimate without anybody to compare with."""
+        if not self.comparison.people:
+            raise RunError(
+                "impact",
+                expected="a comparison for whoever was offered something",
+                found="nobody",
+                action="This is a fault in stratify: report it. Nothing is told without a comparison.",
+            )
 
     @property
     def smallest_seen(self) -> float:
