@@ -63,15 +63,15 @@ class Practice:
 
 
 @cache
-def practices_of(order: CountyOrder) -> tuple[Practice, ...]:
-    """Draw the people of every practice."""
-    county = County(order)
+def practices_of(people: int, practices: int) -> tuple[Practice, ...]:
+    """Draw the people of every practice of a county of so many people and practices."""
+    county = County(CountyOrder(people=people, practices=practices))
     found = []
     for practice in county.practices:
-        people = make_people(county, practice, drawing._numbers_of(county, practice))
-        conditions = draw_conditions(county, people)
-        draw_deaths(county, people, conditions)
-        found.append(Practice(people, conditions, gp_rows(county, people, conditions)[1]))
+        mine = make_people(county, practice, drawing._numbers_of(county, practice))
+        conditions = draw_conditions(county, mine)
+        draw_deaths(county, mine, conditions)
+        found.append(Practice(mine, conditions, gp_rows(county, mine, conditions)[1]))
     return tuple(found)
 
 
@@ -259,7 +259,8 @@ def redraws(first: int, count: int, order: CountyOrder = ORDER, *, is_whole: boo
         order: The county.
         is_whole: With the cut and the places, which need a county of some size.
     """
-    people, counts, adults = redraw(County(replace(order, seed=first)), practices_of(order), count)
+    practices = practices_of(order.people, order.practice_count)
+    people, counts, adults = redraw(County(replace(order, seed=first)), practices, count)
     county, rows = County(order), []
     for number in range(count):
         mine = people.filter(pl.col("redraw") == number)
