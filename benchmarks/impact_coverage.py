@@ -7,7 +7,7 @@ which month, the lot, who accepts (``programmes.recruit``), and what the program
 
 Two designs need what the county does not plant, and it is put in here by the same rule as the county's: places given in
 order of need, half of each practice's list of a month (the cut); and a programme that takes away or adds one in ten
-emergency spells of every adult of four practices (the places).
+emergency spells of every adult of five practices (the places).
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from stratify.synth.programmes import (
 from stratify.synth.spells import Spells, draw_spells, one_bed_each
 from stratify.synth.world import County
 
-ORDER = CountyOrder(people=36_000, practices=24)
+ORDER = CountyOrder(people=36_000, practices=30)
 FIRST_SEED, BATCH = 1000, 25
 WITHIN_PLACES = 5
 BY_LOT = [each for each in PROGRAMMES if each.outcome == "emergency_admissions"]
 MULTIPLIERS = (0.90, 1.00, 1.10)
 PERIOD, BEFORE, AFTER = 28, 13, 13
-TREATED = (2, 8, 14, 20)
+TREATED = (2, 8, 14, 20, 26)
 
 
 @dataclass(frozen=True)
