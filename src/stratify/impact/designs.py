@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -197,11 +197,7 @@ def _compared(kept: pl.DataFrame, outcome: Floats, weight: Floats, covariates: S
     offered = kept["is_offered"].to_numpy().astype(np.float64)
     beta, error, freedom = _fit(outcome, np.column_stack([np.ones(len(outcome)), offered, *covariates]), weight)
     found = _estimate(kept, beta[1], error[1], freedom, comparison_rate=math.nan)
-    return _with_rate(found, float(found.offered.rate - found.difference))
-
-
-def _with_rate(found: Estimate, rate: float) -> Estimate:
-    return Estimate(**{**vars(found), "comparison_rate": rate})
+    return replace(found, comparison_rate=found.offered.rate - found.difference)
 
 
 def _days(kept: pl.DataFrame, when: str) -> Floats:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from stratify import disclosure
-from stratify.impact.designs import DAYS_A_YEAR, Estimate, Group, planned
+from stratify.impact.designs import DAYS_A_YEAR, POWER, Estimate, Group, planned
 from stratify.intervals import Z
 from stratify.rules.evaluation import Design, Evaluation, Outcome
 
 FEWEST_PEOPLE, FEWEST_EVENTS = 20, 10
 """Of each side; with less, nothing is told."""
 
-_POWER = 0.8416212335729143
 _OUTCOMES: dict[Outcome, str] = {"emergency_admission": "emergency admissions", "death": "deaths"}
 _OFFERED: dict[Design, str] = {
     "lot": "to whom the lot gave a place",
@@ -90,7 +89,7 @@ class Finding:
         if not self.basis:
             return None
         years = self.evaluation.after_days / DAYS_A_YEAR
-        return _two_figures((Z + _POWER) ** 2 * 800 * self.basis / (years * (percent / 100 * self.basis) ** 2))
+        return _two_figures((Z + POWER) ** 2 * 800 * self.basis / (years * (percent / 100 * self.basis) ** 2))
 
 
 def settled(

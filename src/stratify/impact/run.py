@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +57,12 @@ def evaluate(
         cutoffs: Last day of every feed that was received.
     """
     same = dict(store.rows("SELECT original_key, patient_key FROM identity.merged_number ORDER BY ALL"))
-    counted = store.frame(f"{_COUNTED} ORDER BY ALL")["patient_key"].to_list()
+    counted = store.frame(f"{_COUNTED} ORDER BY ALL").lazy()
 
+    @cache
     def kept(name: str) -> pl.DataFrame:
         rows = kept_weeks.scan(restricted, name, before=index_date + timedelta(days=1), same_person=same)
-        return rows.filter(pl.col("patient_key").is_in(counted)).collect()
+        return rows.join(counted, on="patient_key", how="semi", maintain_order="left").collect()
 
     found = []
     for evaluation in evaluations:
