@@ -113,14 +113,11 @@ def test_the_same_week_again_gives_the_same_and_an_earlier_one_adds_nothing(site
     assert kept_weeks.weeks(site.out / "restricted") == list(WEEKS)
 
 
-def test_a_week_of_lists_tells_no_effect_yet_and_says_from_when_on_one_could(site):
-    """Half a year after the first list is 3 May 2027."""
+def test_a_week_of_lists_tells_no_effect_yet(site):
     done = stratify("impact", site.out)
     assert done.exit_code == 0, done.output
     assert "copd_clinic_matched, emergency_admission, design matched" in done.stdout
-    assert "It cannot be told yet: nobody has been followed for 182 days; the first will have been on 2027-05-03" in (
-        done.stdout
-    )
+    assert done.stdout.count("It cannot be told yet: ") == 4
     found = pl.read_parquet(site.out / "published" / "secondary_use" / "impact.parquet")
     assert found.select("evaluation", "outcome", "status").rows() == [
         (name, outcome, "cannot be told yet")

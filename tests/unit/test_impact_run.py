@@ -195,6 +195,14 @@ def test_the_table_has_the_columns_of_its_contract_and_nobody_in_it(tmp_path):
     assert isinstance(rows, pl.DataFrame)
 
 
+def test_before_anybodys_time_is_over_it_is_said_when_the_first_will_be(tmp_path):
+    """730 days after 6 January 2025 is 6 January 2027."""
+    kept_lists(tmp_path)
+    with store_of(tmp_path, [person(each) for each in range(100)]) as store:
+        told = found(store, tmp_path, plan(design="matched", after_days=730))[0]
+    assert told.why_not == "nobody has been followed for 730 days; the first will have been on 2027-01-06"
+
+
 def test_nothing_kept_tells_nothing(tmp_path):
     with store_of(tmp_path, [person(1)]) as store:
         listed, drawn = found(store, tmp_path, plan(design="matched"), plan(design="lot"))

@@ -211,5 +211,6 @@ def _number(number: float) -> str:
 
 
 def _two_figures(number: float) -> int:
-    digits = int(max(math.floor(math.log10(max(number, 1))) - 1, 0))
+    number = max(number, 2 * FEWEST_PEOPLE)
+    digits = int(max(math.floor(math.log10(number)) - 1, 0))
     return int(math.ceil(number / 10**digits) * 10**digits)
