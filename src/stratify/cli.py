@@ -19,6 +19,7 @@ import typer
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.commissioner_commands import comparators_app, scorecard_app
 from stratify.feedback_commands import feedback_app
+from stratify.impact_commands import impact
 from stratify.model_check_commands import model_app
 from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
 from stratify.panel_commands import panel_app
@@ -46,6 +47,7 @@ app.add_typer(returned_app, name="returned")
 app.command()(whatif)
 app.add_typer(model_app, name="model")
 app.command()(sandbox)
+app.command()(impact)
 app.add_typer(panel_app, name="panel")
 app.add_typer(comparators_app, name="comparators")
 app.add_typer(scorecard_app, name="scorecard")

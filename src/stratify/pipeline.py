@@ -32,6 +32,7 @@ from stratify import (
 )
 from stratify.audit_trail import Actor
 from stratify.errors import ExtractError, combine
+from stratify.impact import evaluated
 from stratify.ingest import FileAccount
 from stratify.metric_months import with_months
 from stratify.metric_run import count_metrics
@@ -310,7 +311,8 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
         said = feedback_run.answers_given(store, plan.settings.index_date)
         counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
-        publish.build_counts(store, context, counted, signature=publish.signature_in_words(signer))
+        judged, words = evaluated(store, plan, context), publish.signature_in_words(signer)
+        publish.build_counts(store, context, counted, signature=words, impact=judged)
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date

@@ -6,6 +6,7 @@ gets a place in ``routing``, the files in ``kept_weeks``.
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import polars as pl
@@ -17,6 +18,7 @@ from stratify import (
     feedback_run,
     follow_up,
     kept_weeks,
+    lot_run,
     pools,
     routing,
     sandbox_run,
@@ -50,6 +52,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     most_minutes = plan.settings.most_minutes_a_week
     outcomes, admissions = came_back(store), _admissions(store)
     transitions, rows = _kept(store, plan, outcomes)
+    lots = lot_run.open_lots(store, plan, os.environ, _same_person(store))
     tried: list[weeks.Week] = []
 
     def placed_under(held: follow_up.Held) -> pl.DataFrame:
@@ -67,6 +70,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
             held=held,
             most_minutes=most_minutes,
             standing=week.standings,
+            lots=lots,
         )
 
     placed = approvals.place_within_bounds(store, plan, book, placed_under)
@@ -93,6 +97,7 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     if not kept_weeks.is_look_back(earlier, today):
         kept_weeks.write(plan.restricted, "audit.transition", steps, today)
         kept_weeks.write(plan.restricted, "audit.list_row", mine, today)
+        lot_run.keep(plan, lots)
         feedback_run.keep(store, plan)
         for name in ("audit.action", "audit.delivery"):
             fresh = store.frame(f"SELECT * FROM {name} ORDER BY ALL").filter(pl.col("week") == today)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import polars as pl
 
 from stratify import memory, pools
+from stratify.lots import Lots, Tie
 from stratify.memory import Standing, Standings
 from stratify.offering import choose_offer
 from stratify.pools import Session
@@ -68,6 +69,7 @@ def place(
     held: Mapping[tuple[str, str | None], str] = MappingProxyType({}),
     most_minutes: Mapping[str, int] = MappingProxyType({}),
     standing: Standings | None = None,
+    lots: Lots | None = None,
 ) -> pl.DataFrame:
     """Give each decision its place this week.
 
@@ -84,6 +86,7 @@ def place(
         held: Why lists are held, by pathway and practice; None for every practice.
         most_minutes: Minutes that each role may see people in a week for one audience, at all its clinics.
         standing: Where people stand after earlier weeks and this week's answers; None in the first week.
+        lots: Lots that may decide among people who tie at the last place of a list; None where none may.
 
     Returns:
         Contract ``derived.placement`` but for what memory adds: every person at most once ``listed`` or ``offered``; no
@@ -92,6 +95,27 @@ def place(
     """
     known = standing or {}
     everybody = _candidates(decisions, persons, values, book, known, index_date)
+    free = _place(everybody, persons, capacity, book, known, index_date, held, most_minutes)
+    if lots and lots.seeds:
+        ties = _ties(everybody, free)
+        if turns := lots.draw(ties):
+            everybody = _in_turn(_candidates(decisions, persons, values, book, known, index_date), turns)
+            _place(everybody, persons, capacity, book, known, index_date, held, most_minutes)
+            _say_lot(everybody, ties, turns)
+    return _frame(everybody)
+
+
+def _place(
+    everybody: list[_Candidate],
+    persons: pl.DataFrame,
+    capacity: pl.DataFrame,
+    book: RuleBook,
+    known: Standings,
+    index_date: date,
+    held: Mapping[tuple[str, str | None], str],
+    most_minutes: Mapping[str, int],
+) -> dict[tuple[str, str], list[Session]]:
+    """Give everybody their place, in the order in which they stand; gives the sessions by list, as they are left."""
     contacts = _contacts(known, book, index_date)
     candidates = [
         each
@@ -107,7 +131,38 @@ def place(
     _fill_clinics(candidates, free, busy)
     _fill_worklists(candidates, busy)
     _make_offers(candidates, free, busy, _offered_to(known, book, index_date))
-    return _frame(everybody)
+    return free
+
+
+def _ties(candidates: Sequence[_Candidate], free: Mapping[tuple[str, str], list[Session]]) -> list[Tie]:
+    """Find the lists of a practice's own whose last place falls among people whom nothing but the pseudonym orders."""
+    alike: dict[tuple[object, ...], list[_Candidate]] = {}
+    for each in candidates:
+        is_here = each.rank and each.route == "clinic" and each.placement in ("listed", "waiting")
+        if is_here and _at(each) in free and pools.queue_of(*_at(each), free) == _at(each):
+            alike.setdefault((each.pathway.id, *_at(each), each.order[:-1]), []).append(each)
+    found = []
+    for group in alike.values():
+        places = sum(each.placement == "listed" for each in group)
+        if 0 < places < len(group):
+            first = group[0]
+            keys = tuple(each.key for each in group)
+            found.append(Tie(first.pathway.id, str(first.clinic), str(first.practice), keys, places))
+    return found
+
+
+def _in_turn(people: Sequence[_Candidate], turns: Mapping[tuple[str, str], str]) -> list[_Candidate]:
+    """Order people anew, those of whom a lot was drawn by their turn: only they change places, and among themselves."""
+    for each in people:
+        each.order = (*each.order[:-1], turns.get((each.key, each.pathway.id), each.key))
+    return sorted(people, key=lambda each: (each.pathway.precedence, each.order))
+
+
+def _say_lot(everybody: Sequence[_Candidate], ties: Sequence[Tie], turns: Mapping[tuple[str, str], str]) -> None:
+    tied = {(key, tie.pathway): tie for tie in ties for key in tie.keys if (key, tie.pathway) in turns}
+    for each in everybody:
+        if tie := tied.get((each.key, each.pathway.id)):
+            each.reason += f" (by lot: {len(tie.keys)} people equally in need, {tie.places} of the places)"
 
 
 def _is_in_hand(each: _Candidate, day: date) -> bool:

@@ -40,6 +40,7 @@ from stratify.rules import (
     VariablesFile,
 )
 from stratify.rules.control_chart import ControlCharts
+from stratify.rules.evaluation import EvaluationsFile
 from stratify.rules.metric import MetricsFile
 
 D = TypeVar("D", Measurement, Variable, Score, Pathway)
@@ -541,6 +542,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "patients": PatientsFile,
         "metrics": MetricsFile,
         "control_charts": ControlCharts,
+        "evaluations": EvaluationsFile,
     }
     return {
         name: json.loads(json.dumps(model.model_json_schema(by_alias=True), sort_keys=True))

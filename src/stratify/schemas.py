@@ -29,6 +29,7 @@ EXCHANGED = (
     "out.feedback_answer",
     "out.feedback_count",
     "out.feedback_form",
+    "out.impact",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",

@@ -19,6 +19,7 @@ from stratify import strict_yaml
 from stratify.care_homes import CareHome
 from stratify.comparators import Comparator, read_comparators
 from stratify.errors import SettingsError
+from stratify.lots import Lot
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 from stratify.rollout import Switch
 from stratify.sign_off import SignOff
@@ -72,6 +73,7 @@ class Settings(BaseModel):
         rollout: Where pathways are switched on, and from when until when; everything is on where there is no entry.
         sign_offs: Signatures under pathways, from the file the settings name; None where they name none, and then
             every pathway may publish.
+        lots: Lots at the last place of a clinic, each with the decision of a research ethics committee; none otherwise.
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         care_homes: The homes of the area, each with its postcode and who leads the round there.
         comparators: Figures of other places for the commissioners' file, from the CSV file that the settings name.
@@ -103,6 +105,7 @@ class Settings(BaseModel):
     plug_ins: dict[str, PlugInSetting] = {}
     rollout: tuple[Switch, ...] = ()
     sign_offs: tuple[SignOff, ...] | None = None
+    lots: tuple[Lot, ...] = ()
     shared_lists: tuple[str, ...] = ()
     care_homes: tuple[CareHome, ...] = ()
     comparators: tuple[Comparator, ...] = ()
@@ -117,7 +120,7 @@ class Settings(BaseModel):
     @property
     def approved(self) -> dict[str, Any]:
         """What was decided about where, by whom and for how many: part of what makes a run."""
-        names = {"rollout", "sign_offs", "shared_lists", "care_homes", "comparators", "practice_phones"}
+        names = {"rollout", "sign_offs", "lots", "shared_lists", "care_homes", "comparators", "practice_phones"}
         names |= {"most_minutes_a_week", "most_workload_ratio"}
         return self.model_dump(mode="json", include=names, by_alias=True)
 

@@ -223,3 +223,17 @@ def test_a_month_before_the_first_list_is_refused(december, tmp_path):
     with pytest.raises(RunError, match="no week of before"):
         write_admitted(december[0], date(2026, 11, 1), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_week_of_lists_tells_no_effect_yet(site):
+    done = stratify("impact", site.out)
+    assert done.exit_code == 0, done.output
+    assert "copd_clinic_matched, emergency_admission, design matched" in done.stdout
+    assert done.stdout.count("It cannot be told yet: ") == 4
+    found = pl.read_parquet(site.out / "published" / "secondary_use" / "impact.parquet")
+    assert found.select("evaluation", "outcome", "status").rows() == [
+        (name, outcome, "cannot be told yet")
+        for name in ("copd_clinic_at_the_cut", "copd_clinic_matched")
+        for outcome in ("death", "emergency_admission")
+    ]
+    assert all(words in done.stdout for words in found["in_words"])

@@ -140,7 +140,7 @@ def test_tables_columns_and_macros_say_what_they_are(opened):
     assert all(each.example in told[each.name] for each in MACROS)
 
 
-NEEDS_MORE_PEOPLE = ("feedback_count", "metric_funnel", "metric_gradient", "spc_chart", "spc_point")
+NEEDS_MORE_PEOPLE = ("feedback_count", "impact", "metric_funnel", "metric_gradient", "spc_chart", "spc_point")
 """Tables that are empty where every number is a small one, or nothing reaches back far enough."""
 
 ALLOWED = {
@@ -150,6 +150,12 @@ ALLOWED = {
         "lower_95 upper_95 unit source index_date run_id"
     ),
     "feedback_count": "answer entry_count is_suppressed index_date run_id",
+    "impact": (
+        "evaluation evaluation_version name owner pathway outcome role design recruits_from recruits_until after_days "
+        "status reason offered_people comparison_people comparison_group offered_rate comparison_rate difference "
+        "lower_95 upper_95 smallest_detectable people_needed assumptions wrong_if in_words plan_digest "
+        "index_date run_id"
+    ),
     "metric": (
         "metric metric_version name owner affects family kind unit numerator denominator period standardisation "
         "interval_method exclusions suppression source logic_model_node judges is_acid_test is_measurable "

@@ -92,6 +92,7 @@ def test_what_people_write_and_what_is_exchanged_has_a_schema(folder):
         "examples",
         "patients",
         "metrics",
+        "evaluations",
         "settings",
         "run_manifest",
         "source",
@@ -112,7 +113,7 @@ def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
 
 
 def test_the_check_passes_on_what_was_just_written(folder):
-    assert write_schemas(folder, check_only=True) == "26 schemas in schemas are up to date"
+    assert write_schemas(folder, check_only=True) == "33 schemas in schemas are up to date"
 
 
 def test_the_check_names_what_is_missing_stale_and_extra_and_writes_nothing(tmp_path):
@@ -129,7 +130,7 @@ def test_the_check_names_what_is_missing_stale_and_extra_and_writes_nothing(tmp_
 
 
 def test_the_check_of_a_folder_that_is_not_there_says_that_all_are_missing(tmp_path):
-    with pytest.raises(ContractError, match=r"missing: codelist_manifest\.schema\.json, examples"):
+    with pytest.raises(ContractError, match=r"missing: codelist_manifest\.schema\.json, evaluations"):
         write_schemas(tmp_path / "nowhere", check_only=True)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from stratify import contracts, disclosure
+from stratify.contract_frames import empty
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
 from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
@@ -26,6 +27,7 @@ TABLES = (
     "out.about",
     "out.comparator",
     "out.feedback_count",
+    "out.impact",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",
@@ -76,7 +78,9 @@ _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
 
 
-def build_counts(store: Store, context: PublishContext, counted: Counted, *, signature: str) -> None:
+def build_counts(
+    store: Store, context: PublishContext, counted: Counted, *, signature: str, impact: pl.DataFrame | None = None
+) -> None:
     """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
 
     Args:
@@ -84,6 +88,7 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
         context: What its outputs say of it.
         counted: Who is registered, and the metrics; exact.
         signature: Who signs the file, in words.
+        impact: Contract ``out.impact``; None where nothing was evaluated.
 
     Raises:
         PrivacyError: counts do not add up, so that what they reveal cannot be known, or a small number is left.
@@ -113,6 +118,7 @@ def build_counts(store: Store, context: PublishContext, counted: Counted, *, sig
         *run,
     )
     _keep(store, "out.pathway_count", _marked(pathways, context, places))
+    _keep(store, "out.impact", impact if impact is not None else empty("out.impact"))
     _keep(store, "out.metric", metric_definitions(counted))
     values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
     _keep(store, "out.metric_value", values)

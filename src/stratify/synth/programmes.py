@@ -149,8 +149,8 @@ def run_programmes(county: County, people: People, spells: Spells) -> tuple[Spel
         The spells as they are, who is in which programme, and the rows of ``truth/enrolment.parquet``.
     """
     rng = county.generator(people.practice, "programmes")
-    joined = _recruit(county, people, spells, rng)
-    after = _take_effect(people, spells, joined, rng)
+    joined = recruit(county, people, spells, rng)
+    after = take_effect(people, spells, joined, rng)
     after = after if after is spells else one_bed_each(after)
     org, patient = people.record_of(joined.person, joined.eligible)
     span = (joined.eligible + 1, joined.until)
@@ -164,16 +164,16 @@ def run_programmes(county: County, people: People, spells: Spells) -> tuple[Spel
             "eligible_day": days(joined.eligible),
             "enrolled_day": days(joined.enrolled),
             "followed_until": days(joined.until),
-            "admissions_before": _admissions(spells, joined.person, joined.eligible - _LOOKED_AT, joined.eligible - 1),
-            "admissions_after_without": _admissions(spells, joined.person, *span),
-            "admissions_after": _admissions(after, joined.person, *span),
+            "admissions_before": admissions(spells, joined.person, joined.eligible - _LOOKED_AT, joined.eligible - 1),
+            "admissions_after_without": admissions(spells, joined.person, *span),
+            "admissions_after": admissions(after, joined.person, *span),
         },
         schema={name: kind for name, (kind, _) in ENROLMENT_COLUMNS.items()},
     )
     return after, joined, rows
 
 
-def _recruit(county: County, people: People, spells: Spells, rng: np.random.Generator) -> Enrolled:
+def recruit(county: County, people: People, spells: Spells, rng: np.random.Generator) -> Enrolled:
     """Look for eligible people once a month; the lot decides between programmes, and between the arms of one."""
     every = np.arange(people.count)
     offered = [number for number, each in enumerate(PROGRAMMES) if each in _BY_LOT and runs(people.practice, each)]
@@ -187,7 +187,7 @@ def _recruit(county: County, people: People, spells: Spells, rng: np.random.Gene
         if day > county.last_day:
             break
         here = numbered & (ready <= day) & (people.last_day > day) & ~is_in & (people.end_day > day)
-        before = _admissions(spells, every, np.full(people.count, day - _LOOKED_AT), np.full(people.count, day - 1))
+        before = admissions(spells, every, np.full(people.count, day - _LOOKED_AT), np.full(people.count, day - 1))
         turn = rng.integers(0, max(len(offered), 1), people.count)
         for place, number in enumerate(offered):
             plan = PROGRAMMES[number]
@@ -205,7 +205,7 @@ def _recruit(county: County, people: People, spells: Spells, rng: np.random.Gene
     return Enrolled(programme, person, eligible, np.where(accepts, eligible, NEVER), until, is_offered)
 
 
-def _take_effect(people: People, spells: Spells, joined: Enrolled, rng: np.random.Generator) -> Spells:
+def take_effect(people: People, spells: Spells, joined: Enrolled, rng: np.random.Generator) -> Spells:
     """Take away or add emergency spells of those enrolled, from the day after they join for as long as they live."""
     if not len(joined.person) or not len(spells):
         return spells
@@ -254,7 +254,7 @@ def _in_free_days(people: People, spells: Spells, more: Ints, since: Ints, rng: 
     )
 
 
-def _admissions(spells: Spells, person: Ints, first: Ints, last: Ints) -> Ints:
+def admissions(spells: Spells, person: Ints, first: Ints, last: Ints) -> Ints:
     """Count the new emergency admissions of each person from one day to another, both included."""
     at = (spells.person * NEVER + spells.admitted)[spells.is_emergency]
     after = np.searchsorted(at, person * NEVER + last, side="right")
