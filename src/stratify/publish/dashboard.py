@@ -486,7 +486,8 @@ def _place(row: Row) -> str:
 def _short(row: Row) -> str:
     """Name a place on a picture."""
     name = str(row["place"]).replace("Primary Care Network", "PCN")
-    return f"Board {name}" if row["geography_type"] == "icb" else name
+    is_code = row["geography_type"] == "icb" and " " not in name
+    return f"Board {name}" if is_code else name
 
 
 def _of(pathway: str) -> str:
