@@ -135,7 +135,7 @@ CONTROLS: dict[str, Control] = {
             EXISTS (FROM core.death AS death WHERE death.patient_key = placed.patient_key)
             OR EXISTS (
                 FROM core.person AS person
-                WHERE person.patient_key = placed.patient_key AND person.person_status <> 'registered'))""",
+                WHERE person.patient_key = placed.patient_key AND person.person_status = 'died'))""",
     ),
     "own_practice_only": Control(
         "whoever is listed, offered something or waits is registered where the list goes",

@@ -25,11 +25,15 @@ from stratify.plain_english import condition_in_words, route_in_words
 from stratify.reasons import in_figures
 from stratify.reckoning import core_tables
 from stratify.rulebook import RuleBook
+from stratify.rules import ANY
 from stratify.runs import Plan, plan_in_place, rule_book_in_place, without_values
 from stratify.store import Store, open_store
 
 MOST_RECORDS = 12
 """Records listed behind one value; the rest are counted."""
+
+_OF_A_STAY = {"length_of_stay_days": "days in hospital", "is_emergency": "kind of admission", ANY: "hospital stay"}
+"""What of a stay was read, where that is no code."""
 
 
 @without_values
@@ -297,7 +301,8 @@ def _value(
         is_shown = variable.is_value and each["value"] is not None
         figure = f" {in_figures(each['value'], each['bound'])}{unit}" if is_shown else ""
         day = in_words(each["day"]) if each["day"] else "no date"
-        yield f"      {day}{figure}, code {each['code']}: {_source(store, each['source_file_id'], each['source_row'])}"
+        coded = _OF_A_STAY.get(each["code"], f"code {each['code']}")
+        yield f"      {day}{figure}, {coded}: {_source(store, each['source_file_id'], each['source_row'])}"
     if len(records) > MOST_RECORDS:
         yield f"      … and {len(records) - MOST_RECORDS} more"
 

@@ -202,5 +202,5 @@ def test_run_and_truth_agree_on_the_edges(tmp_path):
     compared = truth_score.compare(tmp_path / "out", tmp_path / "truth", THROWAWAY_KEY)
     assert compared.differences == (), truth_score.in_words(compared)
     assert compared.purpose == "direct_care" and compared.withheld == {}
-    assert compared.agreeing["diabetes"] > 200 and compared.agreeing["diabetes_prevention"] > 50
+    assert compared.agreeing["diabetes"] > 150 and compared.agreeing["diabetes_prevention"] > 50
     assert compared.agreeing["copd"] > 200 and compared.agreeing["frailty"] > 200

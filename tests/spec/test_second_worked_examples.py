@@ -21,7 +21,7 @@ def test_the_second_implementation_shares_nothing_with_the_shipped_one():
     modules = sorted(folder.glob("*.py"))
     assert len(modules) >= 14
     allowed = {"second", "hypothesis"}
-    standard = "__future__ calendar collections dataclasses datetime fractions functools itertools math typing"
+    standard = "__future__ bisect calendar collections dataclasses datetime fractions functools itertools math typing"
     for path in modules:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []

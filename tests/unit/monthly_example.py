@@ -21,6 +21,13 @@ SIZE = 600
 """People of each practice; the first of each are those who come to hospital."""
 
 
+OPTIONAL_CORE = (
+    "care_home_bed", "community_contact", "gp_appointment", "home_visit_request", "place_preference", "referral",
+    "social_care_event", "survey_result",
+)  # fmt: skip
+DERIVED = ("derived.patient_score", "derived.variable_value")
+
+
 def fill(store, *, river: list[int], hill: list[int]) -> None:
     """Fill a store: how many people of each network come to hospital in each month, one admission each."""
     people, registrations, spells = [], [], []
@@ -43,7 +50,8 @@ def fill(store, *, river: list[int], hill: list[int]) -> None:
         for code, (pcn, name) in PRACTICES.items()
     ]  # fmt: skip
     store.create("core.practice", frame("core.practice", practices))
-    for table in ("core.ed_attendance", "core.death", "derived.patient_score", "derived.variable_value"):
+    feeds = [f"core.{name}" for name in OPTIONAL_CORE]
+    for table in ("core.ed_attendance", "core.op_attendance", "core.death", *feeds, *DERIVED):
         store.create(table, frame(table, []))
     store.create("audit.transition", frame("audit.transition", []))
     outcomes = [outcome(FIRST[0] + n, "offered", "self_management", tier="LR") for n in range(40)]

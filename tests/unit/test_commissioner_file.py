@@ -308,7 +308,7 @@ def test_opened_as_the_page_says_no_query_reaches_another_file(written, tmp_path
     said = re.search(r"^locked = (.*)$", page, re.MULTILINE)
     locked = ast.literal_eval(said[1])
     (tmp_path / "other.csv").write_text("secret\n1\n", encoding="utf-8")
-    path = str(written / "out" / "commissioner.duckdb")
+    path = str(shutil.copy(written / "out" / "commissioner.duckdb", tmp_path))  # other tests have it open, unlocked
     with duckdb.connect(path, read_only=True, config=locked) as opened:
         assert opened.execute("SELECT count(*) > 0 FROM metric_value").fetchone() == (True,)
         for query in (

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import metrics_example
-import polars as pl
 import pytest
-from publish_example import INDEX_DATE, context
+from publish_example import context
 
-from stratify import contracts
-from stratify.publish import write_commissioner_file
-from stratify.publish.commissioner import TABLES
+from stratify.metric_book import load_metrics
+from stratify.metric_run import counted
+from stratify.publish import build_counts, write_commissioner_file
+from stratify.rulebook import load_rule_book
 from stratify.runs import point
 from stratify.store import open_store
 
@@ -39,7 +39,7 @@ while not stop.exists():
             file.execute("SET enable_progress_bar = false")
             runs = {run for table in ("metric_value", "population", "pathway_count", "metric_funnel", "metric_gradient")
                     for (run,) in file.execute(f"SELECT DISTINCT run_id FROM {table}").fetchall()}
-            runs.add(file.execute("SELECT detail FROM about WHERE topic = 'Run'").fetchone()[0])
+            runs.add(file.execute("SELECT detail FROM about WHERE topic LIKE '% Run'").fetchone()[0])
             file.execute("SELECT * FROM metric('emergency_admissions', 'PCN')").fetchall()
         one = os.path.realpath(folder)  # whoever reads several files looks up the folder once
         for name in ("metric_value", "population"):
@@ -62,26 +62,13 @@ def publishes(tmp_path_factory):
 
 
 def _published(folder: Path, number: int) -> Path:
-    run = context(run_id=f"run-{number}", data_cutoffs=metrics_example.CUTOFFS)
+    book = load_rule_book()
+    run = context(run_id=f"run-{number}", data_cutoffs=metrics_example.CUTOFFS, pathways=book.published)
     with open_store(folder / f"{number}.duckdb", temp_directory=folder / "tmp", threads=1) as store:
-        for name in TABLES:
-            rows = [_row(name, run.run_id, place) for place in range(50)]
-            store.create(name, pl.DataFrame(rows, schema=_schema(name)))
+        metrics_example.fill(store)
+        build_counts(store, run, counted(store, load_metrics(), run, book), signature="Not signed")
         write_commissioner_file(store, folder / f"{number}", run)
     return folder / f"{number}"
-
-
-def _schema(name):
-    kinds = {"BIGINT": pl.Int64, "DOUBLE": pl.Float64, "BOOLEAN": pl.Boolean, "DATE": pl.Date}
-    return {each.name: kinds.get(each.type, pl.String) for each in contracts.load(name).columns}
-
-
-def _row(name, run_id, place):
-    if name == "out.about":
-        return {"topic": "Run" if place == 0 else f"Topic {place}", "detail": run_id}
-    texts = {each: f"{each} {place}" if kind == pl.String else None for each, kind in _schema(name).items()}
-    run = {"run_id": run_id, "index_date": INDEX_DATE}
-    return texts | {each: value for each, value in run.items() if each in texts}
 
 
 def _publish_while_reading(tmp_path: Path, made: list[Path], *, publishes: int, readers: int) -> list[dict]:

@@ -93,6 +93,8 @@ def test_what_people_write_and_what_is_exchanged_has_a_schema(folder):
         "patients",
         "metrics",
         "evaluations",
+        "control_charts",
+        "model",
         "settings",
         "run_manifest",
         "source",
@@ -130,7 +132,7 @@ def test_the_check_names_what_is_missing_stale_and_extra_and_writes_nothing(tmp_
 
 
 def test_the_check_of_a_folder_that_is_not_there_says_that_all_are_missing(tmp_path):
-    with pytest.raises(ContractError, match=r"missing: codelist_manifest\.schema\.json, evaluations"):
+    with pytest.raises(ContractError, match=r"missing: codelist_manifest\.schema\.json, control_charts"):
         write_schemas(tmp_path / "nowhere", check_only=True)
 
 
