@@ -22,6 +22,7 @@ def opened(tmp_path_factory):
     assert made.exit_code == 0, made.output
     settings = yaml.safe_load(DEMO.read_text(encoding="utf-8"))
     settings |= {"extracts": str(folder / "extracts"), "out": str(folder / "out")}
+    settings["care_homes"] = str(DEMO.parent / settings["care_homes"])
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     with counted_plainly():
         done = stratify("run", "--settings", folder / "settings.yaml")
