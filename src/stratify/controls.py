@@ -29,7 +29,8 @@ class Control:
 
     Attributes:
         promise: In a sentence.
-        sql: Gives one number, 0 when the promise is kept. ``$index_date`` and ``$published`` (pathway ids) may be used.
+        sql: Gives one number, 0 when the promise is kept. ``$index_date``, ``$published`` (pathway ids) and ``$measured``
+            (variables that take a measured value, and not only whether a code is there) may be used.
         prepare: Lays out what the SQL reads besides the store, where it needs anything.
     """
 
@@ -46,6 +47,7 @@ def ask(store: Store, plan: Plan, book: RuleBook) -> None:
     """
     found = []
     given: dict[str, Any] = {"index_date": plan.settings.index_date, "published": sorted(book.published)}
+    given["measured"] = sorted(name for name, each in book.variables.items() if each.is_value)
     for name, control in CONTROLS.items():
         if control.prepare is not None:
             control.prepare(store, plan)
@@ -150,6 +152,7 @@ CONTROLS: dict[str, Control] = {
         """SELECT count(*) FROM derived.variable_value AS used
         JOIN core.gp_observation AS read USING (patient_key, source_file_id, source_row)
         WHERE used.source_table = 'gp_observation' AND used.state = 'known' AND used.value IS NOT NULL
+            AND list_contains($measured, used.variable)
             AND read.measurement IS NOT NULL AND read.value_status <> 'ok'""",
     ),
     "every_feed_dated": Control(

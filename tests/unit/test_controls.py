@@ -20,7 +20,10 @@ from stratify.store import open_store
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 2)
 PLAN = SimpleNamespace(settings=SimpleNamespace(index_date=TODAY, entry=EntryPolicy()))
-BOOK = SimpleNamespace(published={"copd": None, "frailty": None})
+BOOK = SimpleNamespace(
+    published={"copd": None, "frailty": None},
+    variables={"fev1": SimpleNamespace(is_value=True), "dyspnoea": SimpleNamespace(is_value=False)},
+)
 
 PERSON = {"patient_key": "a", "person_status": "registered", "practice_code": "Y00001"}
 DECISION = {"patient_key": "a", "pathway": "copd", "decision": "clinic", "tier": "high"}
@@ -65,6 +68,13 @@ def _asked(tmp_path, **changed):
 
 def test_a_run_that_keeps_every_promise_says_so(tmp_path):
     assert _asked(tmp_path) == dict.fromkeys(controls.CONTROLS, 0)
+
+
+def test_a_code_counts_though_the_value_beside_it_cannot_be_used(tmp_path):
+    unusable = [RIGHT["core.gp_observation"][0] | {"value_status": "code_value_conflict"}]
+    coded = [RIGHT["derived.variable_value"][0] | {"variable": "dyspnoea", "value": 1.0}]
+    found = _asked(tmp_path, core__gp_observation=unusable, derived__variable_value=coded)
+    assert found["only_usable_values"] == 0
 
 
 BROKEN = {
