@@ -29,8 +29,8 @@ class Control:
 
     Attributes:
         promise: In a sentence.
-        sql: Gives one number, 0 when the promise is kept. ``$index_date``, ``$published`` (pathway ids) and ``$measured``
-            (variables that take a measured value, and not only whether a code is there) may be used.
+        sql: Gives one number, 0 when the promise is kept. ``$index_date``, ``$published`` (pathway ids) and
+            ``$measured`` (variables that take a measured value, and not only whether a code is there) may be used.
         prepare: Lays out what the SQL reads besides the store, where it needs anything.
     """
 
