@@ -169,6 +169,16 @@ def test_a_real_run_is_not_stamped(tmp_path):
         assert store.scalar("SELECT count(*) FROM out.about WHERE topic LIKE '%TEST%' OR detail LIKE '%TEST%'") == 0
 
 
+def test_about_says_where_a_pathway_is_off_and_nothing_of_a_draft(tmp_path):
+    off = frozenset({("copd", "A81001"), ("heart_failure", "A81001")})
+    run = context(off=off, pathways=load_rule_book().published)
+    assert "heart_failure" not in run.pathways
+    with small_run(tmp_path) as store:
+        build(store, run)
+        topics = [topic for (topic,) in store.rows("SELECT topic FROM out.about WHERE topic LIKE '%switched on%'")]
+    assert [each[3:] for each in topics] == ["Not switched on everywhere: copd"]
+
+
 def test_a_run_with_nobody_on_a_pathway_has_empty_counts(tmp_path):
     with small_run(tmp_path, outcomes=[]) as store:
         build(store, context())

@@ -94,7 +94,7 @@ def _held(context: PublishContext) -> list[tuple[str, str]]:
 def _rolled_out(context: PublishContext) -> list[tuple[str, str]]:
     """Say where a pathway is not switched on: it is not counted there, which is not the same as nobody."""
     found = []
-    for name in sorted({pathway for pathway, _ in context.off}):
+    for name in sorted({pathway for pathway, _ in context.off} & set(context.pathways)):  # a draft is counted nowhere
         places = sorted(practice for pathway, practice in context.off if pathway == name and practice)
         if places:
             text = (
