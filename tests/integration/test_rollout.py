@@ -31,7 +31,7 @@ from whole_runs import OBJECTIONS_HONOURED, all_text, files, sheet
 pytestmark = pytest.mark.slow
 
 INDEX = date(2026, 1, 5)
-NAMED = re.compile("(?<!Hospital )Frailty")
+NAMED = re.compile("(?<!Hospital )Frailty(?!, as recorded)")
 """The pathway by its name; the Hospital Frailty Risk Score is another pathway's."""
 
 
