@@ -313,9 +313,9 @@ def test_no_practice_at_all_is_a_page_too():
 # Codelists
 
 
-def test_what_codelists_found_is_noted_once_a_run_and_shown_as_no_practice():
+def test_what_codelists_found_is_noted_once_a_run_and_shown_as_no_practice(tmp_path):
     history = _history([_one(900), _one(1_000)])
-    with open_store(Path(":memory:"), temp_directory=Path("never")) as store:
+    with open_store(Path(":memory:"), temp_directory=tmp_path) as store:
         for week, found in enumerate(({"copd event 0a": 20, "asthma event 0b": 0}, {"copd event 0a": 21})):
             store.create("audit.practice_count", _counts(_one(1_000)))
             quality.note_codelists(store, {"copd event 0a": 99})
