@@ -16,7 +16,7 @@ import polars as pl
 from stratify import ingest
 from stratify.errors import RunError
 from stratify.hazards import load_hazards
-from stratify.rulebook import RuleBook
+from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import Plan
 from stratify.store import Store
 
@@ -29,8 +29,9 @@ class Control:
 
     Attributes:
         promise: In a sentence.
-        sql: Gives one number, 0 when the promise is kept. ``$index_date``, ``$published`` (pathway ids) and
-            ``$measured`` (variables that take a measured value, and not only whether a code is there) may be used.
+        sql: Gives one number, 0 when the promise is kept. May use ``$index_date``, ``$published`` (pathway ids),
+            ``$measured`` (variables that take a measured value, and not only whether a code is there),
+            ``$planned_rules`` and ``$rules_by_now`` (digests of definitions).
         prepare: Lays out what the SQL reads besides the store, where it needs anything.
     """
 
@@ -48,6 +49,7 @@ def ask(store: Store, plan: Plan, book: RuleBook) -> None:
     found = []
     given: dict[str, Any] = {"index_date": plan.settings.index_date, "published": sorted(book.published)}
     given["measured"] = sorted(name for name, each in book.variables.items() if each.is_value)
+    given |= {"planned_rules": plan.rule_digest, "rules_by_now": load_rule_book(plan.settings.clinical).digest}
     for name, control in CONTROLS.items():
         if control.prepare is not None:
             control.prepare(store, plan)
@@ -144,8 +146,8 @@ CONTROLS: dict[str, Control] = {
         f"""SELECT count(*) FROM derived.placement AS placed WHERE {_STANDING} AND NOT EXISTS (
             FROM core.registration AS registered
             WHERE registered.patient_key = placed.patient_key AND registered.practice_code = placed.practice_code
-                AND registered.start_date <= $index_date
-                AND (registered.end_date IS NULL OR registered.end_date >= $index_date))""",
+                AND coalesce(registered.start_date <= $index_date, true)
+                AND coalesce(registered.end_date >= $index_date, true))""",
     ),
     "only_usable_values": Control(
         "no value is used that has no unit of its kind or is not plausible",
@@ -156,7 +158,7 @@ CONTROLS: dict[str, Control] = {
             AND read.measurement IS NOT NULL AND read.value_status <> 'ok'""",
     ),
     "every_feed_dated": Control(
-        "every file has the day it describes, and none a day to come",
+        "every file says which day it describes",
         """SELECT count(*) FROM audit.source_file
         WHERE table_name NOT IN ('practice', 'clinic_capacity', 'lsoa') AND period_to IS NULL""",
     ),
@@ -188,6 +190,10 @@ CONTROLS: dict[str, Control] = {
             WHERE flag.patient_key = placed.patient_key AND flag.flag = 'PALLIATIVE'
                 AND coalesce(flag.start_date <= $index_date, true)
                 AND coalesce(flag.end_date >= $index_date, true))""",
+    ),
+    "rules_as_planned": Control(
+        "the definitions are those that the run was planned and its examples were proved with",
+        "SELECT ($planned_rules <> $rules_by_now)::INTEGER",
     ),
     "waiting_says_why": Control(
         "whoever waits has a reason and the day since when",

@@ -19,7 +19,9 @@ from stratify.store import open_store
 
 ROOT = Path(__file__).parents[2]
 TODAY = date(2026, 11, 2)
-PLAN = SimpleNamespace(settings=SimpleNamespace(index_date=TODAY, entry=EntryPolicy()))
+PLAN = SimpleNamespace(
+    rule_digest="as planned", settings=SimpleNamespace(index_date=TODAY, entry=EntryPolicy(), clinical=None)
+)
 BOOK = SimpleNamespace(
     published={"copd": None, "frailty": None},
     variables={"fev1": SimpleNamespace(is_value=True), "dyspnoea": SimpleNamespace(is_value=False)},
@@ -55,13 +57,22 @@ RIGHT = {
 }  # fmt: skip
 
 
-def _asked(tmp_path, **changed):
+RULES = SimpleNamespace(digest="as planned")
+
+
+@pytest.fixture(autouse=True)
+def rules(monkeypatch):
+    """Definitions whose digest is that of the plan."""
+    monkeypatch.setattr(controls, "load_rule_book", lambda _: RULES)
+
+
+def _asked(tmp_path, *, plan=PLAN, **changed):
     """Ask the controls of a store with one person in it, with some tables changed."""
     rows = RIGHT | {name.replace("__", "."): each for name, each in changed.items()}
     with open_store(tmp_path / "run.duckdb", temp_directory=tmp_path / "scratch") as store:
         for name, each in rows.items():
             store.create(name, invented.frame(name, each))
-        controls.ask(store, PLAN, BOOK)
+        controls.ask(store, plan, BOOK)
         controls.stop_unless_all_hold(store)
         return dict(store.rows("SELECT control, broken_count FROM audit.control"))
 
@@ -75,6 +86,10 @@ def test_a_code_counts_though_the_value_beside_it_cannot_be_used(tmp_path):
     coded = [RIGHT["derived.variable_value"][0] | {"variable": "dyspnoea", "value": 1.0}]
     found = _asked(tmp_path, core__gp_observation=unusable, derived__variable_value=coded)
     assert found["only_usable_values"] == 0
+
+
+def test_a_registration_whose_first_day_nobody_wrote_is_one(tmp_path):
+    assert _asked(tmp_path, core__registration=[REGISTERED | {"start_date": None}])["own_practice_only"] == 0
 
 
 BROKEN = {
@@ -101,6 +116,7 @@ BROKEN = {
         "core__patient_flag": [{"patient_key": "a", "flag": "PALLIATIVE"}],
         "derived__placement": [PLACED | {"placement": "offered"}],
     },
+    "rules_as_planned": {"plan": SimpleNamespace(settings=PLAN.settings, rule_digest="of another day")},
     "waiting_says_why": {"derived__placement": [PLACED | {"placement": "waiting", "placement_reason": None}]},
 }  # fmt: skip
 

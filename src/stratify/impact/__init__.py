@@ -11,12 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from stratify.errors import RunError
 from stratify.evaluation_book import load_evaluations
 from stratify.impact.findings import Finding, in_words
 from stratify.impact.run import evaluate, impact_frame
 from stratify.publish import PublishContext
-from stratify.runs import Plan, without_values
+from stratify.runs import Plan, plan_in_place, without_values
 from stratify.store import Store, open_store
 
 __all__ = ["Finding", "evaluate_run", "evaluated", "in_words"]
@@ -51,15 +50,8 @@ def evaluate_run(out: Path, *, clinical: Path | None = None) -> tuple[date, list
         RunError: the folder holds no finished run.
         RuleError: a declaration is wrong.
     """
-    restricted = (out / "restricted").resolve()
-    if not (restricted / "plan.json").is_file():
-        raise RunError(
-            f"output folder {out.name}",
-            expected="a finished run",
-            found="none",
-            action="Run first, or name its folder.",
-        )
-    plan = Plan.model_validate_json((restricted / "plan.json").read_text(encoding="utf-8"))
+    plan = plan_in_place(out)
+    restricted = plan.restricted
     with open_store(
         restricted / "run.duckdb",
         temp_directory=restricted / "scratch",
