@@ -5,12 +5,13 @@ import json
 import re
 import stat
 from datetime import date, datetime
+from hashlib import sha256
 
 import polars as pl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from stratify import metric_run, runs
+from stratify import audit_trail, metric_run, runs
 from stratify.publish.commissioner import TABLES
 from stratify.rulebook import load_rule_book
 from stratify.run_record import publish_context
@@ -416,6 +417,26 @@ def test_explain_by_nhs_number_says_the_same(published, out):
     by_number = stratify("explain", "--out", out, "--nhs-number", row["NHS number"], STRATIFY_IDENTITY_KEY=KEY)
     assert by_number.exit_code == 0 and by_number.stdout == by_reference.stdout
     assert str(row["NHS number"]) not in by_number.stdout and str(row["Family name"]) not in by_number.stdout
+
+
+def test_the_audit_trail_says_what_was_done_and_to_nobody(published, out, manifest):
+    row = _rows(published, "frailty_clinic", "List")[0]
+    for asked in (["--reference", row["Row reference"]], ["--nhs-number", row["NHS number"]]):
+        done = stratify("explain", "--out", out, *asked, "--because", "complaint", STRATIFY_IDENTITY_KEY=KEY)
+        assert done.exit_code == 0, done.output
+    lines = audit_trail.read(out)
+    assert audit_trail.faults(lines) == []
+    run = next(each.entry["details"] for each in lines if each.entry["details"]["state"] == "done")
+    assert run["run_id"] == manifest.run_id and run["rows_loaded"] == sum(each.loaded_count for each in manifest.inputs)
+    whole = (published / "run_manifest.json").read_bytes()
+    assert run["manifest_sha256"] == sha256(whole).hexdigest()
+    looked_up = [each.entry["details"] for each in lines if each.entry["act"] == "explanation"][-4:]
+    assert [each["state"] for each in looked_up] == ["begun", "done"] * 2
+    assert [each["asked_by"] for each in looked_up[::2]] == ["reference", "NHS number"]
+    assert looked_up[0]["because"] == "complaint"
+    text = (out / "audit" / "trail.jsonl").read_text(encoding="utf-8")
+    for told in (row["Row reference"], row["NHS number"], str(row["NHS number"]).replace(" ", ""), row["Family name"]):
+        assert str(told) not in text
 
 
 def test_explain_knows_every_reference_of_every_list_and_offer(published, out, folder):
