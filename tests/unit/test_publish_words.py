@@ -8,6 +8,7 @@ import pytest
 from publish_example import context
 
 from stratify.publish import words
+from stratify.rulebook import load_rule_book
 
 
 def test_roles_read_as_a_sentence_with_gp_in_capitals():
@@ -35,6 +36,12 @@ def test_a_tier_is_shown_by_its_label_and_none_as_not_gradable():
     assert words.tier_in_words(copd, context().scores, "HRC") == "Group 1, high risk and complex"
     assert words.tier_in_words(copd, context().scores, None) == "Cannot be graded"
     assert words.tier_in_words(copd, {}, "very_high") == "Very high"
+
+
+def test_who_has_no_recorded_grade_is_not_called_impossible_to_grade():
+    book = load_rule_book()
+    assert words.tier_in_words(book.pathways["care_homes"], book.scores, None) == "No grade recorded"
+    assert words.tier_in_words(book.pathways["care_homes"], book.scores, "severe") == "Severe frailty"
 
 
 @pytest.mark.parametrize(

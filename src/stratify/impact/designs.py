@@ -138,13 +138,24 @@ def matched(units: pl.DataFrame) -> Estimate:
     """Compare how the rate changed among those offered and among people like them who were not.
 
     Matched exactly on ``block``, the others weighed so that each block has the share it has among those offered
-    (S. M. Iacus, G. King and G. Porro 2012, Polit Anal 20:1); then difference in differences.
+    (S. M. Iacus, G. King and G. Porro 2012, Polit Anal 20:1); then difference in differences. Each block has a level of
+    its own, so that how blocks differ is not taken for chance.
 
     Args:
         units: ``UNIT_COLUMNS``; ``block`` is what people have in common. Those without a counterpart are left out.
     """
     kept, weight = _weighted(units)
-    return _compared(kept, _rate(kept, "after") - _rate(kept, "before"), weight, [])
+    change, is_offered = _rate(kept, "after") - _rate(kept, "before"), kept["is_offered"].to_numpy().astype(np.float64)
+    block = kept["block"].rank("dense").to_numpy() - 1
+    of_block = np.bincount(block, weight)
+
+    def within(column: Floats) -> Floats:
+        found: Floats = column - (np.bincount(block, weight * column) / of_block)[block]
+        return found
+
+    levels = Levels(count=len(of_block), leverage=weight / of_block[block])
+    beta, error, freedom = _fit(within(change), within(is_offered)[:, None], weight, levels)
+    return _against_those_offered(kept, beta[0], error[0], freedom)
 
 
 def at_the_cut(units: pl.DataFrame, *, within: int) -> Estimate:
@@ -196,7 +207,11 @@ def _weighted(units: pl.DataFrame) -> tuple[pl.DataFrame, Floats]:
 def _compared(kept: pl.DataFrame, outcome: Floats, weight: Floats, covariates: Sequence[Floats]) -> Estimate:
     offered = kept["is_offered"].to_numpy().astype(np.float64)
     beta, error, freedom = _fit(outcome, np.column_stack([np.ones(len(outcome)), offered, *covariates]), weight)
-    found = _estimate(kept, beta[1], error[1], freedom, comparison_rate=math.nan)
+    return _against_those_offered(kept, beta[1], error[1], freedom)
+
+
+def _against_those_offered(kept: pl.DataFrame, difference: float, error: float, freedom: float) -> Estimate:
+    found = _estimate(kept, difference, error, freedom, comparison_rate=math.nan)
     return replace(found, comparison_rate=found.offered.rate - found.difference)
 
 
@@ -233,7 +248,17 @@ def group_of(units: pl.DataFrame) -> Group:
     )
 
 
-def _fit(outcome: Floats, columns: Floats, weight: Floats) -> tuple[Floats, Floats, float]:
+@dataclass(frozen=True)
+class Levels:
+    """Levels of blocks, already taken off outcome and columns: how many, and how each person weighs in their own."""
+
+    count: int
+    leverage: Floats
+
+
+def _fit(
+    outcome: Floats, columns: Floats, weight: Floats, levels: Levels | None = None
+) -> tuple[Floats, Floats, float]:
     """Fit by weighted least squares; errors do not assume that all vary alike (HC2, MacKinnon and White 1985).
 
     Returns:
@@ -244,11 +269,11 @@ def _fit(outcome: Floats, columns: Floats, weight: Floats) -> tuple[Floats, Floa
     x, y = columns * root[:, None], outcome * root
     inverse = np.linalg.pinv(x.T @ x)
     beta = inverse @ (x.T @ y)
-    leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
+    leverage = np.einsum("ij,jk,ik->i", x, inverse, x) + (levels.leverage if levels else 0.0)
     residual = (y - x @ beta) / np.sqrt(np.maximum(1 - leverage, 1e-9))
     meat = (x * (residual**2)[:, None]).T @ x
     error = np.sqrt(np.maximum(np.diag(inverse @ meat @ inverse), 0.0))
-    freedom = weight.sum() ** 2 / (weight**2).sum() - columns.shape[1]
+    freedom = weight.sum() ** 2 / (weight**2).sum() - columns.shape[1] - (levels.count if levels else 0)
     return beta, error, max(float(freedom), 1.0)
 
 

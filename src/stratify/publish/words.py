@@ -142,10 +142,15 @@ def _lower(text: str) -> str:
 
 
 def tier_in_words(pathway: Pathway, scores: dict[str, Score], tier: str | None) -> str | None:
-    """Give the label of a tier of the pathway's score; ``Cannot be graded`` when there is none."""
-    if tier is None:
-        return "Cannot be graded" if pathway.tier_from else None
+    """Give the label of a tier of the pathway's score.
+
+    Where there is none: ``Cannot be graded``, or ``No grade recorded`` where a grade is what a clinician records.
+    """
     score = scores.get(pathway.tier_from or "")
+    if tier is None and pathway.tier_from:
+        return "No grade recorded" if score and score.kind == "recorded" else "Cannot be graded"
+    if tier is None:
+        return None
     return next((each.label for each in score.tiers if each.tier == tier), plain(tier)) if score else plain(tier)
 
 
