@@ -121,7 +121,7 @@ REACHED = {
         ({"has_digital_access": False}, "letter", None),
         ({"ais_format": "large print"}, "letter", None),
         ({"ais_format": "large print;braille"}, None, "Needs braille: this letter cannot be had in it"),
-        ({"ais_format": "BSL"}, None, "Needs bsl: this letter cannot be had in it"),
+        ({"ais_format": "BSL"}, None, "Needs BSL: this letter cannot be had in it"),
         ({"interpreter_needed": True, "preferred_language": "ur"}, None, "Call: Urdu, interpreter needed"),
         ({"contact_preference": "phone"}, None, "Prefers Phone"),
         ({"contact_preference": "email"}, None, "Prefers Email"),

@@ -219,8 +219,8 @@ def way_to_reach(row: Mapping[str, Any], letter: Letter) -> tuple[Literal["messa
     Returns:
         ``message`` or ``letter``, and None; or why it must be done by hand.
     """
-    needed = {each.strip().lower() for each in (row["ais_format"] or "").split(";") if each.strip()}
-    lacking = sorted(needed - {each.lower() for each in letter.formats})
+    needed = {each.strip() for each in (row["ais_format"] or "").split(";") if each.strip()}
+    lacking = sorted(each for each in needed if each.lower() not in {known.lower() for known in letter.formats})
     preference = row["contact_preference"]
     why_not = None
     if row["has_died"] or row["person_status"] != "registered":
