@@ -33,11 +33,13 @@ class Control:
             ``$measured`` (variables that take a measured value, and not only whether a code is there),
             ``$planned_rules`` and ``$rules_by_now`` (digests of definitions).
         prepare: Lays out what the SQL reads besides the store, where it needs anything.
+        action: What to do first, where a broken promise is no fault of ours.
     """
 
     promise: str
     sql: str
     prepare: Callable[[Store, Plan], None] | None = None
+    action: str | None = None
 
 
 def ask(store: Store, plan: Plan, book: RuleBook) -> None:
@@ -58,8 +60,8 @@ def ask(store: Store, plan: Plan, book: RuleBook) -> None:
     store.execute("DROP TABLE IF EXISTS work.restricted_code")
     frame = pl.DataFrame(found, schema=["control", "promise", "broken_count"], orient="row")
     store.create(TABLE, frame.sort("control"))
-    for _, promise, broken in found:
-        keep_promise(promise, broken)
+    for name, promise, broken in found:
+        keep_promise(promise, broken, action=CONTROLS[name].action)
 
 
 def stop_unless_all_hold(store: Store) -> None:
@@ -80,8 +82,13 @@ def stop_unless_all_hold(store: Store) -> None:
             )
 
 
-def keep_promise(promise: str, broken: int) -> None:
+def keep_promise(promise: str, broken: int, *, action: str | None = None) -> None:
     """Stop a run that breaks a promise.
+
+    Args:
+        promise: In a sentence.
+        broken: How often it is broken; 0 stops nothing.
+        action: What to do first; by default it is a fault of ours.
 
     Raises:
         RunError: something breaks it.
@@ -91,7 +98,7 @@ def keep_promise(promise: str, broken: int) -> None:
             "reconciliation",
             expected=promise,
             found=f"{broken} that do not",
-            action="This is a fault in stratify: report it with the restricted folder. The last lists stay.",
+            action=action or "This is a fault in stratify: report it with the restricted folder. The last lists stay.",
         )
 
 
@@ -194,6 +201,7 @@ CONTROLS: dict[str, Control] = {
     "rules_as_planned": Control(
         "the definitions are those that the run was planned and its examples were proved with",
         "SELECT ($planned_rules <> $rules_by_now)::INTEGER",
+        action="Somebody changed the folder of definitions while it ran: run the week again. The last lists stay.",
     ),
     "waiting_says_why": Control(
         "whoever waits has a reason and the day since when",

@@ -134,6 +134,7 @@ def test_a_broken_promise_stops_the_run_and_says_which(tmp_path, monkeypatch, na
         _asked(tmp_path, **BROKEN[name])
     assert caught.value.where == "reconciliation"
     assert caught.value.expected == controls.CONTROLS[name].promise
+    assert ("run the week again" in caught.value.action) is (name == "rules_as_planned")
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN))
