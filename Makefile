@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
+.PHONY: setup wheel docs sbom demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -22,6 +22,10 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+wheel: setup
+	rm -rf dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --out-dir dist
+
+# The same county as `stratify demo`, which runs the stages by themselves; here as the Prefect flow.
 demo: setup
 	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE) --truth $(DEMO)/truth --replace
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
