@@ -22,6 +22,14 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+# The documentation site, offline: build/site/index.html. docs/site_hook.py makes the rest of its pages.
+docs: setup
+	$(BIN)/python -m mkdocs build --quiet --strict
+
+# What it is made of (CycloneDX), with licences: docs/dependencies.md.
+sbom: setup
+	$(BIN)/stratify safety sbom requirements.lock --out build/sbom.json
+
 wheel: setup
 	rm -rf dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --out-dir dist
 
@@ -119,7 +127,7 @@ schemas: setup
 	$(BIN)/stratify safety docs docs/safety
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 
 clean:
 	rm -rf $(DEMO) .venv

@@ -31,8 +31,15 @@ def demo(
         from stratify import audit_trail, ingest, pipeline, runs, truth_score
         from stratify.settings import load_settings
         from stratify.synth import CountyOrder, write_county
+        from stratify.synth.faults.asked import chosen_rates
 
-        order = CountyOrder(people=people, seed=SEED, index_date=INDEX_DATE, workers=os.cpu_count() or 1)
+        order = CountyOrder(
+            people=people,
+            seed=SEED,
+            index_date=INDEX_DATE,
+            faults=chosen_rates([], clean=False),
+            workers=os.cpu_count() or 1,
+        )
         settings = load_settings(
             settings_folder() / "demo.settings.yaml",
             environment={},
