@@ -26,9 +26,9 @@ def made_pages() -> dict[str, str]:
 
 
 def expanded(entries: list[Any], pages: Iterable[str]) -> list[Any]:
-    """Give the navigation with its pages in place of folders and of ``rest``."""
-    known = sorted(pages)
-    left = [each for each in known if not any(_stands_for(name, each) for name in _names(entries))]
+    """Give the navigation with pages in place of folders (those that are not named by themselves) and of ``rest``."""
+    known, named = sorted(pages, key=_in_order), _names(entries)
+    left = [each for each in known if not any(_stands_for(name, each) for name in named)]
 
     def expand(entry: Any) -> list[Any]:  # noqa: ANN401  as YAML has it
         if isinstance(entry, dict):
@@ -37,7 +37,9 @@ def expanded(entries: list[Any], pages: Iterable[str]) -> list[Any]:
             return [each for below in entry for each in expand(below)]
         if entry == REST:
             return left
-        return [each for each in known if each.startswith(entry)] if entry.endswith("/") else [entry]
+        return (
+            [each for each in known if each.startswith(entry) and each not in named] if entry.endswith("/") else [entry]
+        )
 
     return expand(entries)
 
@@ -78,6 +80,11 @@ def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401  types of mkdocs
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:  # noqa: ANN401
     """Keep links within the site."""
     return links_within(markdown, page.file.src_uri, (each.src_uri for each in files.documentation_pages()))
+
+
+def _in_order(page: str) -> tuple[str, bool, str]:
+    folder, _, name = page.rpartition("/")
+    return folder, name != "index.md", name
 
 
 def _names(entry: Any) -> list[str]:  # noqa: ANN401  as YAML has it

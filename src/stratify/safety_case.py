@@ -31,7 +31,7 @@ _MEANING = {
     4: "unacceptable: to be reduced before use",
     5: "unacceptable: to be removed",
 }
-TO_SAY = "*To be said by the site.*"
+TO_SAY = "*To be filled in.*"
 
 
 def rating(hazard: Hazard) -> int:
@@ -66,7 +66,8 @@ def page(book: RuleBook, results: Results | None) -> str:
 
 
 def _introduction(book: RuleBook) -> list[str]:
-    on, drafts = sorted(book.published), sorted(set(book.pathways) - set(book.published))
+    on = sorted(each.label for each in book.pathways.values() if each.id in book.published)
+    drafts = sorted(each.label for each in book.pathways.values() if each.id not in book.published)
     return [
         "## 1. Introduction\n",
         f"stratify, version {version('stratify')}. The definitions it comes with: "

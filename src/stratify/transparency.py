@@ -14,7 +14,7 @@ from stratify.modelling.promotion import register_of
 from stratify.rule_pages import device_note, gives_in_words, limits
 from stratify.rule_words import STATUS_WORDS, plural, table
 from stratify.rulebook import RuleBook
-from stratify.rules import Score
+from stratify.rules import Pathway, Score
 from stratify.safety_case import TO_SAY
 
 PLAIN_RULE = "a plain visible rule"
@@ -110,17 +110,12 @@ def purpose_page(book: RuleBook, clinical: Path | None) -> str:
 def _purpose(score: Score, book: RuleBook, designs: dict[str, ModelDesign]) -> str:
     design = designs.get(score.id)
     needed = "; ".join(each.otherwise for each in score.eligibility) or "everybody"
-    decides = sorted(
-        each.label
-        for each in book.pathways.values()
-        if each.id in book.published
-        and (each.tier_from == score.id or any(score.id in (*part.scores, *part.variables) for part in each.conditions))
-    )
+    decides = sorted(each.label for each in book.published.values() if score.id in _scores_read(each, book))
     lines = [
         f"## {score.label}\n",
         f"- **What it is**: {device_note(score)}; version {score.version}, [its page](../rules/scores/{score.id}.md).",
         f"- **What it gives**: {gives_in_words(score)}.",
-        f"- **Read by published pathways**: {', '.join(decides) or 'none: it decides nothing'}.",
+        f"- **Read by published pathways**: {', '.join(decides) or 'none, so it decides nothing'}.",
         f"- **Withheld, in these words**: {needed}." if score.eligibility else "- **For whom**: everybody registered.",
         *([f"- **Intended use, by its card**: {design.intended_use}"] if design else []),
         *([f"- **Not for, by its card**: {design.not_for}"] if design else []),
@@ -130,6 +125,13 @@ def _purpose(score: Score, book: RuleBook, designs: dict[str, ModelDesign]) -> s
     if limits(score):
         lines.append(f"- **Limits**: {limits(score)}")
     return "\n".join([*lines, ""])
+
+
+def _scores_read(pathway: Pathway, book: RuleBook) -> set[str]:
+    """Give every score that a pathway reads, also by way of another score."""
+    named = {name for part in pathway.conditions for name in (*part.scores, *part.variables)} | {pathway.tier_from}
+    read = named & set(book.scores)
+    return read | {behind for name in read for behind in book.scores_behind(name)}
 
 
 def _designs(clinical: Path | None, book: RuleBook) -> list[ModelDesign]:

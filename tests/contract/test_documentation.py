@@ -104,8 +104,9 @@ def test_every_page_is_once_in_the_navigation_and_every_name_in_it_is_a_page():
     nav = yaml.safe_load(_text(ROOT / "mkdocs.yml"))["nav"]
     shown = hook._names(hook.expanded(nav, known))
     assert sorted(shown) == sorted(known)
-    assert hook.expanded([{"A": "few/"}, "rest"], ["few/a.md", "few/b.md", "new.md"]) == [
-        {"A": ["few/a.md", "few/b.md"]},
+    pages = ["few/a.md", "few/b.md", "few/index.md", "new.md"]
+    assert hook.expanded([{"A": ["few/b.md", "few/"]}, "rest"], pages) == [
+        {"A": ["few/b.md", "few/index.md", "few/a.md"]},
         "new.md",
     ]
 

@@ -151,7 +151,7 @@ def test_the_public_record_counts_the_kinds_of_scores_and_leaves_to_the_site_wha
         ).groups(),
     )
     assert scores == len(load_rule_book().scores) == plain + recorded + predictions and min(plain, recorded) > 0
-    assert "senior responsible owner, suppliers and their access to data**: *To be said by the site.*" in text
+    assert "senior responsible owner, suppliers and their access to data**: *To be filled in.*" in text
 
 
 def test_a_page_that_is_out_of_date_is_found_and_named(tmp_path):
