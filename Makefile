@@ -130,4 +130,4 @@ lock:
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(DEMO) .venv
+	rm -rf $(DEMO) .venv build dist

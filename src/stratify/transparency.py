@@ -129,9 +129,14 @@ def _purpose(score: Score, book: RuleBook, designs: dict[str, ModelDesign]) -> s
 
 def _scores_read(pathway: Pathway, book: RuleBook) -> set[str]:
     """Give every score that a pathway reads, also by way of another score."""
-    named = {name for part in pathway.conditions for name in (*part.scores, *part.variables)} | {pathway.tier_from}
-    read = named & set(book.scores)
-    return read | {behind for name in read for behind in book.scores_behind(name)}
+    wanted = [pathway.tier_from, *(name for part in pathway.conditions for name in (*part.scores, *part.variables))]
+    read: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in book.scores and name not in read:
+            read.add(name)
+            wanted += book.scores_behind(name)
+    return read
 
 
 def _designs(clinical: Path | None, book: RuleBook) -> list[ModelDesign]:
