@@ -75,12 +75,15 @@ def read_lock(lock: Path) -> tuple[Package, ...]:
 
 def licence_of(distribution: Distribution) -> str | None:
     """Give the licence a package states: its SPDX expression, else its short text, else its classifiers."""
-    metadata = distribution.metadata
-    if metadata.get("License-Expression"):
-        return metadata["License-Expression"]
-    named = [each.rpartition(" :: ")[2] for each in metadata.get_all("Classifier") or [] if each.startswith("License")]
+
+    def stated(name: str) -> list[str]:
+        return distribution.metadata.get_all(name) or []
+
+    for expression in stated("License-Expression"):
+        return expression
+    named = [each.rpartition(" :: ")[2] for each in stated("Classifier") if each.startswith("License")]
     spdx = [_CLASSIFIERS[each] for each in named if each in _CLASSIFIERS]
-    said = (metadata.get("License") or "").strip()
+    said = "".join(stated("License")).strip()
     if said and all(word in (*_ALLOWED, "AND", "OR") for word in _words(said)):
         return said
     return " OR ".join(dict.fromkeys(spdx)) or said.partition("\n")[0] or None
