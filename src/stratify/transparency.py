@@ -144,7 +144,7 @@ def _designs(clinical: Path | None, book: RuleBook) -> list[ModelDesign]:
 
 
 def _models(clinical: Path | None, book: RuleBook) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in _designs(clinical, book):
         promotions = register_of(each.name, clinical).promotions
         last = promotions[-1] if promotions else None
