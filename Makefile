@@ -10,7 +10,7 @@ DEMO_DATE := 2026-11-02
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
+.PHONY: setup wheel docs sbom demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -22,6 +22,18 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+# The documentation site, offline: build/site/index.html. docs/site_hook.py makes the rest of its pages.
+docs: setup
+	$(BIN)/python -m mkdocs build --quiet --strict
+
+# What it is made of (CycloneDX), with licences: docs/dependencies.md.
+sbom: setup
+	$(BIN)/stratify safety sbom requirements.lock --out build/sbom.json
+
+wheel: setup
+	rm -rf dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --out-dir dist
+
+# The same county as `stratify demo`, which runs the stages by themselves; here as the Prefect flow.
 demo: setup
 	$(BIN)/stratify synth --out $(DEMO)/extracts --people 20000 --seed 1 --index-date $(DEMO_DATE) --truth $(DEMO)/truth --replace
 	PREFECT_HOME=$(CURDIR)/$(DEMO)/.prefect PREFECT_LOGGING_LEVEL=WARNING $(BIN)/python -m flows.weekly docs/demo.settings.yaml
@@ -115,7 +127,7 @@ schemas: setup
 	$(BIN)/stratify safety docs docs/safety
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 
 clean:
-	rm -rf $(DEMO) .venv
+	rm -rf $(DEMO) .venv build dist

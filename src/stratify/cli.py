@@ -8,6 +8,7 @@ could show a row.
 from __future__ import annotations
 
 import os
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
 from stratify.commissioner_commands import comparators_app, scorecard_app
+from stratify.demo_commands import demo
 from stratify.feedback_commands import feedback_app
 from stratify.impact_commands import impact
 from stratify.model_check_commands import model_app
@@ -36,7 +38,7 @@ app = typer.Typer(
     name="stratify",
     cls=QuickHelp,
     help="Finds the people in a population who most need help and gets them to the right team. "
-    "A list proposes; the clinician decides.",
+    "A list proposes; the clinician decides. --version says which version this is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -54,7 +56,7 @@ app.add_typer(scorecard_app, name="scorecard")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")
 app.add_typer(safety_app, name="safety")
-for _command in (doctor, backup, restore):
+for _command in (demo, doctor, backup, restore):
     app.command()(_command)
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")
@@ -436,7 +438,12 @@ def source_check(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; ``stratify --version`` is answered here, as an option of typer's would slow every help."""
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        typer.echo(f"stratify {version('stratify')}")
+        return
     app()
 
 

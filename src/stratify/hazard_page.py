@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from stratify.controls import CONTROLS
-from stratify.errors import ContractError
 from stratify.hazards import Hazard, load_hazards
-
-PAGE = "hazard-log.md"
 
 _INTRODUCTION = """# Hazard log
 
@@ -28,27 +23,6 @@ stay. What each counted is in `audit.control` of the run's store, and under `con
 def page() -> str:
     """Give the page, in Markdown."""
     return "\n".join([_INTRODUCTION, *(_section(each) for each in load_hazards())])
-
-
-def write(folder: Path, *, check_only: bool = False) -> str:
-    """Write the page, or find out whether it is up to date.
-
-    Raises:
-        ContractError: it is out of date, and only that was asked.
-    """
-    path, text = folder / PAGE, page()
-    if check_only:
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            raise ContractError(
-                f"{folder.name}/{PAGE}",
-                expected="what the hazard log and the controls say",
-                found="something else",
-                action="Run `stratify safety docs docs/safety`.",
-            )
-        return f"{PAGE} is up to date."
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return f"{PAGE} is written."
 
 
 def _section(hazard: Hazard) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stratify.command_frame import QuickHelp, faults_in_words
+
+if TYPE_CHECKING:
+    from stratify.settings import Settings
 
 audit_app = typer.Typer(
     cls=QuickHelp, help="The record of what was done with people's data: show it, check it.", no_args_is_help=True
@@ -30,18 +34,10 @@ def doctor(
     Exit code 1 means that the next run would fail, or that the last one was not made.
     """
     with faults_in_words():
-        from stratify import ingest
         from stratify.operations import doctor as deployment
         from stratify.operations import notices
-        from stratify.settings import Settings, load_settings
 
-        def load() -> Settings:
-            names = frozenset(name for name, each in ingest.SOURCES.items() if each.is_synthetic)
-            return load_settings(
-                settings, environment=os.environ, overrides={}, today=date.today(), synthetic_sources=names
-            )
-
-        findings = deployment.examine(load, os.environ, datetime.now(UTC), server=server)
+        findings = deployment.examine(partial(_settings_of, settings), os.environ, datetime.now(UTC), server=server)
         typer.echo(deployment.in_words(findings))
         faults = [each for each in findings if each.state == "fault"]
         if faults and notify:
@@ -128,18 +124,58 @@ def audit_verify(
         raise typer.Exit(1)
 
 
-safety_app = typer.Typer(
-    cls=QuickHelp, help="The hazard log: what could harm, and what stands against it.", no_args_is_help=True
-)
+safety_app = typer.Typer(cls=QuickHelp, help="Safety documents, and what stratify is made of.", no_args_is_help=True)
 
 
 @safety_app.command("docs")
 def safety_docs(
-    folder: Annotated[Path, typer.Argument(help="Folder the page goes to.")],
-    check_only: Annotated[bool, typer.Option("--check", help="Write nothing; fail when it is out of date.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder the pages go to.")],
+    check_only: Annotated[bool, typer.Option("--check", help="Write nothing; fail when one is out of date.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="Settings file of the deployment that the pages are for.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="What the tests said: the file of pytest --junitxml.")
+    ] = None,
 ) -> None:
-    """Write the hazard log as a page (docs/safety/ is made by this)."""
-    with faults_in_words():
-        from stratify import hazard_page
+    """Write the safety documents as drafts to be signed: hazard log, safety case, data flows, transparency, purposes.
 
-        typer.echo(hazard_page.write(folder, check_only=check_only))
+    docs/safety/ is made by this, for the software as it comes; a site makes its own, with its settings.
+    """
+    with faults_in_words():
+        from stratify import safety_pages
+        from stratify.evidence import read_results
+
+        found = safety_pages.pages(
+            settings=_settings_of(settings) if settings else None, results=read_results(results) if results else None
+        )
+        typer.echo(safety_pages.write(folder, found, check_only=check_only))
+
+
+@safety_app.command("sbom")
+def safety_sbom(
+    lock: Annotated[Path, typer.Argument(metavar="LOCK", help="requirements.lock.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON file to write.")],
+) -> None:
+    """Write the bill of materials (CycloneDX 1.6, JSON): every locked package with version, licence and hashes.
+
+    Exit code 6 means that the licence of an installed package is not among those allowed.
+    """
+    with faults_in_words():
+        import json
+
+        from stratify.operations import materials
+
+        found = materials.read_lock(lock)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(materials.bill(found), indent=1) + "\n", encoding="utf-8", newline="\n")
+        typer.echo(f"{len(found)} packages in {out}.")
+        materials.stop_at_other_licences(found)
+
+
+def _settings_of(file: Path | None) -> Settings:
+    from stratify import ingest
+    from stratify.settings import load_settings
+
+    names = frozenset(name for name, each in ingest.SOURCES.items() if each.is_synthetic)
+    return load_settings(file, environment=os.environ, overrides={}, today=date.today(), synthetic_sources=names)

@@ -43,6 +43,7 @@ def rules_test(
     with faults_in_words():
         from stratify.errors import RuleError, combine
         from stratify.examples import missing_examples, run_examples
+        from stratify.metric_book import load_metrics
         from stratify.own_files import read_patients, with_examples
         from stratify.patients_tried import try_patients
         from stratify.rule_pages import page_of
@@ -51,6 +52,8 @@ def rules_test(
         book = load_rule_book(clinical)
         if only:
             page_of(only, book)
+        if not files and not only:
+            load_metrics(clinical)  # one that is wrong would stop a run at its end
         outcomes = [] if files else run_examples(book, only=only)
         for file in files or []:
             patients = read_patients(file)
