@@ -32,7 +32,8 @@ def tables() -> dict[str, list[dict[str, str]]]:
     rows = defaultdict(list)
     for home in HOMES:
         rows["practice"].append(extract_set.practice(practice_code=home, practice_name=f"Surgery {home}"))
-        rows["clinic_capacity"].append(extract_set.capacity(practice_code=home, slots=str(PEOPLE + 2)))
+        session = {"practice_code": home, "clinic_date": "2026-01-08", "slots": str(PEOPLE + 2)}
+        rows["clinic_capacity"].append(extract_set.capacity(**session))
         for place in range(PEOPLE):
             mine, number = {"org_code": home, "source_patient_id": f"p{place}"}, number_of(home, place)
             rows["patient"].append(extract_set.patient(f"p{place}", org_code=home, nhs_number=number))

@@ -9,7 +9,7 @@ import pytest
 from stratify import audit_trail, kept_records, privacy
 from stratify.errors import PrivacyError, RunError
 from stratify.kept_records import Record
-from stratify.replay import again, retention
+from stratify.replay import again, erasure, retention
 from stratify.settings import Settings
 
 BY = audit_trail.Actor("tester", lambda: datetime(2026, 11, 27, 5, tzinfo=UTC))
@@ -136,3 +136,19 @@ def test_a_declaration_of_ones_own_is_kept_with_those_beside_it_that_it_includes
     )  # fmt: skip
     names = [name for name in kept_records.input_paths(settings) if name.startswith("source/")]
     assert names == ["source/ours.yaml", "source/part.yaml"]
+
+
+def test_nobody_is_taken_out_for_a_reason_of_ones_own_or_of_a_layout_whose_columns_are_not_known(kept, tmp_path):
+    records, first, _ = kept
+
+    def erase(because):
+        erasure.erase(records, None, ["9990000018"], ring=None, because=because, today=WEEKS[1], by=BY)
+
+    with pytest.raises(RunError, match="asked_by_patient, court_order, sent_by_mistake; found another reason"):
+        erase("somebody asked for it")
+    settings = first.settings.model_copy(update={"source": "synthetic_county_systmone"})
+    kept_records.add(records, first.model_copy(update={"settings": settings}), by=BY)
+    before = (records / "audit" / "trail.jsonl").read_bytes()
+    with pytest.raises(RunError, match="found one of another layout, week 2026-11-09"):
+        erase("court_order")
+    assert (records / "audit" / "trail.jsonl").read_bytes() == before

@@ -28,8 +28,12 @@ from stratify.settings import Settings
 from stratify.store import open_store
 
 Progress = Callable[[str], None]
-_OF_INPUTS = {"extracts", "source", "returned", "clinical"}
-_OF_PLACE = {"out", "index_date", "as_known_on", "records", "record_weeks", "memory_limit", "threads"}
+_NOT_DECIDED: dict[str, Any] = {
+    **dict.fromkeys(("extracts", "source", "returned", "clinical", "out", "index_date", "as_known_on"), True),
+    **dict.fromkeys(("records", "record_weeks", "memory_limit", "threads"), True),
+    "entry": {"code_list"},
+}
+"""Settings that say where something is, or how much of a machine to use."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +85,12 @@ def compare(
     again.stop_unless_empty(into)
     progress("As it was known then")
     then = kept_records.lay_out(records, record, into / "then")
-    clinical = today.clinical or clinical_folder()
-    steps: list[tuple[str, Settings]] = []
-    if _definitions(clinical) != _definitions(then.clinical or clinical_folder()):
-        steps.append((causes.DEFINITIONS, then.model_copy(update={"clinical": clinical})))
-    decided = today.model_dump(exclude=_OF_INPUTS | _OF_PLACE)
-    if decided != then.model_dump(exclude=_OF_INPUTS | _OF_PLACE):
-        fields = {name: getattr(today, name) for name in decided}
-        before = steps[-1][1] if steps else then
-        steps.append((causes.SETTINGS, before.model_copy(update=fields)))
-    place = {"index_date": record.week, "as_known_on": max(known_on, record.week), "clinical": clinical}
-    steps.append((causes.FILES, today.model_copy(update=place)))
-
     plan = again.run_again(then, key=key, progress=progress, run_id=record.run_id if record.erased else None)
     made = Run(then.out)
     found = causes.moved_since_recorded(kept_records.object_path(records, record.placements), made)
     changed = [f"program: {record.code_version}, here {plan.code_version}"] if found else []
-    for number, (what, settings) in enumerate(steps):
+    now = today.model_copy(update={"index_date": record.week, "as_known_on": max(known_on, record.week)})
+    for number, (what, settings) in enumerate(_steps(then, now)):
         progress(f"With {what}")
         folder = into / ("now" if what == causes.FILES else f"then with {what}") / "out"
         kept_records.lay_out_state(records, record, folder)
@@ -106,14 +99,33 @@ def compare(
         if what == causes.DEFINITIONS:
             changed.append(f"definitions: {', '.join(_definitions_in_words(made, after)) or 'wording alone'}")
         elif what == causes.SETTINGS:
-            names = [name for name in decided if decided[name] != then.model_dump(include={name})[name]]
-            changed.append(f"settings: {', '.join(sorted(names))}")
+            changed.append(f"settings: {', '.join(_other_decisions(then, now))}")
         found += causes.moved(made, after, what, scratch=into / f"scratch {number}")
         made = after
     rows = causes.net(found)
     report = Report(record, known_on, tuple(changed), rows)
     _write(report, into, Run(then.out), made)
     return report
+
+
+def _steps(then: Settings, now: Settings) -> list[tuple[str, Settings]]:
+    """Give the runs that lead from then to now, each with one more kind of change; none for a kind that is the same."""
+    steps: list[tuple[str, Settings]] = []
+    reached = then
+    clinical = now.clinical or clinical_folder()
+    if _definitions(clinical) != _definitions(then.clinical or clinical_folder()):
+        reached = reached.model_copy(update={"clinical": clinical})
+        steps.append((causes.DEFINITIONS, reached))
+    if others := _other_decisions(then, now):
+        reached = reached.model_copy(update={name: getattr(now, name) for name in others})
+        steps.append((causes.SETTINGS, reached))
+    return [*steps, (causes.FILES, now)]
+
+
+def _other_decisions(then: Settings, now: Settings) -> list[str]:
+    """Name the settings that decide something and say something else now."""
+    before, after = (each.model_dump(exclude=_NOT_DECIDED) for each in (then, now))
+    return sorted(name for name in after if after[name] != before[name])
 
 
 def in_words(report: Report) -> str:
