@@ -64,7 +64,7 @@ def key_of(record: Record, ring: KeyRing | None) -> bytes:
     Raises:
         PrivacyError: it is not in the ring.
     """
-    keys = [THROWAWAY_KEY, *(ring.keys.values() if ring else ())]
+    keys: list[bytes] = [THROWAWAY_KEY, *(ring.keys.values() if ring else ())]
     found = next((each for each in keys if key_fingerprint(each) == record.key_fingerprint), None)
     if found is None:
         raise PrivacyError(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -124,7 +125,7 @@ def moved_since_recorded(placements: Path, made: Run) -> list[Difference]:
         store.attach(made.restricted / "run.duckdb", "now", read_only=True)
         with store.loaned(pl.read_parquet(placements)) as recorded:
             found = store.rows(_MOVED.format(before=recorded, after="now.derived.placement"))
-    return [Difference(*row[:5], causes=(OF_STEP[PROGRAM],)) for row in found]
+    return [_difference(row, (OF_STEP[PROGRAM],)) for row in found]
 
 
 def moved(before: Run, after: Run, what: str, *, scratch: Path) -> list[Difference]:
@@ -141,9 +142,14 @@ def moved(before: Run, after: Run, what: str, *, scratch: Path) -> list[Differen
         store.attach(after.restricted / "run.duckdb", "now", read_only=True)
         found = store.rows(_MOVED.format(before="was.derived.placement", after="now.derived.placement"))
         if what != FILES:
-            return [Difference(*row[:5], causes=(OF_STEP[what],)) for row in found]
+            return [_difference(row, (OF_STEP[what],)) for row in found]
         look = _Look(store, before, after, sorted({row[0] for row in found}))
-        return [Difference(*row[:5], *look.why(row[0], row[5], row[3:5])) for row in found]
+        return [_difference(row, *look.why(row[0], row[5], row[3:5])) for row in found]
+
+
+def _difference(row: Sequence[Any], why: tuple[str, ...], evidence: str = "") -> Difference:
+    key, pathway, practice, then, now = row[:5]
+    return Difference(key, pathway, practice, then, now, why, evidence)
 
 
 def net(found: Sequence[Difference]) -> tuple[Difference, ...]:
