@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -141,7 +142,7 @@ def manifest_of(store: Store, plan: Plan, book: RuleBook) -> dict[str, Any]:
         "run_id": plan.run_id,
         "is_test": plan.is_test,
         "index_date": plan.settings.index_date.isoformat(),
-        "source": plan.settings.source,
+        "source": Path(plan.settings.source).name,
         "not_supplied": list(plan.source.not_supplied),
         "privacy": plan.settings.privacy.model_dump(mode="json"),
         "entry": ingest.open_door(plan.settings.entry).in_manifest(),

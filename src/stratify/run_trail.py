@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stratify import audit_trail
+from stratify import audit_trail, kept_records
 from stratify.audit_trail import Actor
 from stratify.refusals import supplier_told
 from stratify.runs import Summary, one_at_a_time
@@ -39,6 +39,7 @@ def recorded(settings: Settings, *, by: Actor) -> Iterator[dict[str, Any]]:
         one_at_a_time(settings.out),
         audit_trail.recorded(settings.out, "run", asked, by=by) as ended,
         supplier_told(settings),
+        kept_records.kept(settings, ended, by=by),
     ):
         yield ended
 

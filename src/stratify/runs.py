@@ -230,7 +230,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
         "rules": book.digest,
         "code": code,
         "index_date": settings.index_date.isoformat(),
-        "source": settings.source,
+        "source": Path(settings.source).name,  # of a declaration of one's own not where it lies
         "privacy": settings.privacy.model_dump(mode="json"),
         "entry": ingest.open_door(settings.entry).in_manifest(),
         "approved": settings.approved,
@@ -295,6 +295,13 @@ def without_refused(plan: Plan, refused: Refused) -> Plan:
     shutil.rmtree(plan.restricted / "prepared", ignore_errors=True)
     files, lost = _gathered(plan.settings, plan.restricted, load_rule_book(plan.settings.clinical), refused)
     changed = plan.model_copy(update={"files": files, "lost": lost})
+    _write(plan.restricted / _PLAN, changed.model_dump_json(indent=1))
+    return changed
+
+
+def under_id(plan: Plan, run_id: str) -> Plan:
+    """Give the plan of a run that is made again from less than it had, under the id it had then."""
+    changed = plan.model_copy(update={"run_id": run_id})
     _write(plan.restricted / _PLAN, changed.model_dump_json(indent=1))
     return changed
 

@@ -82,6 +82,8 @@ class Settings(BaseModel):
         most_minutes_a_week: Minutes that a role may see people in a week, at all clinics of one practice or network.
         most_workload_ratio: How many times the load of the least loaded place of a role that of the most loaded may be.
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
+        records: Folder that keeps of each run what it read, so that it can be made again; none is kept otherwise.
+        record_weeks: For how many weeks, by ``stratify retention``.
         fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
@@ -113,6 +115,8 @@ class Settings(BaseModel):
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
     returned: Path | None = None
+    records: Path | None = None
+    record_weeks: int = Field(default=104, ge=1)
     fhir: bool = False
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
@@ -151,7 +155,7 @@ def load_settings(
         where = f"settings file {file.name}"
         found = _read(file, where)
         folder = file.resolve().parent
-        for name in ("extracts", "out", "clinical", "returned"):
+        for name in ("extracts", "out", "clinical", "returned", "records"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
         for name in ("rollout", "sign_offs", "care_homes", "practice_phones"):

@@ -6,6 +6,7 @@ the caller. Nothing clinical is decided here.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -242,6 +243,29 @@ def build_file(
     finally:
         store.execute(f'USE "{here}"')
         store.detach("published")
+
+
+def contents_digest(store: Store) -> str:
+    """Give the digest of everything in a published file: tables, rows in their order, comments, macros.
+
+    The bytes of a DuckDB file are others every time it is written, with the same in it.
+    """
+    digest = hashlib.sha256()
+    for query in _ABOUT_CONTENTS:
+        digest.update(repr(store.rows(query)).encode())
+    for schema, table in store.rows("SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL"):
+        reader = store.connection.execute(f'FROM "{schema}"."{table}"')
+        while rows := reader.fetchmany(_ROWS_OF_A_PART):
+            digest.update(repr(rows).encode())
+    return digest.hexdigest()
+
+
+_ABOUT_CONTENTS = (
+    "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL",
+    "SELECT table_name, comment FROM duckdb_tables() ORDER BY ALL",
+    "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() "
+    "WHERE NOT internal AND macro_definition IS NOT NULL ORDER BY ALL",
+)
 
 
 def quoted(path: Path) -> str:
