@@ -96,7 +96,6 @@ def begin(plan: Plan, inputs: StageInputs, *, afresh: bool) -> None:
     """
     home = None if afresh else _in_place(plan)
     before = _read(home) if home else None
-    is_taken = bool(home and before and _is_same_loading(before, inputs) and _copied(plan, home, before))
     record = _Record(
         whole=inputs.whole,
         loading=inputs.loading,
@@ -106,7 +105,7 @@ def begin(plan: Plan, inputs: StageInputs, *, afresh: bool) -> None:
         scores=inputs.scores,
         pathways=inputs.pathways,
     )
-    if home and before and is_taken:
+    if home and before and _is_same_loading(before, inputs) and _copied(plan, home, before):
         _put_back(plan, before)
         taken = {
             "values": _same(before.values, inputs.values),

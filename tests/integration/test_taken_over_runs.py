@@ -93,10 +93,6 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 # ------------------------------------------------------------------------------------------------------------- changes
 
 
-def nothing(_: Site) -> None:
-    pass
-
-
 def another_name(site: Site) -> None:
     site.settings["organisation"] = f"Invented Board {site.steps}"
 
@@ -156,6 +152,11 @@ def somebody_moves(site: Site) -> None:
     site.rewrite("registration", moved)
 
 
+def the_files_are_others(site: Site) -> None:
+    for change in (somebody_objects, rows_are_withdrawn_and_changed, somebody_moves):
+        change(site)
+
+
 def a_week_goes_by(site: Site) -> None:
     site.day += 1
 
@@ -170,9 +171,7 @@ CHANGES: dict[str, tuple[Callable[[Site], None], bool]] = {
     "score": (a_score_has_another_label, True),
     "pathway": (a_pathway_has_another_label, True),
     "rollout": (a_pathway_is_on_at_one_practice, True),
-    "objection": (somebody_objects, False),
-    "rows": (rows_are_withdrawn_and_changed, False),
-    "move": (somebody_moves, False),
+    "files": (the_files_are_others, False),
     "week": (a_week_goes_by, False),
 }
 """What changes, and whether loading is taken over then."""
