@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from stratify import ingest, kept_weeks, privacy, returned_files
 from stratify.rulebook import RuleBook
+from stratify.rules import Variable
 from stratify.runs import Plan
 from stratify.wording import Wording, load_wording
 
@@ -107,7 +108,7 @@ def read_by_stages(
         loading=_digest(loading),
         files=digest_of_files(plan),
         definitions=plan.rule_digest,
-        values={name: parts.digest(name) for name in worked.variables},
+        values=parts.variables,
         scores={name: parts.digest(name) for name in worked.scores},
         pathways={name: parts.digest(name, around) for name in worked.pathways},
     )
@@ -151,29 +152,29 @@ def _secrets(environment: Mapping[str, str]) -> list[list[str]]:
 
 
 class _Contents:
-    """The content of each definition with all that it depends on; a codelist is put together once."""
+    """The content of each definition with all that it depends on; what several depend on is put together once."""
 
     def __init__(self, book: RuleBook) -> None:
         self._book = book
         self._codelists: dict[str, str] = {}
+        self.variables = {name: self._variable(each) for name, each in book.variables.items()}
 
     def digest(self, name: str, around: object = None) -> str | None:
-        """Give the digest of a variable, score or pathway; None where a plug-in has a part in it."""
+        """Give the digest of a score or pathway; None where a plug-in has a part in it."""
         cut = self._book.cut_down_to(name)
-        if any(each.take == "given" for each in cut.variables.values()):
+        read = [self.variables[each] for each in sorted(cut.variables)]
+        if None in read:
             return None
-        measured = {leaf.what for each in cut.variables.values() for leaf in each.leaves if leaf.measurement}
-        codelists = {listed for each in cut.variables for listed in self._book.codelists_of(each)}
-        return _digest(
-            [
-                [_dump(cut.variables[each]) for each in sorted(cut.variables)],
-                [_dump(cut.measurements[each]) for each in sorted(measured)],
-                [_dump(cut.scores[each]) for each in sorted(cut.scores)],
-                [_dump(cut.pathways[each]) for each in sorted(cut.pathways)],
-                [self._codelist(each) for each in sorted(codelists)],
-                around,
-            ]
-        )
+        scores, pathways = ([_dump(those[each]) for each in sorted(those)] for those in (cut.scores, cut.pathways))
+        return _digest([read, scores, pathways, around])
+
+    def _variable(self, variable: Variable) -> str | None:
+        if variable.take == "given":
+            return None
+        measured = sorted({leaf.what for leaf in variable.leaves if leaf.measurement})
+        codelists = sorted(self._book.codelists_of(variable.id))
+        measurements = [_dump(self._book.measurements[each]) for each in measured]
+        return _digest([_dump(variable), measurements, [self._codelist(each) for each in codelists]])
 
     def _codelist(self, name: str) -> str:
         if name not in self._codelists:
