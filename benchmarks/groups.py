@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import all_scores, commissioners, loading, models, outputs, scoring
+from benchmarks import all_scores, commissioners, delta, loading, models, outputs, scoring
 from benchmarks.laps import KEPT, Stages
 from benchmarks.measuring import Run
 
@@ -118,6 +118,14 @@ GROUPS = {
         commissioners.invent_run,
         commissioners.size_in_words,
         lambda run: run.cpu_seconds,
+    ),
+    "delta": Group(
+        delta.JOBS,
+        delta.FULL,
+        {delta.SAME: 0.15, delta.WEEK: 0.15},
+        delta.invent,
+        delta.size_in_words,
+        lambda run: run.cpu_seconds - run.stages[delta.LAID],
     ),
 }
 

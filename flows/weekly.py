@@ -24,12 +24,13 @@ MOST_COUNTS = 4
 
 
 @flow(name="stratify weekly run", persist_result=False, validate_parameters=False)
-def weekly(settings_file: str, index_date: str | None = None) -> dict[str, str]:
+def weekly(settings_file: str, index_date: str | None = None, afresh: bool = False) -> dict[str, str]:
     """Do the weekly run.
 
     Args:
         settings_file: Path of the settings file on the worker.
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None.
+        afresh: Take nothing over from the run in place.
     """
     with notices.told_of_faults(os.environ):
         settings = load_settings(
@@ -41,10 +42,12 @@ def weekly(settings_file: str, index_date: str | None = None) -> dict[str, str]:
         key = runs.identity_key(settings, os.environ)
         with run_trail.recorded(settings, by=audit_trail.this_account("Prefect")) as ended:
             plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
-            for name, work in pipeline.stages(key):
-                counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]
-                get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
-            done = pipeline.finish(plan)  # once only: a rename is done or not done
+            done = pipeline.begin(plan, key=key, afresh=afresh)
+            if done is None:
+                for name, work in pipeline.stages(key):
+                    counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]
+                    get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
+                done = pipeline.finish(plan)  # once only: a rename is done or not done
             ended |= run_trail.of_run(done)
         get_run_logger().info(pipeline.in_words(done))
         get_run_logger().info(audit_trail.last_in_words(settings.out))

@@ -90,6 +90,9 @@ def run(
     out: OutOption = None,
     index_date: DateOption = None,
     clinical: ClinicalOption = None,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Do everything; take nothing over from the run in place.")
+    ] = False,
 ) -> None:
     """Do the weekly run: extract files in; lists, offers and the commissioners' file out.
 
@@ -105,7 +108,7 @@ def run(
                 settings, extracts=extracts, source=source, out=out, index_date=index_date, clinical=clinical
             )
             by = audit_trail.this_account(DOOR)
-            done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), by=by, progress=tell)
+            done = pipeline.run(chosen, key=runs.identity_key(chosen, os.environ), by=by, progress=tell, afresh=afresh)
         typer.echo(pipeline.in_words(done))
         typer.echo(audit_trail.last_in_words(chosen.out))
         notices.send_of_run(done, os.environ)

@@ -39,6 +39,8 @@ EXTRACTS, RETURNED, CLINICAL, STATE, SOURCE, CODE_LIST = "extracts", "returned",
 ACT = "record of a run"
 _BEHIND = ("polars", "duckdb", "narwhals", "xlsxwriter", "typst")
 """Packages whose version can show in the bytes of an output."""
+_OF_ONE_RUN = ("plan.json", "work.json", "loaded")
+"""What a run leaves that no later week reads to decide anything."""
 _NEVER_THE_SAME = ".sig"
 """Signs the sums of a DuckDB file, whose bytes are others every time."""
 
@@ -229,7 +231,7 @@ def input_paths(settings: Settings) -> dict[str, Path]:
         sent = _below(settings.returned)
         found |= {f"{RETURNED}/{name}": path for name, path in sent.items() if not path.is_symlink()}
     kept = {name: path for name, path in _below(state).items() if path.suffix != ".duckdb"}
-    found |= {f"{STATE}/{name}": path for name, path in kept.items() if name != "plan.json"}
+    found |= {f"{STATE}/{name}": path for name, path in kept.items() if name.split("/")[0] not in _OF_ONE_RUN}
     if settings.source.endswith(".yaml"):
         found |= {f"{SOURCE}/{path.name}": path for path in _with_what_it_includes(Path(settings.source))}
     if settings.entry.code_list:

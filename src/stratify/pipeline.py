@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
@@ -29,6 +30,7 @@ from stratify import (
     reasons,
     returned,
     run_trail,
+    taken_over,
 )
 from stratify.audit_trail import Actor
 from stratify.errors import ExtractError, combine
@@ -56,6 +58,7 @@ from stratify.runs import (
 from stratify.settings import Settings
 from stratify.signing import read_signer
 from stratify.smallest_change import smallest_changes
+from stratify.stage_inputs import read_by_stages
 from stratify.store import Store, open_store
 from stratify.wording import load_wording
 
@@ -85,11 +88,34 @@ def _attached(plan: Plan, *names: str) -> Iterator[Store]:
         yield store
 
 
+@without_values
+def begin(plan: Plan, *, key: bytes, afresh: bool = False) -> Summary | None:
+    """Take over from the run in place what this one would only do again; nothing when all is to be done afresh.
+
+    Returns:
+        The run in place where this one would be the same, byte for byte: then nothing of it is built. None where its
+        stages are to follow.
+    """
+    book = load_rule_book(plan.settings.clinical)
+    inputs = read_by_stages(plan, book, rule_book_of(plan), key=key, environment=os.environ)
+    since = None if afresh else taken_over.unchanged_in_place(plan, inputs)
+    if since is None:
+        taken_over.begin(plan, inputs, afresh=afresh)
+        return None
+    shutil.rmtree(plan.build)
+    return _summary(plan, plan.settings.out / "published", {"run": f"unchanged since {since}, which stays in place"})
+
+
+_TAKEN_OVER = "taken over, unchanged"
+
+
 def land(plan: Plan, *, key: bytes) -> Receipt:
     """Read the files into landing tables, check every row, and account for each of them.
 
     Where the rows of a feed are refused that the run can do without, it starts again without them.
     """
+    if taken_over.is_loaded(plan):
+        return Receipt(stage="land", counts={_TAKEN_OVER: 1})
     refused: dict[tuple[str, str], list[ExtractError]] = {}
     book = load_rule_book(plan.settings.clinical)
     measurements = book.resolved_measurements(score_inferred_units=plan.settings.score_inferred_units)
@@ -119,6 +145,8 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     Raises:
         QualityError: a verdict is stop, or nothing would be left to publish.
     """
+    if taken_over.is_loaded(plan):
+        return Receipt(stage="validate", counts={_TAKEN_OVER: 1})
     book = load_rule_book(plan.settings.clinical)
     cutoff = max(plan.data_cutoffs.values())
     with _attached(plan, "landing", "identity") as store:
@@ -127,7 +155,7 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
         results += holding.old_feeds(plan) + holding.lost_feeds(plan) + holding.respelled(store, plan)
         with ingest.said_with_a_stop(store):
-            results, holds = holding.settle(store, book, results)
+            settled = holding.settle(store, book, results)
         counts = ingest.build_core(
             store,
             index_date=plan.settings.index_date,
@@ -150,10 +178,11 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
         store.create("audit.step_count", pl.DataFrame(steps, schema=("step", "measure", "count"), orient="row"))
         core = [contracts.load(name) for name in contracts.names("core")]
         checked = quality.check_tables(store, core, stage="core", rejected_percent={}, data_cutoff=cutoff)
-        holding.settle(store, book, checked, before=(results, holds))
+        holding.settle(store, book, checked, before=settled)
         store.create("audit.practice_count", quality.practice_counts(store, landed))
         store.execute("DROP MACRO verhoeff_ok")
         store.detach("landing")
+        taken_over.keep_loading(store, plan, [*results, *checked])
     (plan.restricted / "landing.duckdb").unlink()
     return Receipt(stage="validate", counts=counts)
 
@@ -205,7 +234,8 @@ def work_features(plan: Plan) -> Receipt:
         matches = store.rows("SELECT code_system, code, codelist FROM derived.code_match")
         _note_unused(store, _codelists_read(book) - {codelist for _, _, codelist in matches})
         holding.check_codes(store, plan, book)
-        kept = work_values(store, book, index_date=plan.settings.index_date)
+        same = taken_over.unchanged(plan, "values", book.variables)
+        kept = work_values(store, book, index_date=plan.settings.index_date, unchanged=same)
         kept += plug_in.ask_all(store, book, plan.settings)
         return Receipt(stage="features", counts={"variable values": kept})
 
@@ -233,7 +263,8 @@ def score(plan: Plan) -> Receipt:
     """Score every person for every score."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
-        kept = score_everybody(store, book, index_date=plan.settings.index_date)
+        same = taken_over.unchanged(plan, "scores", book.scores)
+        kept = score_everybody(store, book, index_date=plan.settings.index_date, unchanged=same)
         return Receipt(stage="score", counts={"scores": kept})
 
 
@@ -241,21 +272,25 @@ def decide(plan: Plan) -> Receipt:
     """Propose what happens to each person on each pathway, with the reasons in words."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
-        kept = decide_everybody(store, book, index_date=plan.settings.index_date)
+        same = taken_over.unchanged(plan, "pathways", book.pathways)
+        known = taken_over.Shown.of(store, same)
+        fresh = replace(book, pathways={name: each for name, each in book.pathways.items() if name not in same})
+        kept = decide_everybody(store, fresh, index_date=plan.settings.index_date, known=known.decisions(store))
         apart = approvals.set_comparators_apart(store, plan, book)
         shown = store.frame(
-            "SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' ORDER BY patient_key, pathway"
+            f"SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' AND {known.is_fresh} "
+            "ORDER BY patient_key, pathway"
         )
         values = store.frame(
             f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
         )
         scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
         persons = store.frame(f"SELECT patient_key, age_years FROM core.person WHERE patient_key IN ({_SHOWN_KEYS})")
-        given = reasons.reasons(shown, values, scored_people, book, persons)
-        store.create("derived.reason", given)
+        given = reasons.reasons(shown, values, scored_people, fresh, persons)
+        store.create("derived.reason", known.with_reasons(given))
         plain = load_wording(plan.settings.clinical).plain
-        changes = smallest_changes(_scored_for_clinics(store, book), shown, book)
-        store.create("derived.explanation", explanations(shown, given, values, changes, plain))
+        changes = smallest_changes(_scored_for_clinics(store, fresh), shown, fresh)
+        store.create("derived.explanation", known.with_explanations(explanations(shown, given, values, changes, plain)))
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
         return Receipt(stage="decide", counts={"decisions": kept, "where a pathway is off": apart, **counts})
 
@@ -340,7 +375,9 @@ def _row_counts(accounts: list[FileAccount]) -> dict[str, int]:
     }
 
 
-def run(settings: Settings, *, key: bytes, by: Actor, progress: Progress = lambda _: None) -> Summary:
+def run(
+    settings: Settings, *, key: bytes, by: Actor, progress: Progress = lambda _: None, afresh: bool = False
+) -> Summary:
     """Do the whole weekly run without an orchestrator.
 
     Args:
@@ -348,14 +385,17 @@ def run(settings: Settings, *, key: bytes, by: Actor, progress: Progress = lambd
         key: The identity key.
         by: Who runs it, for the audit trail.
         progress: Told the name of each stage as it starts.
+        afresh: Take nothing over from the run in place.
     """
     with run_trail.recorded(settings, by=by) as ended:
         progress("Checking definitions and files")
         plan = prepare(settings, key=key)
-        for words, stage in stages(key, progress):
-            progress(words)
-            stage(plan)
-        done = finish(plan)
+        done = begin(plan, key=key, afresh=afresh)
+        if done is None:
+            for words, stage in stages(key, progress):
+                progress(words)
+                stage(plan)
+            done = finish(plan)
         ended |= run_trail.of_run(done)
     return done
 
@@ -375,13 +415,19 @@ def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, 
 
 def finish(plan: Plan) -> Summary:
     """Put a run whose stages have all passed in place, and say what it did."""
-    published = put_in_place(plan)
+    taken_over.seal(plan)
+    account = taken_over.account(plan)
+    return _summary(plan, put_in_place(plan), account)
+
+
+def _summary(plan: Plan, published: Path, work: dict[str, str]) -> Summary:
     manifest = json.loads((published / "run_manifest.json").read_text(encoding="utf-8"))
     return Summary(
         run_id=plan.run_id,
         published=published,
         verdict=quality.overall_verdict(manifest["verdicts"].values()),
         manifest=manifest,
+        work=work,
     )
 
 
@@ -443,6 +489,7 @@ def in_words(done: Summary) -> str:
     people = sum(each["people"] for each in manifest["people"])
     lines = [
         f"Run {done.run_id}{' (TEST: invented people)' if manifest['is_test'] else ''}, {manifest['index_date']}",
+        *(f"  {part}: {words}" for part, words in done.work.items()),
         f"  {len(inputs)} files, {received:,} rows: {loaded:,} loaded, {received - loaded:,} set aside",
         f"  data quality: {done.verdict}, see data_quality/index.html",
         f"  {people:,} people"

@@ -7,12 +7,13 @@ book out: a run, and trials of another rule book or codelist on a finished one. 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 
 import narwhals.stable.v2 as nw
 
-from stratify import engine, features, hits, pathways, scores, wide
+from stratify import contracts, engine, features, hits, pathways, scores, wide
 from stratify.marks import Marks, hold_marks, is_marked, mark_values
 from stratify.rulebook import RuleBook
 from stratify.store import Store
@@ -25,22 +26,46 @@ def core_tables(store: Store) -> dict[str, engine.Frame]:
     return {name: engine.table(store, f"core.{name}") for name in hits.SOURCE_TABLES}
 
 
-def work_values(store: Store, book: RuleBook, *, index_date: date) -> int:
+def work_values(store: Store, book: RuleBook, *, index_date: date, unchanged: Collection[str] = ()) -> int:
     """Reduce the records to one value per person and variable, with the record behind each.
 
     Args:
         store: A store with the core tables and ``derived.code_match``.
         book: The rule book.
         index_date: The day that is described.
+        unchanged: Variables whose rows are in ``derived.variable_value`` already, and right.
 
     Returns:
         Rows of ``derived.variable_value``; ``work.variable_code`` says what each code means.
     """
     store.execute("CREATE SCHEMA IF NOT EXISTS work")
-    records = _records(store, book, index_date, "TABLE work.variable_code")
-    kept = engine.keep(store, _VALUES, features.with_records(records, book, index_date=index_date))
+    _settle_codes(store, book, index_date, _CODES)
+    codes, others, fresh = engine.table(store, _CODES.split()[-1]), book, []
+    if unchanged:
+        changed = {name: each for name, each in book.variables.items() if name not in unchanged}
+        others = replace(book, variables={name: each for name, each in changed.items() if each.take != "given"})
+        codes = codes.filter(nw.col("variable").is_in(sorted(others.variables)))
+    if others.variables:
+        records = _records(store, others, index_date, codes)
+        fresh.append(features.with_records(records, others, index_date=index_date))
+    kept = _keep(store, _VALUES, _rows_of(store, _VALUES, "variable", unchanged), fresh)
     engine.let_go(store, *hits.SETTLED)
     return kept
+
+
+_CODES = "TABLE work.variable_code"
+
+
+def _keep(store: Store, table: str, known: Sequence[engine.Frame], fresh: Sequence[engine.Frame]) -> int:
+    """Keep rows that are worked out, beside those that are known, as a table of the run."""
+    columns = contracts.load(table).column_names
+    rows = [each.select(*columns) for each in (*known, *fresh)] if known else [*fresh]
+    return engine.keep(store, table, engine.concat(rows)) if rows else 0
+
+
+def _rows_of(store: Store, table: str, column: str, names: Collection[str]) -> list[engine.Frame]:
+    """Give the rows of a table of the run for some variables, scores or pathways; nothing for none."""
+    return [engine.table(store, table).filter(nw.col(column).is_in(sorted(names)))] if names else []
 
 
 def hold_values(store: Store, book: RuleBook, *, index_date: date) -> tuple[str, Marks]:
@@ -57,7 +82,8 @@ def hold_values(store: Store, book: RuleBook, *, index_date: date) -> tuple[str,
     others = replace(book, variables={name: each for name, each in book.variables.items() if name not in apart})
     store.execute(f"CREATE OR REPLACE TEMP TABLE {_HELD} ({', '.join(_COLUMNS)})")
     if others.variables:
-        records = _records(store, others, index_date, f"TEMP TABLE {_HELD}_code")
+        _settle_codes(store, others, index_date, f"TEMP TABLE {_HELD}_code")
+        records = _records(store, others, index_date, engine.table(store, f"{_HELD}_code"))
         engine.hold(store, _HELD, features.values_of(records, others, index_date=index_date))
         engine.let_go(store, *hits.SETTLED)
     return f"temp.main.{_HELD}", marks
@@ -73,13 +99,17 @@ def _matches(store: Store) -> list[tuple[str, str, str]]:
     ]
 
 
-def _records(store: Store, book: RuleBook, index_date: date, codes: str) -> dict[str, engine.Frame]:
-    """Give the records that count; ``codes`` is the table to make for what each code means."""
+def _settle_codes(store: Store, book: RuleBook, index_date: date, table: str) -> None:
+    """Make the table of what each code means."""
     with store.loaned(hits.code_table(book, _matches(store), index_date=index_date)) as meant:
-        store.execute(f"CREATE OR REPLACE {codes} AS SELECT * FROM {meant}")
+        store.execute(f"CREATE OR REPLACE {table} AS SELECT * FROM {meant}")
+
+
+def _records(store: Store, book: RuleBook, index_date: date, codes: engine.Frame) -> dict[str, engine.Frame]:
+    """Give the records that count by what each code means."""
     return features.records_of(
         core_tables(store),
-        engine.table(store, codes.split()[-1]),
+        codes,
         book,
         index_date=index_date,
         settle=lambda name, frame: engine.hold(store, name, frame),
@@ -109,7 +139,13 @@ def scored_rows(
 
 
 def score_everybody(
-    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+    store: Store,
+    book: RuleBook,
+    *,
+    index_date: date,
+    values: str = _VALUES,
+    marks: Marks | None = None,
+    unchanged: Collection[str] = (),
 ) -> int:
     """Work out the scores of everybody, each by itself.
 
@@ -119,23 +155,39 @@ def score_everybody(
         index_date: The day that is described.
         values: The table of the values.
         marks: What stands for values that are not in it; none when all are.
+        unchanged: Scores whose rows are in ``derived.patient_score`` already, and right.
 
     Returns:
         Rows of ``derived.patient_score``.
     """
-    parts = hold_scores(store, book, index_date=index_date, values=values, marks=marks)
-    kept = engine.keep(store, "derived.patient_score", engine.concat([*parts.values()])) if parts else 0
+    parts = hold_scores(store, book, index_date=index_date, values=values, marks=marks, but=unchanged)
+    kept = _keep(store, _SCORES, _rows_of(store, _SCORES, "score", unchanged), [*parts.values()])
     engine.let_go(store, *parts)
     return kept
 
 
+_SCORES = "derived.patient_score"
+
+
 def hold_scores(
-    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+    store: Store,
+    book: RuleBook,
+    *,
+    index_date: date,
+    values: str = _VALUES,
+    marks: Marks | None = None,
+    but: Collection[str] = (),
 ) -> dict[str, engine.Frame]:
-    """Work out the scores of everybody as :func:`score_everybody` does, each held under the name it is given by."""
-    parts = {}
+    """Work out the scores of everybody as :func:`score_everybody` does, each held under the name it is given by.
+
+    Scores in ``but`` are left out.
+    """
+    parts: dict[str, engine.Frame] = {}
+    wanted = [name for name in book.score_order if name not in but]
+    if not wanted:
+        return parts
     marks = marks or mark_values(store, book, values)
-    for name in book.score_order:
+    for name in wanted:
         own = book.cut_down_to(name)
         rows = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
         parts[f"score_{name}"] = engine.hold(store, f"score_{name}", scores.score_rows(rows, own, only=name))
@@ -148,7 +200,13 @@ def scored_table(pathway: str) -> str:
 
 
 def decide_everybody(
-    store: Store, book: RuleBook, *, index_date: date, values: str = _VALUES, marks: Marks | None = None
+    store: Store,
+    book: RuleBook,
+    *,
+    index_date: date,
+    values: str = _VALUES,
+    marks: Marks | None = None,
+    known: Sequence[engine.Frame] = (),
 ) -> int:
     """Propose what happens to each person on each pathway, each pathway by itself on its :func:`scored_table`.
 
@@ -158,18 +216,19 @@ def decide_everybody(
         index_date: The day that is described.
         values: The table of the values.
         marks: What stands for values that are not in it; none when all are.
+        known: Rows of pathways that are not in the book, to be kept beside those that are.
 
     Returns:
         Rows of ``derived.pathway_decision``.
     """
     parts = {}
-    marks = marks or mark_values(store, book, values)
+    marks = marks or (mark_values(store, book, values) if book.pathways else None)
     for name in sorted(book.pathways):
         own = book.cut_down_to(name)
         scored = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
         rows = engine.settle(store, scored_table(name), scored)
         decided = pathways.decide(rows, book.pathways[name], own)
         parts[f"decision_{name}"] = engine.hold(store, f"decision_{name}", decided)
-    kept = engine.keep(store, "derived.pathway_decision", engine.concat([*parts.values()])) if parts else 0
+    kept = _keep(store, "derived.pathway_decision", known, [*parts.values()])
     engine.let_go(store, *parts)
     return kept

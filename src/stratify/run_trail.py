@@ -64,6 +64,7 @@ def of_run(done: Summary) -> dict[str, Any]:
         "left_out": {f"{each['surface']}: {each['reason']}": each["people"] for each in manifest["withheld"]},
         "placed": added_up(manifest["placements"], "placement"),
         "held": done.held,
+        "work": dict(done.work),
         "manifest_sha256": hashlib.sha256((done.published / "run_manifest.json").read_bytes()).hexdigest(),
     }
 

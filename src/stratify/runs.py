@@ -18,7 +18,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import wraps
 from importlib.metadata import version
@@ -117,12 +117,13 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished run did: its manifest, the worst verdict, and where the outputs are."""
+    """What a finished run did: its manifest, the worst verdict, where the outputs are, and what was taken over."""
 
     run_id: str
     published: Path
     verdict: str
     manifest: dict[str, Any]
+    work: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def held(self) -> list[str]:

@@ -304,8 +304,8 @@ def test_the_data_quality_pages_ask_nothing_of_the_network(published):
 def test_only_the_owner_may_open_what_is_restricted(out, first):
     restricted = (out / "restricted").resolve()
     assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
-    names = {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "practice_history.csv", "memory"}
-    assert {path.name for path in restricted.iterdir()} == names
+    names = {"run.duckdb", "identity.duckdb", "plan.json", "key.json", "work.json", "practice_history.csv"}
+    assert {path.name for path in restricted.iterdir()} == names | {"memory", "loaded"}
     for path in restricted.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.is_file() else 0o700), path.name
 
