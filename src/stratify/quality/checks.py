@@ -36,7 +36,7 @@ _COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0
 _COUNTED_AS: Final = ("unexpected_count", "observed_value")
 
 _MOST_ASKED: Final = 1_000_000
-"""Rows of a table that Great Expectations is asked about; of a longer one every so many-th."""
+"""Rows of a table that Great Expectations is asked about; of a longer one about so many."""
 _SAMPLE: Final = "audit.sample_of_rows"
 _NEVER: Final = "false"
 """Predicate of what cannot be: a value of a typed table has its type. Nobody is asked."""
@@ -98,7 +98,7 @@ def _check_table(
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
     _require_columns(store, table)
-    with _sampled(store, table) as sample:
+    with _sampled(store, table, stage) as sample:
         asked = ask.count(sample, [check for check in checks if check.predicate != _NEVER])
         row_count, counted = _count_plainly(store, table, checks)
         compared = _count_plainly(store, sample, checks)[1] if sample is not table else counted
@@ -221,13 +221,17 @@ def _sharing(store: Store, table: TableContract, groups: str) -> int:
 
 
 @contextmanager
-def _sampled(store: Store, table: TableContract) -> Iterator[TableContract]:
-    """Lend what Great Expectations is asked about: the table, or every so many-th row of one with very many."""
-    step = math.ceil(int(store.scalar(f"SELECT count(*) FROM {table.name}")) / _MOST_ASKED)
-    if step <= 1:
+def _sampled(store: Store, table: TableContract, stage: Stage) -> Iterator[TableContract]:
+    """Lend what Great Expectations is asked about: the table, or one row in so many of one with very many.
+
+    Rows are drawn by the hash of their line: lines of a file may take turns. What goes out has no lines, and is short.
+    """
+    parts = math.ceil(int(store.scalar(f"SELECT count(*) FROM {table.name}")) / _MOST_ASKED)
+    if parts <= 1 or stage == "out":
         yield table
         return
-    store.execute(f"CREATE OR REPLACE TABLE {_SAMPLE} AS SELECT * FROM {table.name} WHERE rowid % {step} = 0")
+    drawn = f"SELECT * FROM {table.name} WHERE hash(source_row) % {parts} = 0"
+    store.execute(f"CREATE OR REPLACE TABLE {_SAMPLE} AS {drawn}")
     try:
         yield replace(table, name=_SAMPLE)
     finally:
