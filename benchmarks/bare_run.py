@@ -2,7 +2,8 @@
 
 Plain DuckDB and nothing else: no checks, no evidence, no objections, no doubts, no lists. What the definitions say
 (codes, windows, units) is given to it as two Parquet files (:func:`write_definitions`), and the conditions of the
-groups are written out. Six scores: those whose tiers lead the published pathways, and the Charlson index.
+groups are written out. Five scores: those that the tiers of the COPD, diabetes and frailty pathways and their
+clinics come from, and the Charlson index.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ SCORES = (
     "diabetes_priority_group",
     "efi",
     "hospital_frailty",
-    "recorded_frailty",
 )
 _CODES, _MEASURED = "definition_codes.parquet", "definition_values.parquet"
 ANSWERS = "bare.parquet"
 
 
 def write_definitions(folder: Path, index_date: date) -> None:
-    """Write what the six scores read, from the rule book: codes with their windows, and codes and units of values."""
+    """Write what the scores read, from the rule book: codes with their windows, and codes and units of values."""
     import polars as pl
 
     from stratify import hits
@@ -53,9 +53,9 @@ def write_definitions(folder: Path, index_date: date) -> None:
         ways = {" ".join(word.lower().split()): (times, plus) for word, times, plus in words}
         edges = (each.minimum, each.maximum)
         values += [
-            (code, each.id, word, *way, *edges, None, [*each.not_done])
+            (code, each.id, word, times, plus + each.offset_codes.get(code, 0.0), *edges, None, [*each.not_done])
             for code in sorted(each.codes - set(each.grades))
-            for word, way in ways.items()
+            for word, (times, plus) in ways.items()
         ]
         values += [(code, each.id, "", 1.0, 0.0, *edges, grade, []) for code, grade in each.grades.items()]
     columns = ("code", "measurement", "word", "times", "plus", "least", "most", "grade", "not_done")
@@ -261,10 +261,6 @@ _SCORES = {
             ON m.code = d.code AND kind = 'hospital_diagnosis'
             WHERE is_emergency AND d.code IS NOT NULL GROUP BY ALL) GROUP BY person)
         JOIN person USING (person) WHERE age_years >= 75""",
-    "recorded_frailty": """SELECT person, NULL::DOUBLE AS value, CASE WHEN bool_or(variable =
-            'has_severe_frailty_recorded') THEN 'severe' WHEN bool_or(variable = 'has_moderate_frailty_recorded')
-            THEN 'moderate' ELSE 'mild' END AS tier FROM fact WHERE variable IN ('has_severe_frailty_recorded',
-            'has_moderate_frailty_recorded', 'has_mild_frailty_recorded') GROUP BY person""",
     "copd_priority_group": f"""SELECT person, NULL::DOUBLE AS value, CASE
             WHEN fev1_percent_predicted < 30 OR mrc_grade >= 5 OR has_home_oxygen THEN 'HRC'
             WHEN fev1_percent_predicted < 50 OR has_cor_pulmonale OR mrc_grade >= 4 OR flare_ups >= 2 THEN 'HR'
