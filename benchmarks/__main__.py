@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks import whole
 from benchmarks.groups import GROUPS, USUAL, Group
 from benchmarks.measuring import Run, measure, middle
 
@@ -48,20 +49,39 @@ def main() -> None:
                 for job in runs:
                     runs[job].append(measure(name, job, inputs, scratch, given.memory_limit))
                     print(f"round {round_number + 1}: {job}: {runs[job][-1].cpu_seconds} CPU s", file=sys.stderr)
+            found = f"\nAnswers: {group.agree(scratch)}.\n" if group.agree else ""
             said = f"{given.people:,} invented people, {group.size_in_words(inputs)}; memory limit "
             kept = f"{name}_{given.people}" + (f"_{given.memory_limit}" if given.memory_limit else "")
-            table = in_words(group, said + (given.memory_limit or "none set"), runs, _kept(kept, group))
+            table = in_words(group, said + (given.memory_limit or "none set"), runs, _kept(kept, group)) + found
+            chosen = {job: middle(mine) for job, mine in runs.items()}
+            table += group.more(chosen) if group.more else ""
             print(table)
             if not given.dry:
                 RESULTS.mkdir(exist_ok=True)
                 (RESULTS / f"{kept}.md").write_text(table, encoding="utf-8")
-                chosen = {job: asdict(middle(mine)) for job, mine in runs.items()}
-                (RESULTS / f"{kept}.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+                written = {job: asdict(run) for job, run in chosen.items()}
+                (RESULTS / f"{kept}.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+                if name == "whole":
+                    _write_growth()
+
+
+def _write_growth() -> None:
+    """Write what a whole run costs at all sizes kept, without a memory limit, as a table and a plot."""
+    kept = {
+        int(path.stem.split("_")[1]): _read(path) for path in RESULTS.glob("whole_*.json") if path.stem.count("_") == 1
+    }
+    table, plot = whole.growth(kept)
+    (RESULTS / "whole.md").write_text(table, encoding="utf-8")
+    (RESULTS / "whole.svg").write_text(plot, encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Run]:
+    return {job: Run(**run) for job, run in json.loads(path.read_text("utf-8")).items()}
 
 
 def _kept(name: str, group: Group) -> Mapping[str, float]:
     path = RESULTS / f"{name}.json"
-    runs = {job: Run(**run) for job, run in json.loads(path.read_text("utf-8")).items()} if path.exists() else {}
+    runs = _read(path) if path.exists() else {}
     plain = group.cost(runs[group.plain]) if group.plain in runs else 0.0
     return {job: group.cost(run) / plain for job, run in runs.items() if plain}
 

@@ -6,14 +6,11 @@ stages. To add one: write the function and name it in the ``JOBS`` of its group.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import all_scores, commissioners, delta, loading, models, outputs, scoring
+from benchmarks import all_scores, commissioners, delta, loading, models, outputs, scoring, whole
 from benchmarks.laps import KEPT, Stages
 from benchmarks.measuring import Run
 
@@ -30,6 +27,8 @@ class Group:
         size_in_words: Says how much the inputs are.
         cost: What is compared of a run, in CPU seconds.
         lacks: For jobs that need what a machine may lack: says what it lacks, or None.
+        agree: Holds the answers of the jobs against each other, in the folder of the inputs, and says what was found.
+        more: Writes more of the chosen runs than the table of all groups has.
     """
 
     jobs: dict[str, Callable[[Path, Path, str | None], Stages]]
@@ -39,19 +38,8 @@ class Group:
     size_in_words: Callable[[Path], str]
     cost: Callable[[Run], float]
     lacks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
-
-
-def _invent_county(scratch: Path, people: int) -> Path:
-    """Invent a clean county with what the file gate says of it beside it."""
-    extracts = scratch / "extracts"
-    if not (scratch / loading.FILES).exists():
-        command = [sys.executable, "-c", "from stratify.cli import app; app()", "synth", "--out", str(extracts)]
-        command += ["--people", str(people), "--seed", "1", "--clean", "--format", "csv", "--replace"]
-        command += ["--index-date", loading.INDEX_DATE.isoformat()]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        passed = [file.model_dump(mode="json") for file in loading.inspect(extracts, scratch)]
-        (scratch / loading.FILES).write_text(json.dumps(passed), encoding="utf-8")
-    return extracts
+    agree: Callable[[Path], str] | None = None
+    more: Callable[[Mapping[str, Run]], str] | None = None
 
 
 def _mb_of_csv(extracts: Path) -> str:
@@ -74,7 +62,7 @@ GROUPS = {
         loading.JOBS,
         loading.PLAIN,
         {loading.ROWS: 1.5, loading.LOADING: 2.0},
-        _invent_county,
+        loading.invent_county,
         _mb_of_csv,
         lambda run: run.cpu_seconds,
     ),
@@ -94,6 +82,16 @@ GROUPS = {
         all_scores.invent_records,
         all_scores.size_in_words,
         _reckoned,
+    ),
+    "whole": Group(
+        whole.JOBS,
+        whole.BARE,
+        {whole.RUN: 2.0},
+        whole.invent,
+        _mb_of_csv,
+        lambda run: run.cpu_seconds,
+        agree=whole.agree,
+        more=whole.stages_in_words,
     ),
     "outputs": Group(
         outputs.JOBS,
@@ -129,5 +127,5 @@ GROUPS = {
     ),
 }
 
-USUAL = ("loading", "scoring")
+USUAL = ("loading", "scoring", "whole")
 """What is measured when nothing is asked for; the others take longer, and count other people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,54 @@ class Laps:
         now = time.process_time()
         self.seconds[stage] = round(now - self._last, 3)
         self._last = now
+
+
+class FullLaps:
+    """Wall and CPU seconds, peak memory and what was written, of stages of which each ends where the next begins.
+
+    Peak memory is Linux's own high-water mark, put back as a stage begins.
+    """
+
+    def __init__(self) -> None:
+        self.laps: dict[str, dict[str, float]] = {}
+        self._name = ""
+        self._begun = (time.perf_counter(), 0.0, 0.0)
+
+    @property
+    def seconds(self) -> Stages:
+        return {name: lap["cpu"] for name, lap in self.laps.items()}
+
+    def begin(self, stage: str, *, since_start: bool = False) -> None:
+        """Begin a stage; ``since_start``: it began with the process, and ends here."""
+        self._name = stage if since_start else self._name
+        self._end()
+        self._name = "" if since_start else stage
+
+    def save(self, out: Path) -> None:
+        """End the last stage and write them all to where they are read when the job has ended."""
+        self._end()
+        (out / "laps.json").write_text(json.dumps(self.laps), encoding="utf-8")
+
+    def _end(self) -> None:
+        now = (time.perf_counter(), time.process_time(), _written_mb())
+        if self._name:
+            took = dict(
+                zip(("wall", "cpu", "written_mb"), (a - b for a, b in zip(now, self._begun, strict=True)), strict=True)
+            )
+            before = self.laps.get(self._name, {})
+            added = {name: round(before.get(name, 0.0) + each, 3) for name, each in took.items()}
+            self.laps[self._name] = added | {"peak_mb": max(before.get("peak_mb", 0.0), _peak_mb())}
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+        self._begun = now
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return round(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
+
+
+def _written_mb() -> float:
+    return int(Path("/proc/self/io").read_text(encoding="utf-8").partition("write_bytes:")[2].split()[0]) / 1e6
 
 
 @contextmanager

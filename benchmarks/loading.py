@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -13,6 +15,19 @@ from benchmarks.laps import Laps, Stages, open_working_store
 INDEX_DATE = date(2026, 11, 2)
 PLAIN, ROWS, LOADING = "plain typed load", "rows, rules and quarantine", "all of loading"
 FILES = "files.json"
+
+
+def invent_county(scratch: Path, people: int) -> Path:
+    """Invent a clean county with what the file gate says of it beside it."""
+    extracts = scratch / "extracts"
+    if not (scratch / FILES).exists():
+        command = [sys.executable, "-c", "from stratify.cli import app; app()", "synth", "--out", str(extracts)]
+        command += ["--people", str(people), "--seed", "1", "--clean", "--format", "csv", "--replace"]
+        command += ["--index-date", INDEX_DATE.isoformat()]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        passed = [file.model_dump(mode="json") for file in inspect(extracts, scratch)]
+        (scratch / FILES).write_text(json.dumps(passed), encoding="utf-8")
+    return extracts
 
 
 def plain_load(extracts: Path, out: Path, memory_limit: str | None) -> Stages:

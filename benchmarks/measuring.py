@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +18,10 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a job; ``cpu_seconds`` of all its threads, ``stages`` in CPU seconds too."""
+    """One run of a job; ``cpu_seconds`` of all its threads, ``stages`` in CPU seconds too.
+
+    ``laps`` has more of each stage where the job measures it (``laps.FullLaps``).
+    """
 
     job: str
     wall_seconds: float
@@ -26,6 +29,7 @@ class Run:
     peak_mb: float
     written_mb: float
     stages: dict[str, float]
+    laps: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def measure(group: str, job: str, inputs: Path, scratch: Path, memory_limit: str | None) -> Run:
@@ -45,14 +49,19 @@ def measure(group: str, job: str, inputs: Path, scratch: Path, memory_limit: str
     if status:
         raise RuntimeError(f"benchmark job {job}: ended with status {status}")
     stages = json.loads((out / "stages.json").read_text(encoding="utf-8"))
+    full = out / "laps.json"
+    laps = json.loads(full.read_text(encoding="utf-8")) if full.exists() else {}
     shutil.rmtree(out)
+    # The high-water mark of a job that puts it back is that of its last stage.
+    peaks = [used.ru_maxrss * _KIBIBYTE / 1e6, *(lap["peak_mb"] for lap in laps.values())]
     return Run(
         job=job,
         wall_seconds=round(wall, 2),
         cpu_seconds=round(used.ru_utime + used.ru_stime, 2),
-        peak_mb=round(used.ru_maxrss * _KIBIBYTE / 1e6),
+        peak_mb=round(max(peaks)),
         written_mb=round(used.ru_oublock * _BLOCK / 1e6),
         stages=stages,
+        laps=laps,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from stratify import engine, hits, key_rotation, privacy, publish
+from stratify import engine, hits, key_rotation, privacy
 from stratify.codes import is_unverified
 from stratify.errors import PatientNotFoundError, PrivacyError, SettingsError
 from stratify.pathways import DRAFT
@@ -114,12 +114,14 @@ def _by_number(store: Store, asked: str, key: bytes) -> tuple[str, str | None]:
 
 def _by_reference(store: Store, plan: Plan, asked: str, listed: Mapping[str, str]) -> str:
     """Find whose row has a reference; ``listed`` gives the pseudonyms of the lists where the key was changed since."""
+    from stratify.publish import row_reference  # everything that writes outputs comes with it
+
     wanted = asked.replace("-", "").replace(" ", "").upper()
     for key, clinic in store.rows(
         "SELECT DISTINCT patient_key, coalesce(clinic_id, '') FROM derived.placement ORDER BY ALL"
     ):
         for place in (clinic, *_other_places(store)):
-            if publish.row_reference(plan.settings.index_date, place, listed.get(key, key)).replace("-", "") == wanted:
+            if row_reference(plan.settings.index_date, place, listed.get(key, key)).replace("-", "") == wanted:
                 return str(key)
     raise PatientNotFoundError(
         "this run",
@@ -155,7 +157,9 @@ def _explanation(store: Store, plan: Plan, book: RuleBook, person: str, remark: 
     if is_unverified(
         store.scalar("SELECT max(nhs_number_status) FROM identity.person WHERE patient_key = ?", [person])
     ):
-        yield publish.UNVERIFIED_NUMBER
+        from stratify.publish import UNVERIFIED_NUMBER
+
+        yield UNVERIFIED_NUMBER
     yield f"  from {_source(store, about['source_file_id'], about['source_row'])}"
     decisions = store.frame(
         f"SELECT * FROM derived.pathway_decision WHERE patient_key = '{person}' ORDER BY pathway"

@@ -16,10 +16,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-
 from stratify.errors import PrivacyError
 from stratify.mounted_secret import read_secret
 
@@ -134,6 +130,8 @@ class Lock:
 
     def seal(self, practice_code: str, content: bytes) -> Sealed:
         """Seal the content of the page of a practice that has a passphrase: gzip, then AES-256-GCM."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # most commands seal nothing
+
         content = gzip.compress(content, mtime=0)
         about = f"stratify/team-page/v1|{self._run_id}|{practice_code}"
         key = self._key(self._passphrases.of(practice_code) or "")
@@ -145,6 +143,9 @@ class Lock:
 
     def _key(self, passphrase: str) -> bytes:
         if passphrase not in self._keys:
+            from cryptography.hazmat.primitives.hashes import SHA256
+            from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
             derive = PBKDF2HMAC(algorithm=SHA256(), length=32, salt=self._salt, iterations=ITERATIONS)
             self._keys[passphrase] = derive.derive(passphrase.encode("utf-8"))
         return self._keys[passphrase]

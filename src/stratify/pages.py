@@ -10,9 +10,6 @@ from datetime import date
 from importlib.resources import files as package_files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
-
 from stratify import periods
 
 _MARKS: dict[int, str | None] = dict.fromkeys(
@@ -33,7 +30,7 @@ def without_marks(text: str) -> str:
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401  whatever a template shows
-    return without_marks(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return without_marks(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def render(package: str, template: str, *, title: str, subtitle: str, is_test: bool, **values: Any) -> str:  # noqa: ANN401
@@ -50,6 +47,7 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
     Returns:
         The HTML text, complete in itself; the same bytes for the same arguments.
     """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # most commands write no page
 
     def load(name: str) -> str:
         return package_files(__package__ if name == "page.html.j2" else package).joinpath(name).read_text("utf-8")
@@ -68,6 +66,8 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
 
 def draw(package: str, template: str, **values: Any) -> str:  # noqa: ANN401
     """Draw a picture (SVG) from the template of a package; all values are escaped."""
+    from jinja2 import Environment, StrictUndefined
+
     text = package_files(package).joinpath(template).read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown

@@ -8,6 +8,7 @@ it left.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ from stratify.reckoning import decide_everybody, score_everybody, scored_table, 
 from stratify.refusals import delivery_of, refusals_of
 from stratify.remembered import place_everybody
 from stratify.rulebook import RuleBook, load_rule_book
+from stratify.rules.wording import PlainWords
 from stratify.run_record import manifest_of, publish_context, team_pages, write_practices_page, write_quality_page
 from stratify.runs import (
     Plan,
@@ -277,25 +279,50 @@ def decide(plan: Plan) -> Receipt:
         fresh = replace(book, pathways={name: each for name, each in book.pathways.items() if name not in same})
         kept = decide_everybody(store, fresh, index_date=plan.settings.index_date, known=known.decisions(store))
         apart = approvals.set_comparators_apart(store, plan, book)
-        shown = store.frame(
-            f"SELECT * FROM derived.pathway_decision WHERE decision <> 'not_eligible' AND {known.is_fresh} "
-            "ORDER BY patient_key, pathway"
-        )
-        values = store.frame(
-            f"SELECT * FROM derived.variable_value WHERE patient_key IN ({_SHOWN_KEYS}) ORDER BY patient_key, variable"
-        )
-        scored_people = store.frame(f"SELECT * FROM derived.patient_score WHERE patient_key IN ({_SHOWN_KEYS})")
-        persons = store.frame(f"SELECT patient_key, age_years FROM core.person WHERE patient_key IN ({_SHOWN_KEYS})")
-        given = reasons.reasons(shown, values, scored_people, fresh, persons)
-        store.create("derived.reason", known.with_reasons(given))
-        plain = load_wording(plan.settings.clinical).plain
-        changes = smallest_changes(_scored_for_clinics(store, fresh), shown, fresh)
-        store.create("derived.explanation", known.with_explanations(explanations(shown, given, values, changes, plain)))
+        to_clinics = store.frame(f"{_SHOWN} WHERE decision = 'clinic' AND {known.is_fresh} ORDER BY patient_key, pathway")
+        changes = smallest_changes(_scored_for_clinics(store, fresh), to_clinics, fresh)
+        _put_into_words(store, fresh, changes, load_wording(plan.settings.clinical).plain, known)
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
         return Receipt(stage="decide", counts={"decisions": kept, "where a pathway is off": apart, **counts})
 
 
-_SHOWN_KEYS = "SELECT patient_key FROM derived.pathway_decision WHERE decision <> 'not_eligible'"
+_SHOWN = "FROM derived.pathway_decision"
+_PEOPLE_AT_ONCE = 20_000
+"""People whose reasons are worked out together: what is known of them is in memory meanwhile."""
+
+
+def _put_into_words(
+    store: Store, book: RuleBook, changes: pl.DataFrame, plain: PlainWords | None, known: taken_over.Shown
+) -> None:
+    """Write reasons and explanations of everybody with a decision, a part of the people after another."""
+    small = book.for_pathways
+    of_variables, of_scores = (
+        "('" + "', '".join(sorted({*names, *(name for each in small.pathways.values() for name in each.show)})) + "')"
+        for names in (small.variables, small.scores)
+    )
+    for table in ("derived.reason", "derived.explanation"):
+        store.define(contracts.load(table))
+    decided = f"{_SHOWN} WHERE decision <> 'not_eligible'"
+    parts = math.ceil(int(store.scalar(f"SELECT count(DISTINCT patient_key) {decided}")) / _PEOPLE_AT_ONCE)
+    edges = store.rows(
+        f"SELECT min(patient_key), max(patient_key) FROM (SELECT patient_key, ntile({parts or 1}) OVER (ORDER BY "
+        f"patient_key) AS part FROM (SELECT DISTINCT patient_key {decided})) GROUP BY part ORDER BY part"
+    )
+    for first, last in edges:
+        mine = f"patient_key BETWEEN '{first}' AND '{last}'"
+        asked = f"{mine} AND patient_key IN (SELECT patient_key {decided} AND {known.is_fresh} AND {mine})"
+        shown = store.frame(f"{decided} AND {known.is_fresh} AND {mine} ORDER BY patient_key, pathway")
+        values = store.frame(
+            f"FROM derived.variable_value WHERE {asked} AND variable IN {of_variables} ORDER BY patient_key, variable"
+        )
+        scored = store.frame(f"FROM derived.patient_score WHERE {asked} AND score IN {of_scores}")
+        persons = store.frame(f"SELECT patient_key, age_years FROM core.person WHERE {asked}")
+        given = reasons.reasons(shown, values, scored, book, persons)
+        store.add("derived.reason", known.with_reasons(given, first, last))
+        told = explanations(shown, given, values, changes, plain)
+        store.add("derived.explanation", known.with_explanations(told, first, last))
+
+
 _TO_CLINIC = "SELECT patient_key FROM derived.pathway_decision WHERE decision = 'clinic' AND pathway = "
 _DECISIONS = "SELECT pathway, decision, count(*) FROM derived.pathway_decision GROUP BY ALL ORDER BY ALL"
 
@@ -338,22 +365,27 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         files += feedback_run.write_forms(store, plan.published / "direct_care", context)
         files += returned.write_returned(store, plan, plan.published / "direct_care", context)
         wording = load_wording(plan.settings.clinical)
+        progress("Setting meeting packs")
         files += publish.write_packs(store, plan.published / "direct_care", context, book, wording.agenda)
+        progress("Writing letters")
         shape: publish.Shape = "systmone" if "systmone" in plan.source.name else "emis"
         files += publish.write_letters(store, plan.published / "direct_care", context, wording.letters, shape=shape)
         if plan.settings.fhir:
             files += publish.write_bundles(store, plan.published / "direct_care", context, book)
+        progress("Counting for commissioners")
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
         said = feedback_run.answers_given(store, plan.settings.index_date)
         counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
         judged, words = evaluated(store, plan, context), publish.signature_in_words(signer)
         publish.build_counts(store, context, counted, signature=words, impact=judged)
+        progress("Checking and writing the commissioners' file")
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
             store, out, stage="out", rejected_percent={}, data_cutoff=plan.settings.index_date
         )
         holding.stop_if_unfit(checked, (), book)
         publish.write_commissioner_file(store, plan.published / "secondary_use", context, signer)
+        progress("Writing the pages on the data, and the manifest")
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
         count_who_is_reached(store, plan, book)

@@ -82,7 +82,10 @@ class _Trial:
         own = {f"{letter}_{name}" for name in names for letter in "xousc"}
         base = (*_OF_THE_PERSON, *(column for column in scored.columns if column in own))
         self._rows = scored.filter(pl.col("patient_key").is_in(list(clinics))).select(base)
-        self._moves = {row["patient_key"]: _moves(row, pathway, book) for row in self._rows.iter_rows(named=True)}
+        looked_at = _comparisons(pathway, book)
+        self._moves = {
+            row["patient_key"]: _moves(row, looked_at, pathway, book) for row in self._rows.iter_rows(named=True)
+        }
         self._decide = self._planned()
 
     def _planned(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -195,14 +198,15 @@ def _in_words(change: _Change) -> str:
     return "; ".join([*said, *([f"no longer: {', '.join(gone)}"] if gone else [])])
 
 
-def _moves(row: Mapping[str, object], pathway: Pathway, book: RuleBook) -> dict[str, list[_Move]]:
+def _moves(
+    row: Mapping[str, object], looked_at: Sequence[Condition], pathway: Pathway, book: RuleBook
+) -> dict[str, list[_Move]]:
     """Give what could be moved of one person: each fact that some rule looks at, past each edge it is beyond."""
     found: dict[str, dict[float, str]] = {}
-    fixed = {*PERSON_FIELDS, *pathway.cohort.variables}
-    for condition in _comparisons(pathway, book):
+    for condition in looked_at:
         name = condition.variable or ""
         value = row.get(f"x_{name}")
-        if name in book.variables and name not in fixed and isinstance(value, float):
+        if isinstance(value, float):
             for target, words in _past_the_edge(condition, value, book):
                 found.setdefault(name, {}).setdefault(target, words)
     order = {name: place for place, name in enumerate(pathway.show)}
@@ -222,13 +226,15 @@ def _number(row: Mapping[str, object], name: str) -> float:
     return value if isinstance(value, float) else 0.0
 
 
-def _comparisons(pathway: Pathway, book: RuleBook) -> Iterator[Condition]:
+def _comparisons(pathway: Pathway, book: RuleBook) -> list[Condition]:
+    """Give what the rules look at and could be moved: not the person, nor what puts somebody on the pathway."""
+    fixed = {"", *PERSON_FIELDS, *pathway.cohort.variables}
     conditions = [each.when for each in pathway.routes if each.when]
     for score in book.scores.values():
         conditions += [each.when for each in score.tiers if each.when]
         conditions += [each for item in score.points or () for each in item.conditions]
-    for condition in conditions:
-        yield from (each for each in condition.walk() if each.variable and not each.is_missing)
+    named = [each for condition in conditions for each in condition.walk() if (each.variable or "") not in fixed]
+    return [each for each in named if each.variable in book.variables and not each.is_missing]
 
 
 def _past_the_edge(condition: Condition, value: float, book: RuleBook) -> Iterator[tuple[float, str]]:

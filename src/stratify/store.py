@@ -87,6 +87,15 @@ class Store:
         Raises:
             ContractError: the frame lacks a column of the contract or has another one.
         """
+        self.define(contracts.load(name))
+        self.add(name, frame)
+
+    def add(self, name: str, frame: pl.DataFrame) -> None:
+        """Put the rows of a frame behind those of a table, with the types of its contract.
+
+        Raises:
+            ContractError: the frame lacks a column of the contract or has another one.
+        """
         contract = contracts.load(name)
         if set(frame.columns) != set(contract.column_names):
             odd = sorted(set(frame.columns) ^ set(contract.column_names))
@@ -96,7 +105,6 @@ class Store:
                 found=f"a difference in {', '.join(odd)}",
                 action="Correct the step that writes it.",
             )
-        self.define(contract)
         with self.loaned(frame.select(contract.column_names)) as source:
             casts = ", ".join(f'CAST("{column.name}" AS {column.type})' for column in contract.columns)
             self.execute(f"INSERT INTO {name} SELECT {casts} FROM {source}")

@@ -151,11 +151,15 @@ def keep_loading(store: Store, plan: Plan, results: Sequence[RuleResult]) -> Non
 
 
 def unchanged(plan: Plan, kind: Kind, names: Iterable[str]) -> frozenset[str]:
-    """Give the variables, scores or pathways of which the run has what they come to, and note which it has not."""
+    """Give the variables, scores or pathways of which the run has what they come to, and note which it has not.
+
+    None where a stage is tried again: the first try may have begun to replace what was taken over.
+    """
     record, asked = _own(plan), sorted(names)
     if record is None:
         return frozenset()
-    same = frozenset(record.taken.get(kind, ())).intersection(asked)
+    taken = () if kind in record.worked else record.taken.get(kind, ())
+    same = frozenset(taken).intersection(asked)
     worked = tuple(name for name in asked if name not in same)
     _write(plan, record.model_copy(update={"worked": record.worked | {kind: worked}}))
     return same
@@ -223,13 +227,15 @@ class Shown:
         both = "SELECT * FROM derived.pathway_decision UNION SELECT * FROM work.comparator_decision"
         return [engine.query(store, f"SELECT * FROM ({both}) WHERE NOT ({self.is_fresh})")]
 
-    def with_reasons(self, fresh: pl.DataFrame) -> pl.DataFrame:
-        """Put the reasons beside those that were worked out, in order."""
-        return _together(self.reasons, fresh, ("patient_key", "pathway", "position"))
+    def with_reasons(self, fresh: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
+        """Put the reasons of the people from one to another beside those that were worked out, in order."""
+        mine = self.reasons.filter(pl.col("patient_key").is_between(first, last))
+        return _together(mine, fresh, ("patient_key", "pathway", "position"))
 
-    def with_explanations(self, fresh: pl.DataFrame) -> pl.DataFrame:
-        """Put the explanations beside those that were worked out, in order."""
-        return _together(self.explanations, fresh, ("patient_key", "pathway"))
+    def with_explanations(self, fresh: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
+        """Put the explanations of the people from one to another beside those that were worked out, in order."""
+        mine = self.explanations.filter(pl.col("patient_key").is_between(first, last))
+        return _together(mine, fresh, ("patient_key", "pathway"))
 
 
 def _together(known: pl.DataFrame, fresh: pl.DataFrame, order: Sequence[str]) -> pl.DataFrame:

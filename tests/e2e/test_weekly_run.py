@@ -6,18 +6,20 @@ import re
 import stat
 from datetime import date, datetime
 from hashlib import sha256
+from shutil import copy
 
 import polars as pl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from stratify import audit_trail, metric_run, runs
+from stratify import audit_trail, metric_run, pipeline, runs
 from stratify.publish.commissioner import TABLES
 from stratify.rulebook import load_rule_book
 from stratify.run_record import publish_context
 from stratify.schemas import RunManifest
 from stratify.settings import Settings
 from stratify.store import open_store
+from stratify.wording import load_wording
 from whole_runs import (
     KEY,
     OBJECTIONS_HONOURED,
@@ -477,6 +479,23 @@ def test_explain_refuses_in_one_message(out, first, arguments, key, exit_code, w
 def test_explain_of_a_folder_without_a_run_says_so(tmp_path):
     done = stratify("explain", "--out", tmp_path, "--nhs-number", "9990000018", STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 8 and "expected a finished run" in done.stderr
+
+
+@pytest.mark.parametrize("parts", [1, 2, 7, 64])
+def test_reasons_do_not_depend_on_how_many_people_are_worked_out_together(
+    first, out, folder, tmp_path, monkeypatch, parts
+):
+    """What the run wrote of them all at once, against the same people in so many parts."""
+    copy(out / "restricted" / "run.duckdb", tmp_path / "run.duckdb")
+    plan, book = runs.plan_in_place(out), load_rule_book()
+    with open_store(tmp_path / "run.duckdb", temp_directory=tmp_path / "scratch") as store:
+        written = [store.rows(f"FROM derived.{name}") for name in ("reason", "explanation")]
+        changes = store.frame("SELECT patient_key, pathway, off_list_when FROM derived.explanation")
+        people = store.scalar("SELECT count(DISTINCT patient_key) FROM derived.reason")
+        monkeypatch.setattr(pipeline, "_PEOPLE_AT_ONCE", -(-people // parts))
+        pipeline._put_into_words(store, book, changes, load_wording(plan.settings.clinical).plain)
+        again = [store.rows(f"FROM derived.{name}") for name in ("reason", "explanation")]
+    assert len(written[0]) > people and again == written
 
 
 def test_someone_left_out_of_the_lists_has_an_explanation_too(published, out, folder, first):

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-import numpy as np
-
 from stratify.errors import ExtractError
 
 _CHUNK_BYTES = 1 << 18
@@ -64,6 +62,8 @@ def faults_of_text(file_name: str, scan: Scan) -> list[ExtractError]:
 
 def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
     """Go once over the bytes of a text: lines, line ends, NUL bytes, encoding."""
+    import numpy as np  # commands that read no extract file do without
+
     scan = Scan()
     decoder = codecs.getincrementaldecoder(encoding)()
     ended_in_return = False
@@ -100,6 +100,8 @@ def scan_text(stream: IO[bytes], encoding: str = "utf-8") -> Scan:
 
 def _may_have_blanks(chunk: bytes) -> bool:
     """Tell whether a part of a CSV file may have a blank at either end of a value: by a separator, or rare ones."""
+    import numpy as np
+
     is_rare = b"\t" in chunk or (not chunk.isascii() and b"\xc2\xa0" in chunk)
     signs = np.frombuffer(chunk, np.uint8)
     is_blank = signs == ord(" ")

@@ -1,9 +1,10 @@
 """Counts the rows that break each contract rule, twice, and gives each rule its verdict.
 
 Great Expectations counts with its own expectation where it has one (missing, pattern, values, duplicate, row count)
-and with the contract's predicate otherwise; plain SQL counts the same rules in one pass per table. If the two differ
-the run stops: one of them has misread the rule. Belongs here: turning rules into expectations, both counts, their
-comparison. Does not belong: the wording of rules and predicates (``contracts``).
+and with the contract's predicate otherwise; plain SQL counts the same rules. If the two differ the run stops: one of
+them has misread the rule. Of a table with very many rows Great Expectations is asked about a sample, which plain SQL
+counts too: that tells a misreading as well, and every row is still counted, once. Belongs here: turning rules into
+expectations, both counts, their comparison. Does not belong: the wording of rules and predicates (``contracts``).
 
 Great Expectations keeps failing values in its results, its messages and its log. It is asked for counts only, its
 messages are dropped, and its log is silent while it works.
@@ -16,7 +17,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 _COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 _COUNTED_AS: Final = ("unexpected_count", "observed_value")
+
+_MOST_ASKED: Final = 1_000_000
+"""Rows of a table that Great Expectations is asked about; of a longer one about so many."""
+_SAMPLE: Final = "audit.sample_of_rows"
+_NEVER: Final = "false"
+"""Predicate of what cannot be: a value of a typed table has its type. Nobody is asked."""
 
 _MEND_RULE: Final = "Correct the rule in the table's contract, then run again."
 _MEND_COUNT: Final = "One of the two misreads the rule: do not use the data; correct the rule or the check."
@@ -91,8 +98,10 @@ def _check_table(
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
     _require_columns(store, table)
-    asked = ask.count(table, checks)
-    row_count, counted = _count_plainly(store, table, checks)
+    with _sampled(store, table, stage) as sample:
+        asked = ask.count(sample, [check for check in checks if check.predicate != _NEVER])
+        row_count, counted = _count_plainly(store, table, checks)
+        compared = _count_plainly(store, sample, checks)[1] if sample is not table else counted
     results = []
     for check in checks:
         rule = check.rule
@@ -100,11 +109,11 @@ def _check_table(
             failed_count = _share_failed(table, rule, rejected_percent)
         else:
             found = counted[rule.id]
-            if asked[rule.id] != found:
+            if check.predicate != _NEVER and asked[rule.id] != compared[rule.id]:
                 raise QualityError(
                     f"{table.name}, rule {rule.id}",
                     expected="the same count from Great Expectations and from plain SQL",
-                    found=f"{asked[rule.id]} and {found} of {row_count} rows",
+                    found=f"{asked[rule.id]} and {compared[rule.id]} of {row_count} rows",
                     action=_MEND_COUNT,
                 )
             failed_count = int(found < _minimum_rows(rule)) if rule.kind == "row_count" else found
@@ -178,22 +187,55 @@ def _require_columns(store: Store, table: TableContract) -> None:
 
 
 def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check]) -> tuple[int, dict[str, int]]:
-    """Count every rule of a table in one pass, and each key in one more (together they are far slower)."""
-    row_checks = [check for check in checks if check.predicate is not None]
+    """Count every rule of a table: those about a row in one pass, each pattern once for each different value."""
+    patterns = [check for check in checks if check.predicate is not None and check.rule.kind == "pattern"]
+    row_checks = [check for check in checks if check.predicate is not None and check not in patterns]
     counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.predicate})" for check in row_checks)]
     (row_count, *failed) = _one_row(store, table, f"SELECT {', '.join(counts)} FROM {table.name}")
     counted = {check.rule.id: count for check, count in zip(row_checks, failed, strict=True)}
+    for check in patterns:
+        each = f'SELECT "{check.rule.column}", count(*) AS sharing FROM {table.name} GROUP BY ALL'
+        counted[check.rule.id] = _sharing(store, table, f"({each}) WHERE {check.predicate}")
     for check in checks:
         if check.rule.kind == "row_count":
             counted[check.rule.id] = row_count
         elif check.key:
-            columns = ", ".join(f'"{column}"' for column in check.key)
-            filled = " AND ".join(f'"{column}" IS NOT NULL' for column in check.key)
-            groups = f"SELECT count(*) AS sharing FROM {table.name} WHERE {filled} GROUP BY {columns}"
-            (counted[check.rule.id],) = _one_row(
-                store, table, f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM ({groups} HAVING count(*) > 1)"
-            )
+            counted[check.rule.id] = _duplicates(store, table, check.key)
     return row_count, counted
+
+
+def _duplicates(store: Store, table: TableContract, key: Sequence[str]) -> int:
+    """Count the rows that share a whole key; where their hashes all differ, which is quickly told, none do."""
+    columns = ", ".join(f'"{column}"' for column in key)
+    filled = " AND ".join(f'"{column}" IS NOT NULL' for column in key)
+    hashes = f"SELECT count(*), count(DISTINCT hash({columns})) FROM {table.name} WHERE {filled}"
+    rows, different = _one_row(store, table, hashes)
+    if rows == different:
+        return 0
+    groups = f"SELECT count(*) AS sharing FROM {table.name} WHERE {filled} GROUP BY {columns}"
+    return _sharing(store, table, f"({groups} HAVING count(*) > 1)")
+
+
+def _sharing(store: Store, table: TableContract, groups: str) -> int:
+    return _one_row(store, table, f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM {groups}")[0]
+
+
+@contextmanager
+def _sampled(store: Store, table: TableContract, stage: Stage) -> Iterator[TableContract]:
+    """Lend what Great Expectations is asked about: the table, or one row in so many of one with very many.
+
+    Rows are drawn by the hash of their line: lines of a file may take turns. What goes out has no lines, and is short.
+    """
+    parts = math.ceil(int(store.scalar(f"SELECT count(*) FROM {table.name}")) / _MOST_ASKED)
+    if parts <= 1 or stage == "out":
+        yield table
+        return
+    drawn = f"SELECT * FROM {table.name} WHERE hash(source_row) % {parts} = 0"
+    store.execute(f"CREATE OR REPLACE TABLE {_SAMPLE} AS {drawn}")
+    try:
+        yield replace(table, name=_SAMPLE)
+    finally:
+        store.execute(f"DROP TABLE {_SAMPLE}")
 
 
 def _one_row(store: Store, table: TableContract, sql: str) -> tuple[int, ...]:
