@@ -279,8 +279,8 @@ def decide(plan: Plan) -> Receipt:
         fresh = replace(book, pathways={name: each for name, each in book.pathways.items() if name not in same})
         kept = decide_everybody(store, fresh, index_date=plan.settings.index_date, known=known.decisions(store))
         apart = approvals.set_comparators_apart(store, plan, book)
-        to_clinics = store.frame(f"{_SHOWN} WHERE decision = 'clinic' AND {known.is_fresh} ORDER BY patient_key, pathway")
-        changes = smallest_changes(_scored_for_clinics(store, fresh), to_clinics, fresh)
+        to_clinic = f"{_SHOWN} WHERE decision = 'clinic' AND {known.is_fresh} ORDER BY patient_key, pathway"
+        changes = smallest_changes(_scored_for_clinics(store, fresh), store.frame(to_clinic), fresh)
         _put_into_words(store, fresh, changes, load_wording(plan.settings.clinical).plain, known)
         counts = {f"{pathway} {decision}": count for pathway, decision, count in store.rows(_DECISIONS)}
         return Receipt(stage="decide", counts={"decisions": kept, "where a pathway is off": apart, **counts})
