@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -156,12 +157,15 @@ def simulate(queues: Queues, rules: Rules, known: Forecasts | None = None) -> di
         rules: What is taken alike.
         known: Forecasts by the same rules: a clinic whose lists are the same is not worked out again.
     """
-    found: dict[str, Forecast] = {}
-    for clinics in queues.together:
+
+    def worked_out(clinics: Sequence[str]) -> Mapping[str, Forecast]:
         mine = queues.of(clinics)
         before = {each: known[each] for each in clinics if known and each in known}
         is_alike = bool(before) and all(each.queues.equals(mine) for each in before.values())
-        found |= before if is_alike else _forecasts(mine, clinics, rules)
+        return before if is_alike else _forecasts(mine, clinics, rules)
+
+    with ThreadPoolExecutor() as threads:  # NumPy draws without holding the others up; each clinic has its own draws
+        found = dict(each for part in threads.map(worked_out, queues.together) for each in part.items())
     return dict(sorted(found.items()))
 
 
@@ -329,10 +333,9 @@ def summary(forecasts: Forecasts, by: Sequence[str] = ("clinic_id",)) -> pl.Data
         groups = forecast.lists.select(by).unique(maintain_order=True)
         of = forecast.lists.join(groups.with_row_index("group"), on=list(by), maintain_order="left")["group"].to_numpy()
         length, places = (
-            np.zeros((each.shape[0], groups.height, each.shape[2])) for each in (forecast.length, forecast.places)
+            np.stack([each[:, of == group].sum(axis=1) for group in range(groups.height)], axis=1)
+            for each in (forecast.length, forecast.places)
         )
-        np.add.at(length, (slice(None), of), forecast.length)
-        np.add.at(places, (slice(None), of), forecast.places)
         low, high = np.percentile(length, [(100 - INTERVAL_PERCENT) / 2, (100 + INTERVAL_PERCENT) / 2], axis=0)
         given = np.pad(places.mean(axis=0), ((0, 0), (0, 1)))
         figures = (length.mean(axis=0), low, high, given, np.cumsum(given, axis=1) - given)

@@ -340,17 +340,17 @@ def _remember(store: Store, run: _Run) -> None:
 
 _LATEST_STEPS = """
 CREATE TABLE work.latest_step AS
-SELECT patient_key, pathway, last.to_state AS state, last.clinic_id, last.practice_code, began.until_date AS until
-FROM (
-    SELECT patient_key, pathway, arg_max(step, step.place) AS last,
-        arg_max(step, step.place) FILTER (step.from_state <> step.to_state OR step.cause IN ('answer', 'missed_twice'))
-            AS began
-    FROM (
-        SELECT patient_key, pathway, {'place': {'week': week, 'position': position}, 'from_state': from_state,
-            'to_state': to_state, 'cause': cause, 'clinic_id': clinic_id, 'practice_code': practice_code,
-            'until_date': until_date} AS step
-        FROM run.audit.transition WHERE cause <> 'answer_noted')
-    GROUP BY ALL)
+WITH step AS (
+    SELECT patient_key, pathway, to_state, clinic_id, practice_code, until_date,
+        (week - DATE '2000-01-01') * 1000000 + position AS place,
+        from_state <> to_state OR cause IN ('answer', 'missed_twice') AS is_begin
+    FROM run.audit.transition WHERE cause <> 'answer_noted'),
+latest AS (
+    SELECT patient_key, pathway, max(place) AS last, max(place) FILTER (is_begin) AS began FROM step GROUP BY ALL)
+SELECT n.patient_key, n.pathway, s.to_state AS state, s.clinic_id, s.practice_code, b.until_date AS until
+FROM latest AS n
+JOIN step AS s ON s.patient_key = n.patient_key AND s.pathway = n.pathway AND s.place = n.last
+LEFT JOIN step AS b ON b.patient_key = n.patient_key AND b.pathway = n.pathway AND b.place = n.began
 """
 """Where each person stands, as ``memory.standings`` adds it up, as far as a forecast asks."""
 

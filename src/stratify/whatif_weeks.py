@@ -255,7 +255,7 @@ class _Giving:
         with np.errstate(divide="ignore", invalid="ignore"):
             each = np.where(takes > 0, self.left[..., audience, :] / takes, np.inf).min(axis=-1)
         enough = np.maximum(each, 0)
-        return np.floor(enough + 1e-9) if self.is_drawn else enough
+        return np.asarray(np.floor(enough + 1e-9) if self.is_drawn else enough)
 
     def _take(self, given: Any, takes: Numbers, audience: Counts) -> None:  # noqa: ANN401
         self.left[..., audience, :] -= given[..., None] * takes
