@@ -3,7 +3,8 @@
 The tables of a finished run are made in the store, without reading an extract: invented people with entries at random
 for every codelist that the pathways read (in 0.4 to 16 of 100 adults, more with age, and most of them in few people),
 and others that nobody reads; the values, decisions and places are those of the real reckoning. Then each question is
-asked, the first with the look back that is kept for the others; what is told is its time.
+asked, in a process of its own, the first with the look back that is kept for the others; what is told is its time, and
+it is kept in ``benchmarks/results``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import date
@@ -19,12 +23,13 @@ from typing import Any
 
 import polars as pl
 
-from stratify import contracts, follow_up, ingest, memory, publish, routing, weeks
+from stratify import contracts, follow_up, ingest, publish, routing, weeks, whatif_past
+from stratify.contract_frames import empty
 from stratify.hits import SOURCE_TABLES
 from stratify.reckoning import decide_everybody, work_values
-from stratify.rulebook import RuleBook, load_rule_book
+from stratify.rulebook import RuleBook, clinical_folder, load_rule_book
 from stratify.store import Store, open_store
-from stratify.whatif_changes import read_changes
+from stratify.whatif_changes import Changes, read_changes
 from stratify.whatif_run import try_out
 
 INDEX = date(2026, 11, 2)
@@ -33,11 +38,18 @@ OTHER_ENTRIES, PLACES = 5, 4
 QUESTIONS: dict[str, dict[str, Any]] = {
     "another capacity, the first question of the run": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
     "another capacity": {"capacity": ("{clinic: frailty_clinic, slots_per_week: 9}",)},
-    "another threshold, of frailty": {"thresholds": ("{score: efi, tier: severe, above: 0.30}",)},
     "another threshold, of COPD": {
         "thresholds": ("{score: copd_priority_group, tier: HR, variable: copd_exacerbations_count, at_least: 3}",)
     },
+    "another threshold, of frailty": {"thresholds": ("{score: efi, tier: severe, above: 0.30}",)},
+    "another pathway file, of heart failure": {
+        "edit": ("pathways/heart_failure.yaml", "left_ventricular_ejection_fraction, at_most: 40", "at_most: 45")
+    },
+    "another variable, COPD flare-ups of 24 months": {
+        "edit": ("variables/copd.yaml", "take: episodes\n    lookback_months: 12", "lookback_months: 24")
+    },
 }
+"""What is asked. ``edit``: a file of definitions, a text that stands in it once, and what its last words become."""
 
 
 def make(out: Path, people: int) -> None:
@@ -156,27 +168,64 @@ def _place(store: Store, book: RuleBook) -> None:
     placed = routing.place(decisions, persons, values, capacity, book, index_date=INDEX)
     week = weeks.Week(INDEX, book, {})
     follow_up.after_placing(week, placed, decisions)
-    shown = weeks.described(week, placed, decisions, memory.empty("audit.list_row"))
+    shown = weeks.described(week, placed, decisions, empty("audit.list_row"))
     store.create("derived.placement", shown)
     store.create("audit.transition", week.transitions("bench"))
+
+
+def ask(words: str, run: Path, scratch: Path) -> dict[str, float]:
+    """Ask one question, and say what it took."""
+    wall, cpu = time.monotonic(), time.process_time()
+    found = try_out(_changes(words, scratch), run)
+    publish.write_what_if(found, scratch / "answer")
+    return {
+        "wall_seconds": round(time.monotonic() - wall, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _changes(words: str, scratch: Path) -> Changes:
+    asked = QUESTIONS[words]
+    if "edit" not in asked:
+        return read_changes(None, **asked)
+    name, before, after = asked["edit"]
+    edited = scratch / "clinical"
+    shutil.copytree(clinical_folder(), edited)
+    text = (edited / name).read_text(encoding="utf-8")
+    if text.count(before) != 1:
+        raise RuntimeError(f"{name}: the text to change stands in it {text.count(before)} times")
+    (edited / name).write_text(text.replace(before, before[: -len(after)] + after), encoding="utf-8")
+    if name.startswith("pathways"):
+        return read_changes(None, pathways=(edited / name,))
+    return Changes(clinical=str(edited))
 
 
 def main() -> None:
     """Make the run, ask each question, say what it took."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--people", type=int, default=100_000)
-    people = arguments.parse_args().people
+    arguments.add_argument("--run", type=Path, help="folder in which the run is made, and found the next time")
+    arguments.add_argument("--ask", choices=list(QUESTIONS), help="ask one question of the run there, and keep nothing")
+    given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        began = time.monotonic()
-        make(Path(name), people)
-        print(f"  made in {time.monotonic() - began:.0f} s", flush=True)
-        for words, asked in QUESTIONS.items():
-            wall, cpu = time.monotonic(), time.process_time()
-            found = try_out(read_changes(None, **asked), Path(name))
-            publish.write_what_if(found, Path(name) / "answer")
-            taken = f"{time.monotonic() - wall:.1f} s wall, {time.process_time() - cpu:.1f} s CPU"
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(f"{words}: {taken}, {found.share_looked_back:.0%} looked back upon, peak {peak:,} MB", flush=True)
+        if given.ask:
+            print(json.dumps(ask(given.ask, given.run, Path(name))))
+            return
+        run = given.run or Path(name) / "run"
+        if not run.exists():
+            make(run, given.people)
+        shutil.rmtree(run / whatif_past.FOLDER, ignore_errors=True)
+        results = {}
+        for words in QUESTIONS:
+            said = subprocess.run(
+                [sys.executable, "-m", "benchmarks.what_if", "--run", str(run), "--ask", words],
+                check=True, stdout=subprocess.PIPE,
+            )  # fmt: skip
+            results[words] = json.loads(said.stdout)
+            print(f"{words}: {results[words]}", flush=True)
+        kept = Path(__file__).parent / "results" / f"what_if_{given.people}.json"
+        kept.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

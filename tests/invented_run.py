@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -34,6 +35,7 @@ def make(
     index_date: date,
     more: Mapping[str, Sequence[Mapping[str, Any]]],
     standings: memory.Standings | None = None,
+    most_minutes: Mapping[str, int] = MappingProxyType({}),
 ) -> pl.DataFrame:
     """Make the run folder, and give ``derived.placement``.
 
@@ -45,10 +47,11 @@ def make(
         index_date: The day the run describes.
         more: Rows of ``core.death``, ``core.registration`` and ``core.clinic_capacity``; none where absent.
         standings: Where people stand after earlier weeks; without it the week is the first.
+        most_minutes: The setting ``most_minutes_a_week``.
     """
     restricted = out / "restricted"
     restricted.mkdir(parents=True)
-    settings = {"index_date": index_date.isoformat()}
+    settings = {"index_date": index_date.isoformat(), "most_minutes_a_week": dict(most_minutes)}
     plan = {"settings": settings, "run_id": "invented", "is_test": True, "rule_digest": book.digest}
     (restricted / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     with open_store(restricted / "run.duckdb", temp_directory=out / "scratch") as store:
@@ -71,6 +74,7 @@ def make(
             book,
             index_date=index_date,
             standing=standings,
+            most_minutes=most_minutes,
         )
         week = weeks.Week(index_date, book, dict(standings or {}))
         follow_up.after_placing(week, placed, decisions)

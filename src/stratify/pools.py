@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import groupby
 from types import MappingProxyType
 
 import polars as pl
@@ -85,12 +86,11 @@ def sessions(
     found: list[Session] = []
     left: dict[str, dict[str, int]] = {}
     used: dict[tuple[str, str, str], int] = {}
-    rows = coming.select(*keys, "role", "slots", "minutes_per_slot").sort(*keys, "role")
-    for group in rows.partition_by(keys, maintain_order=True):
-        clinic, audience, day = group.row(0)[:3]
-        lengths = group.select("role", "minutes_per_slot").iter_rows()
-        minutes = {role: each for role, each in lengths if each and role in most_minutes}
-        slots = min(group["slots"])
+    rows = coming.select(*keys, "role", "slots", "minutes_per_slot").sort(*keys, "role").iter_rows()
+    for (clinic, audience, day), group in groupby(rows, key=lambda row: row[:3]):
+        roles = [row[3:] for row in group]
+        minutes = {role: each for role, _, each in roles if each and role in most_minutes}
+        slots = min(each for _, each, _ in roles)
         # Of several sessions of one clinic the earlier ones are filled first.
         rest = {role: max(most_minutes[role] - used.get((clinic, audience, role), 0), 0) for role in minutes}
         places = min([slots, *(rest[role] // each for role, each in minutes.items())])

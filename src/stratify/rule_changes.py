@@ -168,12 +168,16 @@ def count_moves(store: Store) -> pl.DataFrame:
         ``moved`` of :class:`Comparison`.
     """
     groups = {EVERYBODY: f"'{EVERYBODY}'", **{name: name for name in BREAKDOWNS}}
+    finest = (
+        f"SELECT *, count(*) AS people FROM (SELECT * EXCLUDE patient_key FROM work.outcome JOIN ({_GROUPS}) "
+        "USING (patient_key)) GROUP BY ALL"
+    )
     parts = " UNION ALL ".join(
-        f"SELECT definition, '{name}' AS breakdown, {group} AS \"group\", before, after, count(*) AS people_count "
-        f"FROM work.outcome JOIN ({_GROUPS}) USING (patient_key) GROUP BY ALL"
+        f"SELECT definition, '{name}' AS breakdown, {group} AS \"group\", before, after, "
+        "sum(people)::BIGINT AS people_count FROM finest GROUP BY ALL"
         for name, group in groups.items()
     )
-    counted = store.frame(f"SELECT * FROM ({parts}) ORDER BY ALL")
+    counted = store.frame(f"WITH finest AS MATERIALIZED ({finest}) SELECT * FROM ({parts}) ORDER BY ALL")
     return protect(counted, count="people_count", key=_KEY, sums=_SUMS)
 
 

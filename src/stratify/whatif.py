@@ -15,15 +15,20 @@ to whom is worked out in ``whatif_run``.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-WEEKS = 26
+from stratify import whatif_weeks
+from stratify.whatif_weeks import WEEKS, Numbers, Plan, Room, Rules
+
+__all__ = ["BOUND", "MINUTES", "TURNS", "WEEKS", "Forecast", "Forecasts", "Queues", "Rules", "places_by_week",
+           "replicates_for", "simulate", "summary", "week_of_place"]  # fmt: skip
+
 LOOK_BACK_WEEKS = 13
 REPLICATES = 400
 INTERVAL_PERCENT = 90
@@ -38,26 +43,13 @@ _PRIOR_PEOPLE = 5.0
 
 _MOST_WORK = 2_000_000
 
-Numbers = npt.NDArray[np.float64]
 _RETURNING = {"clinic_id": pl.String, "practice_code": pl.String, "lane": pl.Int64, "week": pl.Int64,
               "people_count": pl.Int64, "chance": pl.Float64}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What is taken alike for every list.
-
-    Attributes:
-        share: Share of all people that the look back counted.
-        did_not_attend_percent: Of places given, how many leave the person on the list.
-        review_after_weeks: When somebody who had a place is due again.
-        replicates: Draws behind each interval.
-    """
-
-    share: float = 1.0
-    did_not_attend_percent: float = 0.0
-    review_after_weeks: int = 52
-    replicates: int = REPLICATES
+MINUTES = {"clinic_id": pl.String, "practice_code": pl.String, "role": pl.String, "minutes": pl.Int64}
+BOUND = {"practice_code": pl.String, "role": pl.String, "week": pl.Int64, "minutes": pl.Int64}
+TURNS = {"clinic_id": pl.String, "lane": pl.Int64, "turn": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -77,6 +69,11 @@ class Queues:
         first: Who has the places of the first week, where it is known person by person: ``clinic_id``,
             ``practice_code``, ``lane``, ``people_count``. None: the first lanes.
         network_of: The network of each practice.
+        minutes: What a place takes of a role whose minutes are bounded: ``clinic_id``, ``practice_code`` (as in
+            ``places``), ``role``, ``minutes``. These clinics are drawn together.
+        bound: Minutes that such a role has for all of them: ``practice_code``, ``role``, ``week``, ``minutes``; one
+            that is absent has none.
+        turns: Where each lane stands among those of every clinic: ``clinic_id``, ``lane``, ``turn``.
     """
 
     cells: pl.DataFrame
@@ -85,20 +82,36 @@ class Queues:
     returning: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_RETURNING))
     first: pl.DataFrame | None = None
     network_of: Mapping[str, str] = field(default_factory=dict)
+    minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MINUTES))
+    bound: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=BOUND))
+    turns: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TURNS))
 
-    def of(self, clinic: str) -> Queues:
-        """Give those of one clinic."""
-        here = pl.col("clinic_id") == clinic
+    @property
+    def together(self) -> list[tuple[str, ...]]:
+        """The clinics that have a list: those that share minutes together, each of the others by itself."""
+        named = self.cells["clinic_id"].unique().sort().to_list()
+        bounded = tuple(name for name in named if name in set(self.minutes["clinic_id"]))
+        return [*((name,) for name in named if name not in bounded), *([bounded] if bounded else [])]
+
+    def of(self, clinics: Sequence[str]) -> Queues:
+        """Give those of some clinics."""
+        here = pl.col("clinic_id").is_in(list(clinics))
         first = None if self.first is None else self.first.filter(here)
-        cells, moves, places = (each.filter(here) for each in (self.cells, self.moves, self.places))
-        return Queues(cells, moves, places, self.returning.filter(here), first, self.network_of)
+        cells, moves, places, returning, minutes, turns = (
+            each.filter(here)
+            for each in (self.cells, self.moves, self.places, self.returning, self.minutes, self.turns)
+        )
+        bound = self.bound.clear() if minutes.is_empty() else self.bound
+        # Their turns among themselves: those of others are no figure of these clinics.
+        turns = turns.clear() if minutes.is_empty() else turns.with_columns(pl.col("turn").rank())
+        return Queues(cells, moves, places, returning, first, self.network_of, minutes, bound, turns)
 
     def equals(self, other: Queues) -> bool:
         """Tell whether others are the same in every figure."""
         if (self.first is None) != (other.first is None) or self.network_of != other.network_of:
             return False
-        pairs = [(self.cells, other.cells), (self.moves, other.moves), (self.places, other.places),
-                 (self.returning, other.returning)]  # fmt: skip
+        names = ("cells", "moves", "places", "returning", "minutes", "bound", "turns")
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
         if self.first is not None and other.first is not None:
             pairs.append((self.first, other.first))
         return all(one.equals(two) for one, two in pairs)
@@ -109,7 +122,7 @@ class Forecast:
     """What becomes of every list of a clinic.
 
     Attributes:
-        queues: What it was worked out from.
+        queues: What it was worked out from, with the clinics that were drawn together with it.
         lists: One row per list: ``clinic_id``, ``practice_code``.
         length: On each list at the start of each week, 0 the index date and 26 the last: draw, list, week.
         places: Places given in each week: draw, list, week.
@@ -144,45 +157,72 @@ def simulate(queues: Queues, rules: Rules, known: Forecasts | None = None) -> di
         rules: What is taken alike.
         known: Forecasts by the same rules: a clinic whose lists are the same is not worked out again.
     """
-    found = {}
-    for clinic in queues.cells["clinic_id"].unique().sort():
-        mine = queues.of(clinic)
-        before = (known or {}).get(clinic)
-        found[clinic] = before if before and before.queues.equals(mine) else _simulate_clinic(mine, rules)
-    return found
+
+    def worked_out(clinics: Sequence[str]) -> Mapping[str, Forecast]:
+        mine = queues.of(clinics)
+        before = {each: known[each] for each in clinics if known and each in known}
+        is_alike = bool(before) and all(each.queues.equals(mine) for each in before.values())
+        return before if is_alike else _forecasts(mine, clinics, rules)
+
+    with ThreadPoolExecutor() as threads:  # NumPy draws without holding the others up; each clinic has its own draws
+        found = dict(each for part in threads.map(worked_out, queues.together) for each in part.items())
+    return dict(sorted(found.items()))
 
 
-@dataclass(frozen=True)
-class _Room:
-    """The places of each week: of each list alone, and of pools that some lists share (-1: none)."""
-
-    own: Numbers
-    pools: Numbers
-    pool_of: npt.NDArray[np.int64]
-
-
-def _room(queues: Queues, lists: pl.DataFrame) -> _Room:
-    practices = lists["practice_code"].to_list()
-    networks = sorted({queues.network_of[each] for each in practices if each in queues.network_of} - set(practices))
-    rows = {name: place for place, name in enumerate(practices)}
-    pools = {name: place for place, name in enumerate(networks)}
-    own, shared = np.zeros((len(practices), WEEKS)), np.zeros((len(networks), WEEKS))
-    for audience, week, places in queues.places.select("practice_code", "week", "places").iter_rows():
-        if week < WEEKS and audience in rows:
-            own[rows[audience], week] += places
-        elif week < WEEKS and audience in pools:
-            shared[pools[audience], week] += places
-    pool_of = np.array([pools.get(queues.network_of.get(each, ""), -1) for each in practices], dtype=np.int64)
-    return _Room(own, shared, pool_of)
+def _forecasts(queues: Queues, clinics: Sequence[str], rules: Rules) -> dict[str, Forecast]:
+    """Carry the lists of some clinics forward; what is drawn of one depends on the minutes that they share, no more."""
+    audiences = _numbered({*queues.cells["practice_code"], *queues.places["practice_code"]})
+    roles = _numbered(set(queues.minutes["role"]))
+    minutes = np.zeros((len(audiences), WEEKS, len(roles)))
+    for audience, role, week, count in queues.bound.select("practice_code", "role", "week", "minutes").iter_rows():
+        if audience in audiences and role in roles and week < WEEKS:
+            minutes[audiences[audience], week, roles[role]] = count
+    known = [_cells_in_order(queues, clinic) for clinic in clinics]
+    plans = [_plan(queues, *each, rules, audiences, roles) for each in zip(clinics, known, strict=True)]
+    drawn = whatif_weeks.carry(plans, minutes, rules)
+    reached = whatif_weeks.follow_middle(plans, minutes, rules)
+    return {
+        clinic: Forecast(queues, _lists(ordered), length, used, _by_lane(ordered, weeks))
+        for clinic, ordered, (length, used), weeks in zip(clinics, known, drawn, reached, strict=True)
+    }
 
 
-def _simulate_clinic(queues: Queues, rules: Rules) -> Forecast:
-    """Carry the lists of one clinic forward; its draws depend on no other clinic, so that what is alike stays alike."""
-    cells, moves = queues.cells, queues.moves
-    lists = cells.select(_CELL).unique().sort(_CELL).with_row_index("list")
-    ordered = cells.join(lists, on=_CELL).sort("list", "lane")
+def _numbered(names: Iterable[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(sorted(names))}
+
+
+def _cells_in_order(queues: Queues, clinic: str) -> pl.DataFrame:
+    """Give the cells of a clinic by list and lane, with the number of the list."""
+    cells = queues.cells.filter(pl.col("clinic_id") == clinic)
+    return cells.with_columns(list=pl.col("practice_code").rank("dense").cast(pl.Int64) - 1).sort("list", "lane")
+
+
+def _lists(ordered: pl.DataFrame) -> pl.DataFrame:
+    return ordered.select(_CELL).unique(maintain_order=True)
+
+
+def _by_lane(ordered: pl.DataFrame, weeks: Numbers) -> pl.DataFrame:
+    """Give a number per week for each list and lane, of an array by week, list and lane."""
+    mine = np.ascontiguousarray(weeks[:, ordered["list"].to_numpy(), ordered["lane"].to_numpy()].T)
+    return ordered.select(*_CELL, "lane").with_columns(pl.Series("reached", mine, dtype=pl.Array(pl.Float64, WEEKS)))
+
+
+def _plan(
+    queues: Queues,
+    clinic: str,
+    ordered: pl.DataFrame,
+    rules: Rules,
+    audiences: Mapping[str, int],
+    roles: Mapping[str, int],
+) -> Plan:
+    """Lay a clinic out by list and lane."""
+    moves, back, turns, takes = (
+        each.filter(pl.col("clinic_id") == clinic)
+        for each in (queues.moves, queues.returning, queues.turns, queues.minutes)
+    )
+    lists = ordered.select("practice_code", "list").unique(maintain_order=True)
     at = (ordered["list"].to_numpy(), ordered["lane"].to_numpy())
-    back = queues.returning.join(lists, on=_CELL).filter(pl.col("week").is_between(1, WEEKS))
+    back = back.join(lists, on="practice_code").filter(pl.col("week").is_between(1, WEEKS))
     lanes = max([*ordered["lane"], *moves["lane"], *moves["to_lane"].drop_nulls(), *back["lane"]]) + 1
 
     def dense(values: pl.Series, rest: float = 0) -> Numbers:
@@ -199,28 +239,36 @@ def _simulate_clinic(queues: Queues, rules: Rules) -> Forecast:
     first = None
     if queues.first is not None:
         first = np.zeros((lists.height, lanes), dtype=np.int64)
-        mine = queues.first.join(lists, on=_CELL)
+        mine = queues.first.filter(pl.col("clinic_id") == clinic).join(lists, on="practice_code")
         first[mine["list"].to_numpy(), mine["lane"].to_numpy()] = mine["people_count"].to_numpy()
-    rng = np.random.default_rng([SEED, zlib.crc32(str(cells["clinic_id"][0]).encode())])
+    order = np.arange(lanes, dtype=np.float64)
+    order[turns["lane"].to_numpy()] = turns["turn"].to_numpy()
+    rng = np.random.default_rng([SEED, zlib.crc32(clinic.encode())])
     steps, coming = _flows(present, dense(ordered["entered"]), seen, rules, rng)
-    plan = _Plan(present, _room(queues, lists), starts, first, back)
-    length, used = _carry(plan, coming[1:], steps[1:], rules, rng)
-    reached = _middle(plan, coming[0], steps[0], rules)
-    weeks = ordered.select(*_CELL, "lane").with_columns(
-        pl.Series("reached", [reached[:, each, lane].tolist() for each, lane in zip(*at, strict=True)])
-    )
-    return Forecast(queues, lists.select(_CELL), length, used, weeks)
+    room = _room(queues, clinic, lists["practice_code"].to_list(), takes, audiences, roles)
+    return Plan(present, room, starts, first, back, order.tolist(), coming, steps, rng)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is known of the lists of a clinic before anything is drawn: by list, lane and week."""
-
-    present: Numbers
-    room: _Room
-    starts: Numbers
-    first: npt.NDArray[np.int64] | None
-    back: pl.DataFrame
+def _room(
+    queues: Queues,
+    clinic: str,
+    practices: Sequence[str],
+    takes: pl.DataFrame,
+    audiences: Mapping[str, int],
+    roles: Mapping[str, int],
+) -> Room:
+    places, each = np.zeros((len(audiences), WEEKS)), np.zeros((len(audiences), len(roles)))
+    mine = queues.places.filter(pl.col("clinic_id") == clinic, pl.col("week") < WEEKS)
+    for audience, week, count in mine.select("practice_code", "week", "places").iter_rows():
+        places[audiences[audience], week] += count
+    for audience, role, count in takes.select("practice_code", "role", "minutes").iter_rows():
+        if audience in audiences:
+            each[audiences[audience], roles[role]] = count
+    networks = _numbered({queues.network_of.get(name, name) for name in practices} & set(audiences) - set(practices))
+    pool_of = np.array([networks.get(queues.network_of.get(name, ""), -1) for name in practices], dtype=np.int64)
+    own = np.array([audiences[name] for name in practices], dtype=np.int64)
+    shared = np.array([audiences[name] for name in networks], dtype=np.int64)
+    return Room(places[own], places[shared], pool_of, each[own], each[shared], own, shared)
 
 
 def _flows(
@@ -269,96 +317,6 @@ def _weekly(chances: Numbers) -> Numbers:
     return np.asarray(found / found.sum(axis=2, keepdims=True))
 
 
-def _carry(
-    plan: _Plan, coming: Numbers, steps: Numbers, rules: Rules, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Draw the coming weeks, many times."""
-    draws, lists, lanes = coming.shape
-    waiting = np.broadcast_to(plan.present, coming.shape).astype(np.int64)
-    length = np.zeros((draws, lists, WEEKS + 1), dtype=np.int32)
-    used = np.zeros((draws, lists, WEEKS), dtype=np.int32)
-    due: dict[int, Any] = {}  # who is there from the next week on
-    for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
-        still = chance * (1 - steps[:, lane, -1]).clip(0, 1) ** week
-        due.setdefault(week - 1, np.zeros_like(waiting))[:, each, lane] += rng.binomial(count, still)
-    attend = 1 - rules.did_not_attend_percent / 100
-    own = np.arange(lanes)
-    where = steps.copy()
-    where[:, own, own] = 0
-    leaving = where.sum(axis=2).clip(0, 1)
-    where /= np.maximum(leaving, 1e-300)[:, :, None]
-    for week in range(WEEKS + 1):
-        is_on = plan.starts <= week
-        length[:, :, week] = np.where(is_on, waiting, 0).sum(axis=2)
-        if week == WEEKS:
-            break
-        if week == 0 and plan.first is not None:
-            served = np.broadcast_to(plan.first, waiting.shape)
-        else:
-            served = _served(np.where(is_on, waiting, 0), plan.room, week, rng)
-        used[:, :, week] = served.sum(axis=2)
-        closed = rng.binomial(served, attend) if attend < 1 else served
-        if week + rules.review_after_weeks < WEEKS:
-            again = week + rules.review_after_weeks
-            due[again] = due.get(again, 0) + closed
-        left = waiting - closed
-        waiting = rng.poisson(coming) + due.pop(week, 0)
-        moving = rng.binomial(left, leaving[:, None, :])
-        waiting += left - moving
-        draw, each, lane = np.nonzero(moving)  # few move in a week, and only they have to be told where to
-        np.add.at(waiting, (draw, each), rng.multinomial(moving[draw, each, lane], where[draw, lane])[:, :-1])
-    return length, used
-
-
-def _served(waiting: Any, room: _Room, week: int, rng: np.random.Generator | None) -> Any:  # noqa: ANN401  whole or not
-    """Give each lane what those before it leave of the places: a list's own first, then those it shares.
-
-    Of shared places, those of one lane have parts as large as they are many; whole ones where they are drawn.
-    """
-    before = np.cumsum(waiting, axis=-1) - waiting
-    own = np.clip(room.own[:, week, None] - before, 0, waiting).astype(waiting.dtype)
-    mine = np.flatnonzero(room.pool_of >= 0)
-    mine = mine[np.argsort(room.pool_of[mine], kind="stable")]
-    if not mine.size or not room.pools[:, week].any():
-        return own
-    pools, starts, pool = np.unique(room.pool_of[mine], return_index=True, return_inverse=True)
-    free = np.broadcast_to(room.pools[pools, week], (*waiting.shape[:-2], len(pools)))
-    for lane in range(waiting.shape[-1]):
-        asked = waiting[..., mine, lane] - own[..., mine, lane]
-        total = np.add.reduceat(asked, starts, axis=-1)
-        given = np.minimum(total, free)
-        upto = np.cumsum(asked, axis=-1)
-        upto = upto - (upto[..., starts] - asked[..., starts])[..., pool]  # within the pool
-        part = upto * given[..., pool] / np.maximum(total, 1e-12)[..., pool]
-        before = (upto - asked) * given[..., pool] / np.maximum(total, 1e-12)[..., pool]
-        if rng is not None:
-            chance = 1e-9 + (1 - 1e-6) * rng.random(given.shape)[..., pool]
-            part, before = np.floor(part + chance), np.floor(before + chance)
-        own[..., mine, lane] += np.minimum(part - before, asked).astype(waiting.dtype)
-        free = free - given
-    return own
-
-
-def _middle(plan: _Plan, coming: Numbers, steps: Numbers, rules: Rules) -> Numbers:
-    """Follow those who are on a list today through the middle case; newcomers stand behind them in their lane."""
-    waiting, today = plan.present.copy(), plan.present.copy()
-    reached = np.zeros((WEEKS, *plan.present.shape))
-    attend = 1 - rules.did_not_attend_percent / 100
-    stays = 1 - steps[:, -1]
-    due = np.zeros((WEEKS + 1, *plan.present.shape))
-    for each, lane, week, count, chance in plan.back.select("list", "lane", "week", "people_count", "chance").rows():
-        due[week - 1, each, lane] += count * chance * stays[lane] ** week
-    for week in range(WEEKS):
-        if week == 0 and plan.first is not None:
-            served = plan.first * attend
-        else:
-            served = _served(np.where(plan.starts <= week, waiting, 0.0), plan.room, week, None) * attend
-        waiting = (waiting - served) @ steps[:, :-1] + coming + due[week]
-        today = np.maximum(today - served, 0) * stays
-        reached[week] = plan.present - today
-    return reached
-
-
 def summary(forecasts: Forecasts, by: Sequence[str] = ("clinic_id",)) -> pl.DataFrame:
     """Give list lengths and places a week, with their interval, added up over lists.
 
@@ -370,33 +328,26 @@ def summary(forecasts: Forecasts, by: Sequence[str] = ("clinic_id",)) -> pl.Data
         One row per group and week 0 to 26: ``length``, ``length_low``, ``length_high`` (the middle 90 %), ``places``
         of that week (none in the last), and ``places_so_far``.
     """
-    rows = []
-    groups = [
-        (forecast, each)
-        for forecast in forecasts.values()
-        for each in forecast.lists.with_row_index("list")
-        .group_by(list(by), maintain_order=True)
-        .agg(pl.col("list"))
-        .to_dicts()
-    ]
-    for forecast, each in groups:
-        length = forecast.length[:, each["list"], :].sum(axis=1)
-        places = forecast.places[:, each["list"], :].sum(axis=1).mean(axis=0)
+    parts = []
+    for forecast in forecasts.values():
+        groups = forecast.lists.select(by).unique(maintain_order=True)
+        of = forecast.lists.join(groups.with_row_index("group"), on=list(by), maintain_order="left")["group"].to_numpy()
+        length, places = (
+            np.stack([each[:, of == group].sum(axis=1) for group in range(groups.height)], axis=1)
+            for each in (forecast.length, forecast.places)
+        )
         low, high = np.percentile(length, [(100 - INTERVAL_PERCENT) / 2, (100 + INTERVAL_PERCENT) / 2], axis=0)
-        for week in range(WEEKS + 1):
-            rows.append(
-                {name: each[name] for name in by}
-                | {
-                    "week": week,
-                    "length": float(length[:, week].mean()),
-                    "length_low": float(low[week]),
-                    "length_high": float(high[week]),
-                    "places": float(places[week]) if week < WEEKS else 0.0,
-                    "places_so_far": float(places[:week].sum()),
-                }
+        given = np.pad(places.mean(axis=0), ((0, 0), (0, 1)))
+        figures = (length.mean(axis=0), low, high, given, np.cumsum(given, axis=1) - given)
+        parts.append(
+            groups.join(
+                pl.DataFrame({"week": range(WEEKS + 1)}), how="cross", maintain_order="left_right"
+            ).with_columns(
+                pl.Series(name, each.ravel(), dtype=pl.Float64) for name, each in zip(_FIGURES, figures, strict=True)
             )
+        )
     schema = dict.fromkeys(by, pl.String) | {"week": pl.Int64} | dict.fromkeys(_FIGURES, pl.Float64)
-    return pl.DataFrame(rows, schema=schema)
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 
 _FIGURES = ("length", "length_low", "length_high", "places", "places_so_far")
@@ -419,7 +370,7 @@ def week_of_place(people: pl.DataFrame, forecasts: Forecasts) -> pl.DataFrame:
         return numbered.with_columns(week=pl.lit(None, pl.Int64))
     weeks = pl.concat([each.reached for each in forecasts.values()])
     ranked = numbered.join(weeks, on=[*_CELL, "lane"], how="left", maintain_order="left")
-    reached = np.array(ranked["reached"].to_list(), dtype=np.float64).reshape(ranked.height, WEEKS)
+    reached = ranked["reached"].to_numpy()
     # Half a person counts: of ten who are expected to have left 4.5 the fifth is as likely to as not.
     enough = reached >= ranked["number"].to_numpy()[:, None] - 0.5
     week = np.where(enough.any(axis=1), enough.argmax(axis=1), -1)

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from stratify import contracts, hits, whatif
-from stratify.reckoning import decide_everybody, scored_table, work_values
 from stratify.rulebook import RuleBook
 from stratify.store import Store, open_store
+from stratify.whatif_deciding import COLUMNS, decide_candidates, keep_values
 
 MOST_LOOKED_BACK = 200_000
 """People whom the look back works out; of more, a share chosen by their pseudonym."""
@@ -31,8 +31,8 @@ def day_then(index_date: date) -> date:
 def look_back(restricted: Path, book: RuleBook, index_date: date, limits: dict[str, Any]) -> Path:
     """Give the kept look back of a run, a DuckDB file, and make it where there is none yet.
 
-    It has ``core.person``, ``derived.variable_value`` and ``work.decision`` as of then, ``work.asked_person`` and
-    ``work.share``: of whom, and what share of all that is.
+    It has ``core.person``, ``derived.variable_value`` (no evidence) and ``work.decision`` (of a clinic) as of then,
+    ``work.asked_person`` and ``work.share``: of whom, and what share of all that is.
 
     Args:
         restricted: The restricted folder of the run, resolved.
@@ -46,15 +46,16 @@ def look_back(restricted: Path, book: RuleBook, index_date: date, limits: dict[s
     kept.parent.mkdir(mode=0o700, exist_ok=True)
     with TemporaryDirectory(prefix=".making-", dir=kept.parent) as name:
         made = Path(name) / _FILE
-        with open_store(made, temp_directory=Path(name), **limits) as store:
-            made.chmod(0o600)
+        with open_store(Path(":memory:"), temp_directory=Path(name), **limits) as store:
             store.attach(restricted / "run.duckdb", "run", read_only=True)
             _work_out(store, book, day_then(index_date))
+            _keep(store, made)
         made.replace(kept)  # whole or not at all, also where two ask at once
     return kept
 
 
 def _work_out(store: Store, book: RuleBook, then: date) -> None:
+    """Make what is kept, in memory: writing what is on the way to a file would cost as much again."""
     count = int(store.scalar("SELECT count(*) FROM run.core.person"))
     parts = max(1, min(256, 256 * MOST_LOOKED_BACK // max(count, 1)))
     store.execute("CREATE SCHEMA IF NOT EXISTS work")
@@ -65,25 +66,34 @@ def _work_out(store: Store, book: RuleBook, then: date) -> None:
         [parts],
     )
     _show(store, then)
-    work_values(store, book, index_date=then)
+    keep_values(store, "derived.variable_value", book, index_date=then)
     given = sorted(name for name, each in book.variables.items() if each.take == "given")
     if given:  # a function of the site's own is asked for one day only: what it said then is taken to be what it says
         store.execute(
-            "INSERT INTO derived.variable_value BY NAME SELECT * FROM run.derived.variable_value "
+            f"INSERT INTO derived.variable_value BY NAME SELECT {COLUMNS} FROM run.derived.variable_value "
             "SEMI JOIN work.asked_person USING (patient_key) WHERE variable IN (SELECT unnest($1))",
             [given],
         )
-    if book.pathways:
-        decide_everybody(store, book, index_date=then)
-    else:
-        store.define(contracts.load("derived.pathway_decision"))
-    store.execute("CREATE TABLE work.decision AS SELECT * FROM derived.pathway_decision")
-    for name in book.pathways:
-        store.execute(f"DROP TABLE {scored_table(name)}")
-    for table in ("derived.pathway_decision", "work.variable_code"):
-        store.execute(f"DROP TABLE {table}")
-    for view in ("derived.code_match", *(f"core.{name}" for name in hits.SOURCE_TABLES)):
-        store.execute(f"DROP VIEW {view}")
+    store.execute("ALTER TABLE core.person RENAME TO person_then")
+    store.define(contracts.load("derived.pathway_decision"), "work.decision")
+    for name in sorted(book.pathways):
+        decide_candidates(
+            store, book, name, index_date=then, people="core.person_then", values="derived.variable_value",
+            into="work.decision",
+        )  # fmt: skip
+
+
+def _keep(store: Store, made: Path) -> None:
+    store.attach(made, "made")
+    made.chmod(0o600)
+    for schema in ("core", "derived", "work"):
+        store.execute(f"CREATE SCHEMA made.{schema}")
+    store.execute("CREATE TABLE made.core.person AS SELECT * FROM core.person_then")
+    # Who was on a list is all that is asked of decisions.
+    store.execute("CREATE TABLE made.work.decision AS SELECT * FROM work.decision WHERE decision = 'clinic'")
+    for table in ("derived.variable_value", "work.asked_person", "work.share"):
+        store.execute(f"CREATE TABLE made.{table} AS SELECT * FROM {table}")
+    store.detach("made")
 
 
 def show_run_as_of(store: Store, then: date) -> None:

@@ -59,21 +59,68 @@ def changed_capacity(
     return tuple(found.values())
 
 
+def minutes_of_places(
+    capacity: pl.DataFrame, moved: Sequence[Another], index_date: date, most_minutes: Mapping[str, int]
+) -> pl.DataFrame:
+    """Give the minutes that a place takes of each role whose minutes are bounded, by clinic and audience.
+
+    The mean of its sessions; where there are sessions only with the change, that of the clinic's others.
+    """
+    mine = capacity.filter(
+        pl.col("clinic_date") >= index_date, pl.col("minutes_per_slot") > 0, pl.col("role").is_in(sorted(most_minutes))
+    )
+    mean = pl.col("minutes_per_slot").mean().round().cast(pl.Int64).alias("minutes")
+    own = mine.group_by(*CELL, "role").agg(mean)
+    known = set(capacity.select(CELL).iter_rows())
+    new = sorted({(clinic, audience) for clinic, audience, *_ in moved} - known)
+    added = pl.DataFrame(new, schema=dict.fromkeys(CELL, pl.String), orient="row").join(
+        mine.group_by("clinic_id", "role").agg(mean), on="clinic_id"
+    )
+    return pl.concat([own, added.select(own.columns)]).sort(pl.all())
+
+
+def minutes_left(
+    places: pl.DataFrame, unbooked: pl.DataFrame, minutes: pl.DataFrame, most_minutes: Mapping[str, int]
+) -> pl.DataFrame:
+    """Give the minutes that each bounded role has in a week at each audience, without those of people who are booked.
+
+    Args:
+        places: All places: ``clinic_id``, ``practice_code``, ``week``, ``places``.
+        unbooked: Those of them that no booking holds.
+        minutes: :func:`minutes_of_places`.
+        most_minutes: The bound of each role.
+    """
+    booked = (
+        places.join(unbooked, on=[*CELL, "week"], suffix="_left")
+        .join(minutes, on=CELL)
+        .group_by("practice_code", "role", "week")
+        .agg(taken=((pl.col("places") - pl.col("places_left")) * pl.col("minutes")).sum())
+    )
+    most = pl.DataFrame(list(most_minutes.items()), schema={"role": pl.String, "most": pl.Int64}, orient="row")
+    left = (pl.col("most") - pl.col("taken")).clip(lower_bound=0).alias("minutes")
+    return booked.join(most, on="role").select("practice_code", "role", "week", left).sort(pl.all())
+
+
 def first_sessions(
     capacity: pl.DataFrame,
     places: pl.DataFrame,
     moved: Sequence[Another],
     network_of: Mapping[str, str],
     index_date: date,
+    minutes: pl.DataFrame,
     most_minutes: Mapping[str, int],
-) -> dict[tuple[str, str], list[pools.Session]]:
+) -> dict[tuple[str, str], list[Session]]:
     """Give the sessions of the coming week by list; where the capacity is another, one with all its places."""
     other = {(clinic, audience) for clinic, audience, _, _, start in moved if start == 0}
     coming = pools.sessions(capacity, index_date=index_date, most_minutes=most_minutes)
     found = [each for each in coming if (each.clinic_id, each.practice_code) not in other]
+    left = {each.practice_code: each.left for each in coming}
     for clinic, audience, count in places.filter(pl.col("week") == 0).select(*CELL, "places").iter_rows():
         if (clinic, audience) in other:
-            found.append(pools.Session(clinic, audience, index_date, count))
+            here = minutes.filter(pl.col("clinic_id") == clinic, pl.col("practice_code") == audience)
+            own = left.setdefault(audience, dict(most_minutes))
+            takes = dict(here.select("role", "minutes").iter_rows())
+            found.append(Session(clinic, audience, index_date, count, takes, own))
     return pools.sessions_by_list(found, network_of)
 
 

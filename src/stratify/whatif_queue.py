@@ -90,6 +90,11 @@ def in_lanes(ordered: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def turns(lanes: pl.DataFrame) -> pl.DataFrame:
+    """Say where each lane stands among those of every clinic: ``clinic_id``, ``lane``, ``turn``."""
+    return lanes.group_by("clinic_id", "lane").agg(turn=pl.col("priority_rank").mean()).sort("clinic_id", "lane")
+
+
 def first_week(
     lanes: pl.DataFrame, free: Mapping[tuple[str, str], list[Session]], no_limit: frozenset[str]
 ) -> pl.DataFrame:
@@ -105,15 +110,17 @@ def first_week(
     """
     left = sum({id(each): each.places for mine in free.values() for each in mine}.values())
     busy: set[str] = set()
+    full: set[tuple[str, str]] = set()  # a list that has no place left gets none
     found = []
     for row, (key, clinic, practice) in enumerate(lanes.select("patient_key", *CELL).iter_rows()):
         if left <= 0 and not no_limit:
             break
-        if key in busy:
+        if key in busy or (clinic, practice) in full:
             continue
         if clinic not in no_limit:
             session = pools.first_free(free.get((clinic, practice), ()))
             if session is None:
+                full.add((clinic, practice))
                 continue
             session.take()
             left -= 1

@@ -18,20 +18,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import polars as pl
 
-from stratify import contracts, engine, ingest, whatif, whatif_past, whatif_places, whatif_queue
+from stratify import contracts, ingest, whatif, whatif_past, whatif_places, whatif_queue
 from stratify.approvals import COMPARATORS
 from stratify.errors import RunError, SettingsError
 from stratify.publish import WhatIf, protected_lists
-from stratify.reckoning import decide_everybody, scored_rows, scored_table, work_values
 from stratify.rule_changes import count_moves
 from stratify.rulebook import RuleBook, load_rule_book
 from stratify.runs import without_values
-from stratify.scores import truth
 from stratify.store import Store, open_store
 from stratify.whatif_changes import Changes, changed_book, read_loads
+from stratify.whatif_deciding import COLUMNS, decide_candidates, keep_values
 
 SIDES = ("today", "changed")
 _CELL = ["clinic_id", "practice_code"]
@@ -73,7 +71,7 @@ def try_out(changes: Changes, out: Path, *, clinical: Path | None = None) -> Wha
     past = whatif_past.look_back(run.restricted, run.books["today"], run.index_date, run.limits)
     with (
         TemporaryDirectory(prefix=".whatif-", dir=past.parent) as name,
-        open_store(Path(name) / "now.duckdb", temp_directory=Path(name), **run.limits) as store,
+        open_store(Path(":memory:"), temp_directory=Path(name), **run.limits) as store,
     ):
         store.attach(run.restricted / "run.duckdb", "run", read_only=True)
         store.attach(past, "past", read_only=True)
@@ -179,39 +177,28 @@ def _read_again(store: Store, run: _Run, time: str, fresh: Sequence[str]) -> Non
     whatif_past.with_records(store, asked)
     book = run.books["changed"]
     own = book.cut_down_to(*(name for name in fresh if book.variables[name].take != "given"))
-    if time == "now":
-        ingest.match_codes(store, list(book.codelists.values()))
-    work_values(store, own, index_date=run.day(time))
-    store.execute(f"CREATE TABLE work.values_{time} AS SELECT * FROM derived.variable_value")
-    store.execute("DROP TABLE derived.variable_value")
+    named = {name for each in own.variables.values() for name in each.codelists}
+    lists = [each for name, each in own.codelists.items() if name in named]
+    if any(run.books["today"].codelists.get(each.id) != each for each in lists):
+        if time == "now":
+            ingest.match_codes(store, lists)
+    else:
+        store.execute("CREATE OR REPLACE VIEW derived.code_match AS SELECT * FROM run.derived.code_match")
+    keep_values(store, f"work.values_{time}", own, index_date=run.day(time))
 
 
 def _decide_pathway(store: Store, run: _Run, time: str, name: str, fresh: Sequence[str]) -> None:
-    """Decide a pathway for whoever may be on it; the wide rows, which cost most, are those of nobody else."""
-    source, day, book = _TIMES[time], run.day(time), run.books["changed"].cut_down_to(name)
-    cohort = book.pathways[name].cohort
-    values = f"SELECT * FROM {source}.derived.variable_value"
-    if set(fresh) & set(book.variables):
-        others = f"{values} WHERE variable NOT IN ({_quoted(fresh)})"
-        values = f"{others} UNION ALL BY NAME SELECT * FROM work.values_{time}"
-    store.execute(f"CREATE OR REPLACE VIEW core.person AS SELECT * FROM {source}.core.person")
-    store.execute(f"CREATE OR REPLACE VIEW work.value AS {values}")
-    first = book.cut_down_to(*book.variables_of(cohort), *cohort.variables, *cohort.scores)
-    rows = scored_rows(store, first, index_date=day, values="work.value")
-    is_on = nw.when(~truth(cohort, first)).then(nw.lit(False)).otherwise(nw.lit(True))
-    engine.settle(store, "work.candidate", rows.filter(is_on).select("patient_key"))
-    store.execute(
-        f"CREATE OR REPLACE VIEW core.person AS SELECT * FROM {source}.core.person SEMI JOIN work.candidate "
-        "USING (patient_key)"
-    )
-    store.execute(
-        "CREATE OR REPLACE TABLE derived.variable_value AS SELECT v.* FROM work.value AS v SEMI JOIN work.candidate "
-        f"USING (patient_key) WHERE variable IN ({_quoted(book.variables)})"
-    )
-    decide_everybody(store, book, index_date=day)
-    store.execute(f"INSERT INTO work.changed_{time} BY NAME SELECT * FROM derived.pathway_decision")
-    for table in ("derived.variable_value", scored_table(name)):
-        store.execute(f"DROP TABLE {table}")
+    source, book = _TIMES[time], run.books["changed"]
+    values = f"{source}.derived.variable_value"
+    if set(fresh) & set(book.cut_down_to(name).variables):
+        others = f"SELECT {COLUMNS} FROM {values} WHERE variable NOT IN ({_quoted(fresh)})"
+        again = f"SELECT {COLUMNS} FROM work.values_{time}"
+        store.execute(f"CREATE OR REPLACE VIEW work.value AS {others} UNION ALL BY NAME {again}")
+        values = "work.value"
+    decide_candidates(
+        store, book, name, index_date=run.day(time), people=f"{source}.core.person", values=values,
+        into=f"work.changed_{time}",
+    )  # fmt: skip
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -301,19 +288,26 @@ def _queues(
     cells, moves, returning = whatif_queue.count_lanes(lanes.filter(has_sessions), known.asked, tried)
     moved = whatif_places.changed_capacity(tried, cells, known.sessions, known.networks)
     places = whatif.places_by_week(known.sessions, moved)
-    free = whatif_places.first_sessions(known.capacity, places, moved, known.networks, run.index_date, run.most_minutes)
+    minutes = whatif_places.minutes_of_places(known.capacity, moved, run.index_date, run.most_minutes)
+    free = whatif_places.first_sessions(
+        known.capacity, places, moved, known.networks, run.index_date, minutes, run.most_minutes
+    )
     whatif_places.take_booked(known.booked, free)
     may = lanes.filter("is_now", pl.col("back_in") == 0, "may_have_place")
     later = cells.filter(pl.col("starts") > 0)
     may = may.join(later, on=[*_CELL, "lane"], how="anti", maintain_order="left")
     first = whatif_queue.first_week(may, free, no_limit).filter(has_sessions)
+    unbooked = whatif_places.without_booked(places, known.booked, known.networks, run.index_date)
     queues = whatif.Queues(
         cells,
         moves,
-        whatif_places.without_booked(places, known.booked, known.networks, run.index_date),
+        unbooked,
         returning,
         first.group_by(*_CELL, "lane").agg(people_count=pl.len().cast(pl.Int64)).sort(*_CELL, "lane"),
         known.networks,
+        minutes,
+        whatif_places.minutes_left(places, unbooked, minutes, run.most_minutes),
+        whatif_queue.turns(lanes) if run.most_minutes else whatif_queue.turns(lanes.clear()),
     )
     return queues, places
 
@@ -346,17 +340,17 @@ def _remember(store: Store, run: _Run) -> None:
 
 _LATEST_STEPS = """
 CREATE TABLE work.latest_step AS
-SELECT patient_key, pathway, last.to_state AS state, last.clinic_id, last.practice_code, began.until_date AS until
-FROM (
-    SELECT patient_key, pathway, arg_max(step, step.place) AS last,
-        arg_max(step, step.place) FILTER (step.from_state <> step.to_state OR step.cause IN ('answer', 'missed_twice'))
-            AS began
-    FROM (
-        SELECT patient_key, pathway, {'place': {'week': week, 'position': position}, 'from_state': from_state,
-            'to_state': to_state, 'cause': cause, 'clinic_id': clinic_id, 'practice_code': practice_code,
-            'until_date': until_date} AS step
-        FROM run.audit.transition WHERE cause <> 'answer_noted')
-    GROUP BY ALL)
+WITH step AS (
+    SELECT patient_key, pathway, to_state, clinic_id, practice_code, until_date,
+        (week - DATE '2000-01-01') * 1000000 + position AS place,
+        from_state <> to_state OR cause IN ('answer', 'missed_twice') AS is_begin
+    FROM run.audit.transition WHERE cause <> 'answer_noted'),
+latest AS (
+    SELECT patient_key, pathway, max(place) AS last, max(place) FILTER (is_begin) AS began FROM step GROUP BY ALL)
+SELECT n.patient_key, n.pathway, s.to_state AS state, s.clinic_id, s.practice_code, b.until_date AS until
+FROM latest AS n
+JOIN step AS s ON s.patient_key = n.patient_key AND s.pathway = n.pathway AND s.place = n.last
+LEFT JOIN step AS b ON b.patient_key = n.patient_key AND b.pathway = n.pathway AND b.place = n.began
 """
 """Where each person stands, as ``memory.standings`` adds it up, as far as a forecast asks."""
 

@@ -16,7 +16,7 @@ import pytest
 import invented
 import invented_run
 from invented import codelist, event, pathway, score, variable
-from stratify import memory, whatif_run
+from stratify import memory, routing, whatif_run
 from stratify.approvals import COMPARATORS
 from stratify.store import open_store
 from stratify.whatif_changes import Changes, read_changes
@@ -240,3 +240,49 @@ def test_where_a_pathway_is_off_a_change_puts_nobody_on_its_list(run, monkeypatc
         on = lanes.filter(pl.col("pathway") == "heart")
         assert sorted(on["practice_code"].unique()) == ["Y99002", "Y99003"]
         assert on["is_now"].any() and not on["is_now"].all()
+
+
+def test_minutes_that_end_over_all_clinics_of_a_practice_end_in_the_forecast_as_week_after_week_in_routing(
+    monkeypatch, tmp_path
+):
+    """A nurse has 150 minutes for two clinics of 4 places of 30: 4 and 1 in the first week, as long as both want them.
+
+    Nobody comes or leaves. With 10 people for the lungs and 20 for the heart, routed anew each week without those who
+    had a place: 4 + 1, 4 + 1, 2 + 3, then 4 a week for the heart. Each clinic by itself would give the heart 4 at once.
+    """
+    keys = [f"p{number:03}" for number in range(30)]
+    persons = [{"patient_key": key, "practice_code": "Y99001", "pcn_code": "U99001", "age_years": 60} for key in keys]
+    records = [event(key, "C" if number < 10 else "H", LONG_AGO) for number, key in enumerate(keys)]
+    records += [event(key, "F", INDEX - timedelta(days=120 + each)) for key in keys for each in range(2)]
+
+    def capacity(week):
+        return [{"clinic_id": clinic, "practice_code": "Y99001", "clinic_date": INDEX + timedelta(weeks=week, days=2),
+                 "role": "nurse", "slots": 4, "minutes_per_slot": 30}
+                for clinic in ("lung_clinic", "heart_clinic")]  # fmt: skip
+
+    most, out = {"nurse": 150}, tmp_path / "out"
+    invented_run.make(
+        out, BOOK, persons, invented.core_tables(records), index_date=INDEX, most_minutes=most,
+        more={"clinic_capacity": capacity(0)},
+    )  # fmt: skip
+    with open_store(out / "restricted/run.duckdb", temp_directory=tmp_path, read_only=True) as store:
+        decisions = store.frame("SELECT * FROM derived.pathway_decision")
+    placed, realised = set(), []
+    for week in range(6):
+        found = routing.place(
+            decisions.filter(~pl.col("patient_key").is_in(sorted(placed))), invented.frame("core.person", persons),
+            invented.value_rows({}, INDEX), invented.frame("core.clinic_capacity", capacity(week)), BOOK,
+            index_date=INDEX + timedelta(weeks=week), most_minutes=most,
+        )  # fmt: skip
+        listed = found.filter(pl.col("placement") == "listed")
+        placed |= set(listed["patient_key"])
+        realised.append([listed.filter(clinic_id=clinic).height for clinic in ("lung_clinic", "heart_clinic")])
+    assert realised == [[4, 1], [4, 1], [2, 3], [0, 4], [0, 4], [0, 4]]
+    told, _ = _tried((out, None), monkeypatch, Changes())
+    weeks = told.weeks.filter(pl.col("side") == "today", pl.col("week") < 6).sort("clinic_id", "week")
+    forecast = {clinic[0]: rows["places"].to_list() for clinic, rows in weeks.group_by("clinic_id")}
+    assert list(zip(forecast["lung_clinic"], forecast["heart_clinic"], strict=True)) == [tuple(w) for w in realised]
+    more = read_changes(None, capacity=("{clinic: lung_clinic, slots_per_week: 2}",))
+    weeks = _tried((out, None), monkeypatch, more)[0].weeks.filter(pl.col("side") == "changed", pl.col("week") < 3)
+    heart = weeks.filter(pl.col("clinic_id") == "heart_clinic").sort("week")["places"].to_list()
+    assert heart == [3, 3, 3]  # what the lungs leave of the 150 minutes: 150 - 60, 3 places

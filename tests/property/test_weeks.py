@@ -31,7 +31,8 @@ BOOK = invented.rule_book(
         for number, name in enumerate(CLINICS)
     ],
 )  # fmt: skip
-PRACTICES = ("Y99001", "Y99002")
+NETWORK_OF = {"Y99001": "U99001", "Y99002": "U99001", "Y99003": "U99002"}
+PRACTICES = tuple(NETWORK_OF)
 OUTCOMES = tuple(memory.ANSWER_WORDS)
 # What a declared step says of opening again; any other way back onto a list is a fault.
 OPENED = {"closing_over", "tier_higher", "admitted", "route_changed", "returned", "answers_disagree"}
@@ -129,6 +130,7 @@ class Seen:
     before: dict[tuple[str, str], Row] = field(default_factory=dict)
     closed: dict[tuple[str, str], str] = field(default_factory=dict)
     offers: dict[tuple[str, str], list[date]] = field(default_factory=dict)
+    shared: int = 0
 
     def look(self, lists: Weeks, day: date, found: dict[tuple[str, str], Row], decisions: list[Row], people, capacity):
         tiers = {(row["patient_key"], row["pathway"]): row["tier"] for row in decisions}
@@ -158,16 +160,22 @@ class Seen:
         self.before = found
 
     def _capacity(self, lists: Weeks, day: date, found: dict[tuple[str, str], Row], capacity: list[Row]) -> None:
+        """Hold lists against sessions: a practice's own are on one day of the week, those of a network on another."""
         places = {(row["clinic_id"], row["practice_code"], row["clinic_date"]): row["slots"] for row in capacity}
         listed = [row for row in found.values() if row["placement"] == "listed" and row["clinic_date"]]
-        taken = Counter((row["clinic_id"], row["practice_code"], row["clinic_date"]) for row in listed)
+        taken = Counter((row["clinic_id"], row["session_serves"], row["clinic_date"]) for row in listed)
         booked = Counter(
-            (each.clinic_id, each.practice_code, each.until)
+            (each.clinic_id, audience, each.until)
             for each in lists.week.standings.values() if each.state == "booked"
+            for audience in (each.practice_code, NETWORK_OF.get(str(each.practice_code)))
         )  # fmt: skip
         self.faults["over capacity"] += sum(
             count > max(places.get(at, 0) - booked.get(at, 0), 0) for at, count in taken.items()
         )
+        self.faults["outside the audience"] += sum(
+            row["session_serves"] not in (row["practice_code"], NETWORK_OF[row["practice_code"]]) for row in listed
+        )
+        self.shared += sum(row["session_serves"] in NETWORK_OF.values() for row in listed)
 
     def _closed(self, lists: Weeks, found: dict[tuple[str, str], Row]) -> None:
         """Follow closing answers from the steps alone: listed again only after a step that says why."""
@@ -211,13 +219,22 @@ def simulated(seed: int, people: int, number: int, *, twice: bool = False) -> tu
              "slots": random.randrange(4)}
             for clinic in (*CLINICS.values(), "home_visit") for practice in PRACTICES
         ]  # fmt: skip
+        capacity += [
+            {"clinic_id": "lung_clinic", "practice_code": network, "clinic_date": day + timedelta(days=3),
+             "role": "nurse", "slots": random.randrange(3)}
+            for network in sorted(set(NETWORK_OF.values()))
+        ]  # fmt: skip
         admissions = {key: day - timedelta(days=3) for key in everybody if random.random() < 0.02}
-        lives = {key: {"person_status": each.status, "practice_code": each.practice} for key, each in everybody.items()}
+        lives = {
+            key: {"person_status": each.status, "practice_code": each.practice, "pcn_code": NETWORK_OF[each.practice]}
+            for key, each in everybody.items()
+        }
         if twice:
             came = came + came
         found = lists.run(day, decisions, people=lives, outcomes=came, capacity=capacity, admissions=admissions)
         seen.look(lists, day, found, decisions, everybody, capacity)
     answered = lists.transitions.drop_nulls("outcome_id")
+    seen.faults["no shared place was ever given"] += number > 50 and not seen.shared
     seen.faults["an answer taken in twice"] += answered.height - answered.unique(["outcome_id", "pathway"]).height
     return lists, +seen.faults
 

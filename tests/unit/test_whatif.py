@@ -211,3 +211,39 @@ def test_a_booking_holds_a_place_of_the_practice_before_one_that_it_shares():
     booked = pl.DataFrame({"clinic_id": "c", "practice_code": "A", "until": [date(2026, 6, 23)] * 3})
     left = whatif_places.without_booked(places, booked, BOTH, date(2026, 6, 15))
     assert left["places"].to_list() == [0, 1, 3]
+
+
+def _bounded(cells, places, bound, *, turns=()):
+    """Forecast clinics whose places take 20 minutes each of a nurse who has so many a week at each audience."""
+    rows = [(clinic, practice, lane, present, 0, 0) for clinic, practice, lane, present in cells]
+    weekly = [(clinic, audience, week, count) for clinic, audience, count in places for week in range(26)]
+    clinics = sorted({clinic for clinic, *_ in cells})
+    stay = [(clinic, lane, lane, 10_000_000) for clinic in clinics for lane in (0, 1)]
+    most = [(audience, "nurse", week, count) for audience, count in bound.items() for week in range(26)]
+    queues = whatif.Queues(
+        pl.DataFrame(rows, schema=CELL, orient="row"), pl.DataFrame(stay, schema=MOVE, orient="row"),
+        pl.DataFrame(weekly, schema=PLACE, orient="row"), network_of=BOTH,
+        minutes=pl.DataFrame([(clinic, audience, "nurse", 20) for clinic, audience, _ in places],
+                             schema=whatif.MINUTES, orient="row"),
+        bound=pl.DataFrame(most, schema=whatif.BOUND, orient="row"),
+        turns=pl.DataFrame(turns, schema=whatif.TURNS, orient="row"),
+    )  # fmt: skip
+    return {name: each.places.sum(axis=1) for name, each in whatif.simulate(queues, whatif.Rules()).items()}
+
+
+def test_minutes_that_clinics_share_go_lane_by_lane_in_the_order_of_need_over_all_of_them():
+    """100 minutes are 5 places: the first lane of hearts, 2 people, before the lungs, 4, before hearts' second lane."""
+    turns = [("hearts", 0, 1.0), ("lungs", 0, 2.0), ("hearts", 1, 3.0)]
+    cells = [("hearts", "A", 0, 2), ("hearts", "A", 1, 9), ("lungs", "A", 0, 4)]
+    found = _bounded(cells, [("hearts", "A", 6), ("lungs", "A", 6)], {"A": 100}, turns=turns)
+    # Week 0: 2 and 3 of the lungs; week 1: the last of the lungs, and 4 of the second lane; week 2: the last 5.
+    assert [found["hearts"][:, week].tolist() for week in range(3)] == [[2] * 400, [4] * 400, [5] * 400]
+    assert [found["lungs"][:, week].tolist() for week in range(3)] == [[3] * 400, [1] * 400, [0] * 400]
+
+
+def test_minutes_of_a_network_end_over_its_practices_and_those_of_a_practice_are_its_own():
+    """The network's nurse has 60 minutes, 3 shared places of both clinics; A's own has 20, 1 place."""
+    cells = [("hearts", "A", 0, 50), ("hearts", "B", 0, 50), ("lungs", "B", 0, 50)]
+    places = [("hearts", "A", 5), ("hearts", "N", 2), ("lungs", "N", 5)]
+    found = _bounded(cells, places, {"A": 20, "N": 60}, turns=[("hearts", 0, 1.0), ("lungs", 0, 2.0)])
+    assert set(found["hearts"][:, :9].ravel()) == {3} and set(found["lungs"][:, :9].ravel()) == {1}
