@@ -278,6 +278,7 @@ def test_minutes_that_end_over_all_clinics_of_a_practice_end_in_the_forecast_as_
         placed |= set(listed["patient_key"])
         realised.append([listed.filter(clinic_id=clinic).height for clinic in ("lung_clinic", "heart_clinic")])
     assert realised == [[4, 1], [4, 1], [2, 3], [0, 4], [0, 4], [0, 4]]
+    monkeypatch.setattr(whatif_run, "load_rule_book", lambda folder: BOOK)
     told, _ = _tried((out, None), monkeypatch, Changes())
     weeks = told.weeks.filter(pl.col("side") == "today", pl.col("week") < 6).sort("clinic_id", "week")
     forecast = {clinic[0]: rows["places"].to_list() for clinic, rows in weeks.group_by("clinic_id")}
