@@ -43,7 +43,7 @@ def site(tmp_path_factory) -> Path:
     settings_file(folder, folder / "extracts", folder / "out", index_date=date(2026, 11, 2), clinical=str(clinical))
     with (
         temporary_settings({PREFECT_HOME: folder / "prefect", PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        prefect_test_harness(server_startup_timeout=60),
+        prefect_test_harness(server_startup_timeout=300),
         counted_plainly(),
         pytest.MonkeyPatch.context() as patch,
     ):
