@@ -1,6 +1,6 @@
 """The shipped model judged on invented counties that it was not fitted on, a year later than it was.
 
-    python -m benchmarks.model_truth FOLDER [--seeds 6,7,8] [--people 40000]
+    python -m benchmarks.model_truth FOLDER [--seeds 6,7,8,9] [--people 32000]
 
 Every practice is another one and every person too. Of each county only what the risks need is worked out: landing, core
 tables, values and outcomes of one index date. ``FOLDER`` keeps risk and outcome of each county, so that more can be
@@ -103,22 +103,25 @@ def _words(found: Performance, name: str) -> str:
 
 
 def main() -> None:
-    """Judge each county that was not yet, and print what they give together."""
+    """Judge each county that was not yet, and print what all in the folder give together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seeds", default="6,7,8")
-    parser.add_argument("--people", type=int, default=40_000)
+    parser.add_argument("--seeds", default="6,7,8,9")
+    parser.add_argument("--people", type=int, default=32_000)
     asked = parser.parse_args()
     model = champion_of(MODEL, None)
     if model is None:
         raise SystemExit("no model is in use")
-    found = []
     for seed in map(int, asked.seeds.split(",")):
         kept = asked.folder / f"risks-{seed}-{asked.people}.parquet"
         if not kept.exists():
             judged(asked.folder / f"county-{seed}", model, seed=seed, people=asked.people).write_parquet(kept)
-        found.append(pl.read_parquet(kept).with_columns(patient_key=f"{seed} " + pl.col("patient_key")))
-        print(f"after seed {seed}\n{table(pl.concat(found))}", flush=True)
+    files = sorted(asked.folder.glob("risks-*.parquet"))
+    found = [
+        pl.read_parquet(each).with_columns(patient_key=pl.lit(f"{each.stem} ") + pl.col("patient_key"))
+        for each in files
+    ]
+    print(f"{len(files)} counties\n{table(pl.concat(found))}")
 
 
 if __name__ == "__main__":

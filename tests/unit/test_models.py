@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -405,6 +406,11 @@ def test_the_shipped_model_is_the_one_that_was_signed_and_the_rule_book_has(book
     design = read_design(models_folder(None) / f"{NAME}.yaml", book)
     assert register_of(NAME, None).promotions
     assert "version 0.1.0 in use" in in_use_in_words(NAME, None, design, book)
+
+
+def test_the_card_in_the_documents_is_that_of_the_shipped_model():
+    page = (Path(__file__).parents[2] / "docs" / "model-card.html").read_text(encoding="utf-8")
+    assert str(register_of(NAME, None).promotions[-1].sha256) in page and "TEST – invented patients" in page
 
 
 @pytest.fixture
