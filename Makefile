@@ -50,6 +50,7 @@ demo-model: setup
 	$(BIN)/stratify model fit $(MODEL) --on $(DEMO)/model/out --into $(DEMO)/model/models --version 0.2.0
 	$(BIN)/stratify model compare $(MODEL) 0.2.0 --on $(DEMO)/model/out --from $(DEMO)/model/models \
 		--out $(DEMO)/model/models/$(MODEL)-0.2.0.review.json
+	$(BIN)/stratify model card $(MODEL) 0.1.0 --on $(DEMO)/model/out --out $(DEMO)/model/card
 
 # Four weeks in a row of a small county whose teams answer their lists: what is new, waits, was invited, came, went back.
 WEEKS := 2026-11-02 2026-11-09 2026-11-16 2026-11-23

@@ -1,7 +1,7 @@
-"""Fits each declared model again on the last finished run and reviews it beside the one in use. It promotes nothing.
+"""Fits each declared model again on the last finished run, reviews it beside the one in use, and writes its card.
 
-What it makes lies in ``models`` beside the outputs: a model and a review each, for somebody to read and sign
-(``stratify model promote``). Without a server: ``python -m flows.refit SETTINGS [INDEX_DATE]``.
+What it makes lies in ``models`` beside the outputs, for somebody to read and sign (``stratify model promote``). It
+promotes nothing. Without a server: ``python -m flows.refit SETTINGS [INDEX_DATE]``.
 """
 
 from __future__ import annotations
@@ -16,44 +16,50 @@ from prefect import flow, get_run_logger
 
 from flows.stage import in_process, stage
 from stratify.errors import RuleError, StratifyError, combine
-from stratify.modelling import fitting, promotion, review
+from stratify.modelling import card_run, fitting, promotion, review
 from stratify.modelling.design import declared
+from stratify.operations import notices
 from stratify.rulebook import load_rule_book
-from stratify.settings import load_settings
+from stratify.settings import Settings, load_settings
 
 
 @flow(name="stratify refit of models", persist_result=False, validate_parameters=False)
 def refit(settings_file: str, index_date: str | None = None) -> None:
-    """Fit and review every declared model; fail with one message when one cannot be fitted.
+    """Fit, review and describe every declared model; fail with one message when one cannot be.
 
     Args:
         settings_file: Path of the settings file on the worker.
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None. The run in place decides which people.
     """
-    settings = load_settings(
-        Path(settings_file),
-        environment=os.environ,
-        overrides={"index_date": index_date},
-        today=date.today(),  # the only clock: below this line the index date is an argument
-    )
-    into = settings.out / "models"
-    book = load_rule_book(settings.clinical)
-    faults: list[StratifyError] = []
-    for name in declared(settings.clinical):
-        fit = partial(fitting.fit_model, name, settings.out, clinical=settings.clinical, into=into)
-        try:
-            done = stage(f"Fitting {name}", fit)
-        except RuleError as fault:  # too few events for one is no reason to leave the others
-            faults.append(fault)
-            continue
-        champion = promotion.champion_of(name, settings.clinical)
-        found = stage(f"Reviewing {name}", partial(review.review_model, done.model, champion, settings.out, book))
-        file = done.file.with_suffix(".review.json")
-        file.write_text(promotion.review_text(found), encoding="utf-8")
-        words = "may be promoted" if found.passes else "may not be promoted"
-        get_run_logger().info(f"{name} {done.model.design.version} {words}; nothing was: see {file.name}")
-    if faults:
-        raise combine(faults)
+    with notices.told_of_faults(os.environ):
+        settings = load_settings(
+            Path(settings_file),
+            environment=os.environ,
+            overrides={"index_date": index_date},
+            today=date.today(),  # the only clock: below this line the index date is an argument
+        )
+        faults: list[StratifyError] = []
+        for name in declared(settings.clinical):
+            try:
+                _refit(name, settings)
+            except RuleError as fault:  # too few events for one is no reason to leave the others
+                faults.append(fault)
+        if faults:
+            raise combine(faults)
+
+
+def _refit(name: str, settings: Settings) -> None:
+    run, clinical, into = settings.out, settings.clinical, settings.out / "models"
+    done = stage(f"Fitting {name}", partial(fitting.fit_model, name, run, clinical=clinical, into=into))
+    champion, book = promotion.champion_of(name, clinical), load_rule_book(clinical)
+    found = stage(f"Reviewing {name}", partial(review.review_model, done.model, champion, run, book))
+    file = done.file.with_suffix(".review.json")
+    file.write_text(promotion.review_text(found), encoding="utf-8")
+    version = done.model.design.version
+    card = partial(card_run.write_card, name, version, run, into, clinical=clinical, kept=into)
+    stage(f"Writing the card of {name}", card)
+    words = "may be promoted" if found.passes else "may not be promoted"
+    get_run_logger().info(f"{name} {version} {words}; nothing was: see {file.name}")
 
 
 if __name__ == "__main__":

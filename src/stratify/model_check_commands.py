@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from stratify.command_frame import ClinicalOption, faults_in_words, progress
-from stratify.model_commands import NameArgument, RunOption, model_app
+from stratify.model_commands import Kept, NameArgument, RunOption, model_app
+from stratify.operations_commands import DOOR
 
 __all__ = ["model_app"]
 
@@ -46,6 +47,7 @@ def model_card(
     out: Annotated[Path, typer.Option("--out", help="Folder the card goes to.")],
     listed_percent: ListedOption = 2.0,
     clinical: ClinicalOption = None,
+    kept: Kept = None,
 ) -> None:
     """Write the card of a model as a page and as data, and beside it what it was made for, to watch it by."""
     with faults_in_words():
@@ -53,7 +55,7 @@ def model_card(
 
         with progress() as tell:
             files = card_run.write_card(
-                name, version, run, out, clinical=clinical, listed_percent=listed_percent, tell=tell
+                name, version, run, out, clinical=clinical, kept=kept, listed_percent=listed_percent, tell=tell
             )
         for file in files:
             typer.echo(str(file))
@@ -76,9 +78,11 @@ def model_watch(
     Exit code 5 when it may not: the published score has to be used.
     """
     with faults_in_words():
+        from stratify.audit_trail import this_account
         from stratify.modelling import card_run
 
-        found, words, data = card_run.watch_model(name, version, run, profile, clinical=clinical, fall_back=fall_back)
+        by = this_account(DOOR) if fall_back else None
+        found, words, data = card_run.watch_model(name, version, run, profile, clinical=clinical, fall_back_by=by)
         if out:
             out.touch(mode=0o600)
             out.write_text(data, encoding="utf-8")

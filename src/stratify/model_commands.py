@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
+from stratify.operations_commands import DOOR
 
 if TYPE_CHECKING:
-    from stratify.modelling.promotion import SignOff
+    from stratify.modelling.promotion import SignOff, Trail
 
 model_app = typer.Typer(
     cls=QuickHelp, help="Trained models of risk: fit, compare, promote, roll back.", no_args_is_help=True
@@ -25,6 +26,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 Day = Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Day of the signature.")]
 Kept = Annotated[
     Path | None, typer.Option("--from", help="Folder the model is in, where it is not yet with the definitions.")
+]
+UsedBy = Annotated[
+    Path, typer.Option("--on", metavar="RUN", help="Output folder of the runs that use it; its audit trail has a line.")
 ]
 OwnFolder = Annotated[Path, typer.Option("--clinical", help="The site's folder of definitions; it is changed.")]
 
@@ -83,15 +87,16 @@ def model_promote(
     reason: Reason,
     day: Day,
     clinical: OwnFolder,
+    run: UsedBy,
     kept: Kept = None,
 ) -> None:
-    """Put a reviewed model in use: its score is written into the definitions, and who signed into the register."""
+    """Put a reviewed model in use: its score is written into the definitions, who signed into register and trail."""
     with faults_in_words():
         from stratify.modelling import promotion
 
         found = promotion.read_review(review)
         sign_off = _sign_off(signed_by, role, reason, day)
-        typer.echo(promotion.promote(name, found, sign_off, clinical=clinical, kept=kept))
+        typer.echo(promotion.promote(name, found, sign_off, clinical=clinical, trail=_trail(run), kept=kept))
 
 
 @model_app.command("roll-back")
@@ -102,6 +107,7 @@ def model_roll_back(
     reason: Reason,
     day: Day,
     clinical: OwnFolder,
+    run: UsedBy,
     to: Annotated[
         str | None, typer.Option("--to", help="An earlier version, or none; what was before when not given.")
     ] = None,
@@ -111,7 +117,7 @@ def model_roll_back(
         from stratify.modelling import promotion
 
         sign_off = _sign_off(signed_by, role, reason, day)
-        typer.echo(promotion.roll_back(name, to, sign_off, clinical=clinical))
+        typer.echo(promotion.roll_back(name, to, sign_off, clinical=clinical, trail=_trail(run)))
 
 
 @model_app.command("status")
@@ -132,3 +138,11 @@ def _sign_off(signed_by: str, role: str, reason: str, day: datetime) -> SignOff:
     from stratify.modelling.promotion import SignOff
 
     return SignOff(signed_by=signed_by, role=role, reason=reason, date=day.date())
+
+
+def _trail(run: Path) -> Trail:
+    from stratify import audit_trail, runs
+    from stratify.modelling.promotion import Trail
+
+    runs.plan_in_place(run)  # a folder without a run gets no trail
+    return Trail(run, audit_trail.this_account(DOOR))

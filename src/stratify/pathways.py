@@ -132,10 +132,13 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         reason = nw.when(when).then(words).otherwise(reason)
     tier: nw.Expr = nw.lit(None, dtype=nw.String)
     tier_rank: nw.Expr = nw.lit(None, dtype=nw.Int64)
+    tier_value: nw.Expr = nw.lit(None, dtype=nw.Float64)
     if pathway.tier_from:
         tier = nw.col(f"t_{pathway.tier_from}")
         for position, each_tier in reversed(list(enumerate(book.scores[pathway.tier_from].tiers, 1))):
             tier_rank = nw.when(tier == each_tier.tier).then(nw.lit(position)).otherwise(tier_rank)
+        if not book.scores[pathway.tier_from].is_decision_list:
+            tier_value = nw.col(f"x_{pathway.tier_from}")
     gaps = [
         nw.when(~nw.col("gap_texts").is_null()).then(nw.col("gap_texts")),
         nw.when(~nw.col("passed_over").is_null()).then(nw.col("passed_over")),
@@ -154,6 +157,7 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         reason.alias("reason"),
         tier.alias("tier"),
         tier_rank.alias("tier_rank"),
+        tier_value.alias("tier_value"),
         "missing_variables",
         nw.when(~nw.col("is_out")).then(joined(gaps)).alias("data_gaps"),
     )

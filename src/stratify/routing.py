@@ -238,15 +238,17 @@ def _candidates(
     for key, variable, value in usable.select("patient_key", "variable", "value").iter_rows():
         figures[key, variable] = value
     nought = {step for step in ranking if step in book.variables and is_nought_without_records(step, book)}
-    columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "reason", "rule_id")
+    columns = ("patient_key", "pathway", "decision", "clinic_id", "tier_rank", "tier_value", "reason", "rule_id")
     found = []
-    for key, pathway_id, decision, clinic, tier_rank, reason, rule in decisions.select(columns).iter_rows():
+    for key, pathway_id, decision, clinic, tier_rank, value, reason, rule in decisions.select(columns).iter_rows():
         if decision == "not_eligible":
             continue
         pathway = book.pathways[pathway_id]
         practice, decile, language = people[key]
         standing = known.get((key, pathway_id), Standing())
         wait = float((standing.waiting_since or index_date).toordinal())
+        if pathway.tier_from and value is not None:
+            figures[key, pathway.tier_from] = value
         ranks = _ranks(key, pathway, figures, nought)
         order = (_last_if_none(tier_rank), *ranks, (False, wait), _last_if_none(decile), key)
         offers = pathway.offers_of(rule) if decision == memory.OFFER else ()

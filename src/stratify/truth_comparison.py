@@ -57,6 +57,7 @@ class Comparison:
         faults: Each fault put in so far, with the people it touched.
         held: People who are not compared since the run holds the lists of their pathway, by pathway.
         refused: Faults of files of which the run refused the feed, and went on.
+        beyond: Pathways of the run that the truth knows nothing of.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class Comparison:
     faults: Mapping[str, int]
     held: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[Difference, ...]:
@@ -120,6 +122,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         found = [each for each in comparison.differences if each.place == pathway]
         held = f", {comparison.held[pathway]:,} more on held lists" if pathway in comparison.held else ""
         yield f"  {pathway}: {on:,} people, {agreeing:,} agree{held}{'; ' + _kinds(found) if found else ''}"
+    if comparison.beyond:
+        yield f"  not in the truth, so not compared: {', '.join(comparison.beyond)}"
     for fault, count in comparison.faults.items():
         mine = [each for each in comparison.differences if fault in each.faults]
         differ = len({each.reference for each in mine if each.reference})

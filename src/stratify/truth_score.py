@@ -18,6 +18,9 @@ A difference about somebody whom no fault touched is a fault of the pipeline or 
 a fault touched is told under that fault; the truth concludes from rows as a right pipeline reads them, so it is what
 the pipeline makes of the fault today.
 
+What a trained model decides is in no truth: its weights stand nowhere but in its file. ``stratify verify`` works it out
+again from a person's records, and a test from the extract files.
+
 Nobody is compared on a pathway whose lists the run holds, everywhere or at their practice: they are counted as held,
 neither missed nor wrongly listed, whatever the data that are in doubt say of them. A file that should be refused is
 refused also when the run goes on without its feed, or with what came of it before.
@@ -294,6 +297,7 @@ class _Score:
             agreeing=agreeing,
             held={pathway: count for pathway, count in held.items() if count},
             refused=tuple(fault for fault in self._refused if fault not in self._overlooked),
+            beyond=tuple(sorted(set(run.decisions["pathway"]) - set(PATHWAYS))),
             differences=tuple(self._differences),
             faults={fault: faults[fault] for fault in sorted({*faults, *self._touches["fault"]})},
         )

@@ -32,8 +32,9 @@ def in_order(people: pl.DataFrame, values: pl.DataFrame, book: RuleBook) -> pl.D
 
     Args:
         people: One row per person and pathway that proposes a clinic: ``patient_key``, ``is_now`` (or as of the look
-            back), ``pathway``, ``clinic_id``, ``practice_code``, ``tier_rank``, ``imd_decile``, ``age_years``,
-            ``waited_days``, ``back_in`` (weeks until somebody who is off the list for now is back; 0: is on it).
+            back), ``pathway``, ``clinic_id``, ``practice_code``, ``tier_rank``, ``tier_value``, ``imd_decile``,
+            ``age_years``, ``waited_days``, ``back_in`` (weeks until somebody who is off the list for now is back; 0: is
+            on it).
         values: ``patient_key``, ``is_now``, ``variable``, ``value``: what is known of ``ranking_of``.
         book: The rule book.
 
@@ -52,7 +53,8 @@ def in_order(people: pl.DataFrame, values: pl.DataFrame, book: RuleBook) -> pl.D
         for name, pathway in book.pathways.items():
             if place < len(pathway.rank_by):
                 mine = pathway.rank_by[place]
-                figure = pl.col(mine.variable) if mine.variable in rows.columns else pl.lit(None, dtype=pl.Float64)
+                name_of = "tier_value" if mine.variable == pathway.tier_from else mine.variable
+                figure = pl.col(name_of) if name_of in rows.columns else pl.lit(None, dtype=pl.Float64)
                 if mine.variable in book.variables and is_nought_without_records(mine.variable, book):
                     figure = figure.fill_null(0.0)
                 step = (

@@ -420,8 +420,9 @@ def _decided(run: _Run, side: str, time: str) -> str:
 
 
 _PEOPLE_NOW = """
-SELECT d.patient_key, true AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, p.imd_decile, p.age_years,
-    ($day - coalesce(m.waiting_since, $day))::BIGINT AS waited_days, coalesce(m.back_in, 0)::BIGINT AS back_in,
+SELECT d.patient_key, true AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, d.tier_value, p.imd_decile,
+    p.age_years, ($day - coalesce(m.waiting_since, $day))::BIGINT AS waited_days,
+    coalesce(m.back_in, 0)::BIGINT AS back_in,
     coalesce(m.may_have_place, true) AS may_have_place, coalesce(m.is_booked, false) AS is_booked
 FROM ($decided) AS d
 JOIN run.core.person AS p USING (patient_key)
@@ -431,8 +432,8 @@ WHERE d.decision = 'clinic' AND p.practice_code IS NOT NULL AND d.clinic_id IS N
 ORDER BY ALL
 """
 _PEOPLE_THEN = """
-SELECT d.patient_key, false AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, p.imd_decile, p.age_years,
-    greatest($day - coalesce(m.waiting_since, $day), 0)::BIGINT AS waited_days, 0::BIGINT AS back_in,
+SELECT d.patient_key, false AS is_now, d.pathway, d.clinic_id, p.practice_code, d.tier_rank, d.tier_value, p.imd_decile,
+    p.age_years, greatest($day - coalesce(m.waiting_since, $day), 0)::BIGINT AS waited_days, 0::BIGINT AS back_in,
     true AS may_have_place, false AS is_booked
 FROM ($decided) AS d
 JOIN past.core.person AS p USING (patient_key)

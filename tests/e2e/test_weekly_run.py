@@ -40,6 +40,7 @@ CLINICS = {
     "call",
     "care_home_round",
     "clinician_review",
+    "community_matron",
     "copd_clinic",
     "diabetes_checks",
     "diabetes_gp_pharmacist",

@@ -15,8 +15,9 @@ from stratify.modelling.algorithms import fit
 from stratify.modelling.cohort import gather
 from stratify.modelling.design import Algorithm, models_folder, read_design
 from stratify.modelling.diagnosis import diagnose
+from stratify.modelling.evaluation import area, evaluate, evaluate_groups
 from stratify.modelling.fitting import fit_on
-from stratify.modelling.judging import area, calibration
+from stratify.modelling.model_card import with_groups
 from stratify.modelling.review import risk_of
 from stratify.rulebook import load_rule_book
 from stratify.runs import as_landed, prepare
@@ -70,12 +71,27 @@ def test_risks_are_right_on_practices_and_a_year_never_seen(people):
     model = fit_on(design, cohort, definitions="")
     unseen = cohort.part("later", "elsewhere", "later_elsewhere")
     risk = risk_of(model, unseen)
-    found = calibration(risk, unseen.outcome)
+    found = evaluate(unseen.outcome, risk).measures
     assert unseen.outcome.sum() > 2_000
-    assert 0.9 <= found.slope <= 1.1
-    assert abs(found.intercept) <= 0.05
+    assert 0.9 <= found["calibration_slope"].value <= 1.1
+    assert abs(found["calibration_intercept"].value) <= 0.05
     published = unseen.rows["baseline"].fill_null(0.0).to_numpy()
-    assert area(risk, unseen.outcome) > area(published, unseen.outcome) + 0.03
+    assert area(unseen.outcome, risk) > area(unseen.outcome, published) + 0.03
+
+
+def test_risks_are_right_on_average_in_every_group_that_nothing_was_planted_for(people):
+    design, cohort = people
+    model = fit_on(design, cohort, definitions="")
+    unseen = cohort.part("later", "elsewhere", "later_elsewhere")
+    risk = risk_of(model, unseen)
+    groups = with_groups(unseen.rows).select("sex", "age_band", "ethnic_group", "imd_fifth", "has_copd", "has_diabetes")
+    who = unseen.rows["patient_key"].to_numpy()
+    found = evaluate_groups(unseen.outcome, risk, groups, person=who)
+    gaps = {name: each.measures["calibration_gap"] for name, each in found.items() if each.measures}
+    assert len(gaps) > 15
+    assert {
+        name: each for name, each in gaps.items() if abs(each.value) > 0.02 and not each.low <= 0 <= each.high
+    } == {}
 
 
 def test_planted_effects_are_found_in_their_direction_without_being_told(people):

@@ -14,10 +14,12 @@ import duckdb
 import polars as pl
 import pytest
 
+from second import high_risk
 from stratify import privacy, truth_score
 from stratify.care_homes import CareHome, home_and_lead
 from stratify.errors import PrivacyError, RunError, SettingsError
 from stratify.privacy import THROWAWAY_KEY
+from stratify.rulebook import clinical_folder
 from stratify.synth import CountyOrder, write_county
 from stratify.synth.registry import care_home_register
 from stratify.synth.truth import EXPECTATION_COLUMNS, TOUCH_COLUMNS
@@ -207,6 +209,32 @@ def placed(county) -> pl.DataFrame:
     names = ("patient_key", "pathway", "placement", "placement_reason", "clinic_id", "practice_code", "state",
              "offer_id", "preferred_language")  # fmt: skip
     return pl.DataFrame(rows, schema=list(names), orient="row", infer_schema_length=None)
+
+
+def test_what_the_trained_model_decides_is_that_of_a_plain_reckoning_from_the_extract_files(county):
+    """Its weights are in no truth, so they are put on what the files say a second time: nobody is missing or more."""
+    model = clinical_folder() / "models" / "emergency_admission_12_months-0.1.0.json"
+    wanted = high_risk.conclude(county.out.parent / "extracts", model, INDEX)
+    keys = {privacy.pseudonym(THROWAWAY_KEY, number): number for number in wanted}
+    with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as store:
+        registered = "SELECT patient_key FROM core.person WHERE person_status = 'registered'"
+        people = {key for (key,) in store.execute(registered).fetchall()}
+        risks = dict(
+            store.execute(
+                "SELECT patient_key, value FROM derived.patient_score WHERE score = 'emergency_admission_12_months' "
+                f"AND value IS NOT NULL AND patient_key IN ({registered})"
+            ).fetchall()
+        )
+        decided = store.execute(
+            "SELECT patient_key, clinic_id, tier_value FROM derived.pathway_decision "
+            "WHERE pathway = 'high_risk_of_admission' AND tier IN ('very_high', 'high') AND decision <> 'excluded'"
+        ).fetchall()
+    mine = {key: wanted[number] for key, number in keys.items() if key in people}
+    assert len(mine) > 2_000 and risks.keys() == mine.keys()
+    assert max(abs(risks[key] - each.risk) for key, each in mine.items()) < 1e-6
+    linked = {key: clinic for key, clinic, _ in decided if key in mine}
+    assert linked == {key: each.clinic for key, each in mine.items() if each.clinic}
+    assert len(set(linked.values())) == 4 and all(value == risks[key] for key, _, value in decided if key in mine)
 
 
 WITH_CLINICS = [each for each in truth_score.PATHWAYS if each != "diabetes_prevention"]

@@ -10,6 +10,8 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from stratify.errors import RunError
 from stratify.modelling.evaluation import (
+    area,
+    area_difference,
     calibration_bins,
     decision_curve,
     evaluate,
@@ -33,6 +35,24 @@ def test_discrimination_and_brier_are_those_of_scikit_learn_with_ties():
     assert found["auroc"].value == pytest.approx(roc_auc_score(outcome, risk), abs=1e-12)
     assert found["auprc"].value == pytest.approx(average_precision_score(outcome, risk), abs=1e-12)
     assert found["brier"].value == pytest.approx(brier_score_loss(outcome, risk), abs=1e-12)
+
+
+def test_the_area_is_the_share_of_pairs_in_which_the_one_with_the_outcome_is_ahead():
+    assert area([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]) == 0.75  # 3 of 2 times 2
+
+
+def test_two_numbers_of_the_same_people_differ_by_their_areas_with_the_interval_that_drawing_again_gives():
+    outcome, risk = drawn(2000, seed=5)
+    other = np.round(risk + np.random.default_rng(6).normal(0, 0.15, risk.size), 2)  # not a risk: below 0 for some
+    found = area_difference(outcome, risk, other)
+    assert found.value == pytest.approx(roc_auc_score(outcome, risk) - roc_auc_score(outcome, other), abs=1e-12)
+    rng = np.random.default_rng(7)
+    again = []
+    for _ in range(400):
+        row = rng.integers(0, risk.size, risk.size)
+        again.append(area(outcome[row], risk[row]) - area(outcome[row], other[row]))
+    assert found.high - found.value == pytest.approx(1.96 * float(np.std(again)), rel=0.12)
+    assert area_difference(outcome, risk, risk * 2).high == 0.0  # the same order of people
 
 
 def test_the_calibration_slope_is_that_of_a_logistic_regression_on_the_logit():

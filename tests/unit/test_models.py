@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -15,8 +17,9 @@ import pytest
 import yaml
 from threadpoolctl import threadpool_limits
 
-from stratify import examples, score_parts
-from stratify.errors import RuleError
+from stratify import audit_trail, examples, score_parts
+from stratify.audit_trail import Actor
+from stratify.errors import RuleError, RunError
 from stratify.modelling.additive import Term
 from stratify.modelling.algorithms import _boosting, fit
 from stratify.modelling.cohort import Cohort, Observed, held_back
@@ -24,8 +27,7 @@ from stratify.modelling.definition import definition_text, examples_text, no_sco
 from stratify.modelling.design import Algorithm, ModelDesign, declared, models_folder, read_design
 from stratify.modelling.diagnosis import diagnose
 from stratify.modelling.fitting import next_version
-from stratify.modelling.judging import area, calibration
-from stratify.modelling.promotion import SignOff, in_use_in_words, promote, register_of, roll_back
+from stratify.modelling.promotion import SignOff, Trail, in_use_in_words, promote, register_of, roll_back
 from stratify.modelling.review import Gate, Review
 from stratify.modelling.stored import StoredModel, TrainedOn, read_model, write_model
 from stratify.reasons import find_values
@@ -144,16 +146,6 @@ def test_what_is_not_known_is_fitted_or_leaves_the_risk_open(boosted):
 def test_fitting_asks_for_as_many_practices_as_folds(people):
     with pytest.raises(RuleError, match="at least 2 practices to fit on; found 1"):
         _fitted((people[0], people[1], np.zeros(len(people[1]))))
-
-
-def test_the_area_and_the_calibration_are_those_worked_by_hand():
-    # Of 2 × 2 pairs the one with the event is ahead in 3: 0.75.
-    assert area(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])) == 0.75
-    # Half of each: risks of 0.2 and 0.8 where 1 in 5 and 4 in 5 had it.
-    risk = np.repeat([0.2, 0.8], 5)
-    found = calibration(risk, np.array([1, 0, 0, 0, 0, 1, 1, 1, 1, 0]))
-    assert found.slope == pytest.approx(1, abs=1e-9)
-    assert found.intercept == pytest.approx(0, abs=1e-9)
 
 
 # --------------------------------------------------------------------------------------------------- declaration
@@ -302,7 +294,7 @@ def test_a_file_with_a_right_digest_and_a_wrong_model_is_refused(tmp_path, boost
 
 def test_versions_go_on_from_the_latest_kept(tmp_path, boosted):
     design = _design(version="1.2.0")
-    assert next_version(design, tmp_path) == "1.2.0"
+    assert next_version(design, tmp_path, tmp_path / "none") == "1.2.0"
     for version in ("1.2.9", "1.2.10"):
         write_model(_stored(boosted, version=version), tmp_path / f"{NAME}-{version}.json")
     assert next_version(design, tmp_path) == "1.2.11"
@@ -416,6 +408,11 @@ def test_the_shipped_model_is_the_one_that_was_signed_and_the_rule_book_has(book
     assert "version 0.1.0 in use" in in_use_in_words(NAME, None, design, book)
 
 
+def test_the_card_in_the_documents_is_that_of_the_shipped_model():
+    page = (Path(__file__).parents[2] / "docs" / "model-card.html").read_text(encoding="utf-8")
+    assert str(register_of(NAME, None).promotions[-1].sha256) in page and "TEST – invented patients" in page
+
+
 @pytest.fixture
 def own_folder(tmp_path):
     shutil.copytree(clinical_folder(), tmp_path / "clinical")
@@ -424,6 +421,10 @@ def own_folder(tmp_path):
 
 def _signed(reason="It is better"):
     return SignOff(signed_by="An invented lead", role="clinical lead", date=date(2026, 12, 1), reason=reason)
+
+
+def _trail(out):
+    return Trail(out, Actor("somebody (test)", lambda: datetime(2026, 12, 1, 9, tzinfo=UTC)))
 
 
 def _review(model, *, beside="0.1.0", holds=True, **changes):
@@ -438,22 +439,26 @@ def test_a_signed_review_puts_a_model_in_use_and_one_command_takes_it_back(own_f
     model = _stored(boosted, version="0.2.0")
     write_model(model, tmp_path / "kept" / f"{NAME}-0.2.0.json")
     before = (own_folder / "scores" / f"{NAME}.yaml").read_bytes()
-    done = promote(NAME, _review(model), _signed(), clinical=own_folder, kept=tmp_path / "kept")
+    done = promote(NAME, _review(model), _signed(), clinical=own_folder, trail=_trail(tmp_path), kept=tmp_path / "kept")
     assert done == f"{NAME}: 0.1.0 → 0.2.0, signed by An invented lead (clinical lead), 2026-12-01"
     after = load_rule_book(own_folder)
     assert after.scores[NAME] == score_of(model, after)
     assert "version 0.2.0 in use" in in_use_in_words(NAME, own_folder, design, after)
 
-    assert "0.2.0 → 0.1.0" in roll_back(NAME, None, _signed("Calibration was lost"), clinical=own_folder)
+    assert "0.2.0 → 0.1.0" in roll_back(
+        NAME, None, _signed("Calibration was lost"), clinical=own_folder, trail=_trail(tmp_path)
+    )
     assert (own_folder / "scores" / f"{NAME}.yaml").read_bytes() == before
-    assert "0.1.0 → none" in roll_back(NAME, "none", _signed("No trust in it"), clinical=own_folder)
+    assert "0.1.0 → none" in roll_back(
+        NAME, "none", _signed("No trust in it"), clinical=own_folder, trail=_trail(tmp_path)
+    )
     last = load_rule_book(own_folder)
     assert "the published score decides" in in_use_in_words(NAME, own_folder, design, last)
     assert [each.differences for each in examples.run_examples(last, only=NAME)] == [()]
     assert not examples.missing_examples(last, own_folder, only=NAME)
     assert [each.version for each in register_of(NAME, own_folder).promotions] == ["0.1.0", "0.2.0", "0.1.0", "none"]
     with pytest.raises(RuleError, match="found none: the published score is"):
-        roll_back(NAME, None, _signed(), clinical=own_folder)
+        roll_back(NAME, None, _signed(), clinical=own_folder, trail=_trail(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -472,8 +477,37 @@ def test_a_promotion_without_the_right_review_is_refused_and_nothing_changes(tmp
     write_model(model, folder / "models" / f"{NAME}-0.2.0.json")
     before = sorted(each.name for each in folder.rglob("*"))
     with pytest.raises(RuleError, match=words):
-        promote(NAME, _review(model, **change), _signed(), clinical=folder)
+        promote(NAME, _review(model, **change), _signed(), clinical=folder, trail=_trail(tmp_path))
     assert sorted(each.name for each in folder.rglob("*")) == before
+    assert audit_trail.read(tmp_path) == []
+
+
+def test_what_is_put_in_use_is_in_the_audit_trail_with_who_why_and_digest_or_it_is_not_done(
+    own_folder, tmp_path, boosted
+):
+    model = _stored(boosted, version="0.2.0")
+    write_model(model, own_folder / "models" / f"{NAME}-0.2.0.json")
+    promote(NAME, _review(model), _signed(), clinical=own_folder, trail=_trail(tmp_path))
+    roll_back(NAME, "none", _signed("No trust in it"), clinical=own_folder, trail=_trail(tmp_path))
+    lines = audit_trail.read(tmp_path)
+    assert audit_trail.faults(lines) == []
+    assert [(each.entry["act"], each.entry["details"]["state"], each.entry["by"]) for each in lines] == [
+        ("model promoted", "begun", "somebody (test)"), ("model promoted", "done", "somebody (test)"),
+        ("model rolled back", "begun", "somebody (test)"), ("model rolled back", "done", "somebody (test)"),
+    ]  # fmt: skip
+    promoted, rolled_back = lines[0].entry["details"], lines[2].entry["details"]
+    review = (own_folder / "models" / f"{NAME}-0.2.0.review.json").read_bytes()
+    assert promoted == {
+        "state": "begun", "model": NAME, "version": "0.2.0", "before": "0.1.0", "sha256": model.digest,
+        "review": hashlib.sha256(review).hexdigest(), "date": "2026-12-01", "signed_by": "An invented lead",
+        "role": "clinical lead", "reason": "It is better",
+    }  # fmt: skip
+    assert (rolled_back["version"], rolled_back["before"], rolled_back["reason"]) == ("none", "0.2.0", "No trust in it")
+    (tmp_path / "closed" / "audit" / "trail.jsonl").mkdir(parents=True)  # a folder where the trail would be
+    before = (own_folder / "models" / f"{NAME}.promotions.yaml").read_bytes()
+    with pytest.raises(RunError, match="what cannot be written down is not done"):
+        promote(NAME, _review(model, beside=None), _signed(), clinical=own_folder, trail=_trail(tmp_path / "closed"))
+    assert (own_folder / "models" / f"{NAME}.promotions.yaml").read_bytes() == before
 
 
 def test_a_model_that_was_signed_and_then_changed_is_refused(own_folder, boosted):

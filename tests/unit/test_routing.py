@@ -13,6 +13,7 @@ import invented
 from invented import pathway, score, variable
 from stratify.pools import Session, sessions
 from stratify.routing import place
+from stratify.rulebook import RuleBook
 
 INDEX = date(2026, 6, 15)
 WEDNESDAY = date(2026, 6, 17)
@@ -62,6 +63,7 @@ def placed(
     *,
     people: dict[str, dict[str, Any]] | None = None,
     values: dict[str, dict[str, float | str | None]] | None = None,
+    book: RuleBook = BOOK,
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Route a few decisions; give the placements by person and pathway."""
     keys = sorted({row["patient_key"] for row in decisions})
@@ -70,7 +72,7 @@ def placed(
         invented.frame("core.person", [{"patient_key": key, **(people or {}).get(key, {})} for key in keys]),
         invented.value_rows(values or {}, date(2026, 5, 1)),
         invented.frame("core.clinic_capacity", capacity),
-        BOOK,
+        book,
         index_date=INDEX,
     )
     return {(row["patient_key"], row["pathway"]): row for row in found.to_dicts()}
@@ -323,3 +325,19 @@ def test_a_held_list_takes_no_place_and_its_people_keep_what_other_pathways_have
     assert rows["both", "lungs"]["other_needs"] == "Frailty (list held this week)"
     assert rows["lungs_only", "lungs"]["placement"] == "waiting"
     assert rows["dead", "lungs"]["placement"] == "not_listed"
+
+
+def test_within_a_tier_a_pathway_may_order_by_what_its_score_comes_to():
+    """0.62 before 0.41, whatever else; not known comes last in its tier, and before the highest of the next."""
+    steps = [{"variable": name, "first": "most"} for name in ("group", "flares")]
+    by_risk = pathway("lungs", precedence=1, cohort=ALL, tier_from="group", routes=REST, clinics=[LUNG], rank_by=steps)
+    book = invented.rule_book(
+        variables=[variable("flares", "count", {"event": "x"}, lookback_months=12)],
+        scores=[score("group", tiers=[{"tier": "all", "label": "All"}])],
+        pathways=[by_risk],
+    )
+    risks = {"a": 0.41, "b": 0.62, "c": None, "d": 0.41}
+    decisions = [wants(key) | {"tier_value": risk} for key, risk in risks.items()]
+    decisions.append(wants("e", tier=2) | {"tier_value": 0.9})
+    found = placed(decisions, [slots(5)], values={"d": {"flares": 2.0}, "a": {"flares": 1.0}}, book=book)
+    assert listed(found) == ["b", "d", "a", "c", "e"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
 
+from stratify import audit_trail
+from stratify.audit_trail import Actor
 from stratify.modelling import promotion
 from stratify.modelling.card_run import put_published_score_in_place
 from stratify.modelling.stored import read_model
@@ -183,14 +186,18 @@ def test_a_model_that_may_not_be_used_is_rolled_back_at_once_and_one_that_may_st
     name, version = "emergency_admission_12_months", "0.1.0"  # the one that is shipped is in use
     model = read_model(promotion.model_file(name, version, clinical))
     book = load_rule_book(clinical)
-    assert put_published_score_in_place(model, verdict(), book, day=TODAY, clinical=clinical) is None
+    trail = promotion.Trail(tmp_path, Actor("somebody (test)", lambda: datetime(2026, 6, 15, tzinfo=UTC)))
+    put = partial(put_published_score_in_place, model, book=book, day=TODAY, clinical=clinical, trail=trail)
+    assert put(verdict()) is None
     lost = verdict(drifted=seen(EVERYWHERE, 0.0, 0.5))
-    done = put_published_score_in_place(model, lost, book, day=TODAY, clinical=clinical)
+    done = put(lost)
     assert done == f"{name}: 0.1.0 → none, signed by stratify model watch (automatic fall-back), 2026-06-15"
     last = promotion.register_of(name, clinical).promotions[-1]
     assert "age_years is not known of many more people" in last.reason
     assert promotion.champion_of(name, clinical) is None
-    assert put_published_score_in_place(model, lost, book, day=TODAY, clinical=clinical) is None  # nothing in use
+    assert put(lost) is None  # nothing in use
+    [begun, _] = audit_trail.read(tmp_path)
+    assert begun.entry["details"]["signed_by"] == "stratify model watch"
 
 
 def test_a_group_for_whom_the_model_is_wrong_raises_an_alarm_and_chance_does_not():

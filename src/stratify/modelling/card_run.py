@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from stratify.audit_trail import Actor
 from stratify.errors import RuleError
 from stratify.modelling import fitting, promotion
 from stratify.modelling.card_page import model_page
@@ -36,6 +37,7 @@ def card_of(
     run: Path,
     *,
     clinical: Path | None = None,
+    kept: Path | None = None,
     listed_percent: float = 2.0,
     refit: bool = False,
     tell: Tell = lambda _: None,
@@ -47,6 +49,7 @@ def card_of(
         version: Its version.
         run: Output folder of a finished run.
         clinical: Folder of the definitions of the run; those that come with stratify when not given.
+        kept: Folder the model is in, where it is not yet with the definitions.
         listed_percent: Of 100 people, how many there are places for.
         refit: Fit it on parts of its people too, for a learning curve.
         tell: Told each step.
@@ -59,7 +62,7 @@ def card_of(
         RunError: there is no finished run.
     """
     book: RuleBook = load_rule_book(clinical)
-    model = read_model(promotion.model_file(name, version, clinical))
+    model = read_model(promotion.model_file(name, version, clinical, kept))
     tell("Gathering people and outcomes")
     cohort = fitting.gather_people(run, model.design, book)
     tell("Judging the model")
@@ -76,6 +79,7 @@ def write_card(
     out: Path,
     *,
     clinical: Path | None = None,
+    kept: Path | None = None,
     listed_percent: float = 2.0,
     tell: Tell = lambda _: None,
 ) -> list[Path]:
@@ -87,11 +91,12 @@ def write_card(
         run: As for :func:`card_of`.
         out: Folder to write into.
         clinical: As for :func:`card_of`.
+        kept: As for :func:`card_of`.
         listed_percent: As for :func:`card_of`.
         tell: As for :func:`card_of`.
     """
     card, model, cohort = card_of(
-        name, version, run, clinical=clinical, listed_percent=listed_percent, refit=True, tell=tell
+        name, version, run, clinical=clinical, kept=kept, listed_percent=listed_percent, refit=True, tell=tell
     )
     texts = {
         "card.json": card.model_dump_json(indent=1) + "\n",
@@ -116,7 +121,7 @@ def watch_model(
     profile: Path,
     *,
     clinical: Path | None = None,
-    fall_back: bool = False,
+    fall_back_by: Actor | None = None,
 ) -> tuple[Verdict, str, str]:
     """Watch a model at work in a finished run; give the verdict, it in words, and everything that was seen as JSON.
 
@@ -126,21 +131,24 @@ def watch_model(
         run: Output folder of a finished run.
         profile: What it was made for, as :func:`write_card` wrote it.
         clinical: Folder of the definitions of the run.
-        fall_back: Put the published score in its place where it may not be used: a roll-back in the register like any
-            other, signed by this command, with the reasons.
+        fall_back_by: Who puts the published score in its place where it may not be used: a roll-back like any other,
+            signed by this command, with the reasons. None where it stays.
     """
     book = load_rule_book(clinical)
     model = read_model(promotion.model_file(name, version, clinical))
     watched = watch(model, read_made_for(profile, model), run, book, Limits())
     words = in_words(watched)
-    if fall_back and clinical:
-        done = put_published_score_in_place(model, watched.verdict, book, day=_day_of(run), clinical=clinical)
+    if fall_back_by and clinical:
+        trail = promotion.Trail(run, fall_back_by)
+        done = put_published_score_in_place(
+            model, watched.verdict, book, day=_day_of(run), clinical=clinical, trail=trail
+        )
         words += f"\n{done}" if done else ""
     return watched.verdict, words, as_data(watched)
 
 
 def put_published_score_in_place(
-    model: StoredModel, verdict: Verdict, book: RuleBook, *, day: date, clinical: Path
+    model: StoredModel, verdict: Verdict, book: RuleBook, *, day: date, clinical: Path, trail: promotion.Trail
 ) -> str | None:
     """Roll a model in use back to the published score where it may not be used; gives what was done.
 
@@ -150,6 +158,7 @@ def put_published_score_in_place(
         book: The definitions.
         day: The day of the run that showed it.
         clinical: The site's folder of definitions; it is changed.
+        trail: Where it is written down.
     """
     design = model.design
     in_use = promotion.register_of(design.name, clinical).in_use
@@ -159,7 +168,7 @@ def put_published_score_in_place(
     signed = promotion.SignOff(
         signed_by="stratify model watch", role="automatic fall-back", date=day, reason=said or "may not be used"
     )
-    return promotion.roll_back(design.name, promotion.PUBLISHED, signed, clinical=clinical)
+    return promotion.roll_back(design.name, promotion.PUBLISHED, signed, clinical=clinical, trail=trail)
 
 
 def _day_of(run: Path) -> date:

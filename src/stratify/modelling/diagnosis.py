@@ -15,7 +15,7 @@ from stratify.errors import RuleError, combine
 from stratify.modelling.additive import Floats
 from stratify.modelling.cohort import Cohort
 from stratify.modelling.design import ModelDesign
-from stratify.modelling.judging import area
+from stratify.modelling.evaluation import area
 from stratify.periods import months_before
 from stratify.rulebook import RuleBook
 
@@ -86,7 +86,7 @@ def _leaks(design: ModelDesign, fitted: Cohort) -> Iterator[tuple[str, str, str]
 
 
 def _area_of(values: Floats, outcome: npt.NDArray[np.int64]) -> float:
-    return area(values, outcome) if 0 < outcome.sum() < len(outcome) else 0.5
+    return area(outcome, values) if 0 < outcome.sum() < len(outcome) else 0.5
 
 
 def _immortal(design: ModelDesign, cohort: Cohort) -> Iterator[tuple[str, str, str]]:

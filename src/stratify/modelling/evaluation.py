@@ -119,6 +119,32 @@ def evaluate(
     return Performance(*counts, measures={name: each for name in MEASURES if (each := found.get(name)) is not None})
 
 
+def area(outcome: ArrayLike, values: ArrayLike) -> float:
+    """Give the area under the ROC curve of any numbers: how often somebody with the outcome has the higher one.
+
+    Args:
+        outcome: As for :func:`evaluate`; it happened to some rows and not to others.
+        values: One number a row.
+    """
+    return _area(np.asarray(outcome) > 0, np.asarray(values, dtype=np.float64))[0]
+
+
+def area_difference(
+    outcome: ArrayLike, one: ArrayLike, other: ArrayLike, *, person: ArrayLike | None = None
+) -> Estimate:
+    """Give how much larger the area under the ROC curve of one number is than that of another, of the same rows.
+
+    Args:
+        outcome: As for :func:`area`.
+        one: One number a row.
+        other: Another.
+        person: As for :func:`evaluate`.
+    """
+    happened = np.asarray(outcome) > 0
+    mine, theirs = (_area(happened, np.asarray(each, dtype=np.float64)) for each in (one, other))
+    return _plain(mine[0] - theirs[0], mine[1] - theirs[1], _numbered(person, happened.size))
+
+
 def evaluate_groups(
     outcome: ArrayLike,
     risk: ArrayLike,
@@ -303,15 +329,19 @@ def _share_of(part: Floats, whole: Floats, who: NDArray[np.int64]) -> Estimate:
 
 
 def _auroc(rows: _Rows) -> Estimate:
-    events, others = rows.risk[rows.happened > 0], rows.risk[rows.happened == 0]
-    below = np.empty(rows.risk.size)
-    for mine, theirs, here in ((events, others, rows.happened > 0), (others, events, rows.happened == 0)):
+    return _bounded(*_area(rows.happened > 0, rows.risk), rows.who)
+
+
+def _area(happened: NDArray[np.bool_], values: Floats) -> tuple[float, Floats]:
+    """Give the area under the ROC curve of any numbers, and each row's share in its error."""
+    events, others = values[happened], values[~happened]
+    below = np.empty(values.size)
+    for mine, theirs, here in ((events, others, happened), (others, events, ~happened)):
         ordered = np.sort(theirs)
         less, upto = np.searchsorted(ordered, mine, "left"), np.searchsorted(ordered, mine, "right")
         below[here] = (less + upto) / 2 / theirs.size
-    value = float(below[rows.happened > 0].mean())
-    shares = np.where(rows.happened > 0, (below - value) / events.size, (1 - below - value) / others.size)
-    return _bounded(value, shares, rows.who)
+    value = float(below[happened].mean())
+    return value, np.where(happened, (below - value) / events.size, (1 - below - value) / others.size)
 
 
 def _average_precision(rows: _Rows) -> Estimate:

@@ -75,7 +75,7 @@ def fit_model(
     book = load_rule_book(clinical)
     design = design_of(name, clinical, book)
     folder = into or models_folder(clinical)
-    design = design.model_copy(update={"version": version or next_version(design, folder)})
+    design = design.model_copy(update={"version": version or next_version(design, folder, models_folder(clinical))})
     tell("Gathering people and outcomes")
     cohort = gather_people(run, design, book)
     refuse_unfit(design, cohort, book)
@@ -118,9 +118,10 @@ def fit_on(design: ModelDesign, cohort: Cohort, *, definitions: str) -> StoredMo
     return StoredModel(design=design, fitted=fitted, trained_on=trained, made_with=versions_here())
 
 
-def next_version(design: ModelDesign, folder: Path) -> str:
+def next_version(design: ModelDesign, *folders: Path) -> str:
     """Give the version after the latest kept: of the third number, since the declaration is the same."""
-    kept = [each.stem.removeprefix(f"{design.name}-").split(".") for each in folder.glob(f"{design.name}-*.json")]
+    files = [each for folder in folders for each in folder.glob(f"{design.name}-*.json")]
+    kept = [each.stem.removeprefix(f"{design.name}-").split(".") for each in files]
     latest = max(
         (tuple(int(part) for part in each) for each in kept if len(each) == 3 and all(part.isdigit() for part in each)),
         default=None,

@@ -2,20 +2,23 @@
 
 ``models/<name>.promotions.yaml`` is a register that only grows; its last entry says what is in use. Promotion and
 roll-back write the score of the model into ``scores/`` and then the entry: what runs and what was signed are one. The
-review that was signed stays beside the model.
+review that was signed stays beside the model. Both are in the audit trail of the runs, or are not done.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from pydantic import Field, ValidationError
 
-from stratify import strict_yaml
+from stratify import audit_trail, strict_yaml
+from stratify.audit_trail import Actor
 from stratify.errors import RuleError
 from stratify.modelling.definition import definition_text, examples_text, is_in_use, no_score, score_of
 from stratify.modelling.design import PROMOTIONS, ModelDesign, models_folder, read_design
@@ -60,6 +63,18 @@ class SignOff(Strict):
     role: str
     date: date
     reason: str
+
+
+class Trail(NamedTuple):
+    """Where a change is written down, and who makes it.
+
+    Attributes:
+        out: The output folder of the runs that use the model.
+        by: Who makes it.
+    """
+
+    out: Path
+    by: Actor
 
 
 def register_of(name: str, clinical: Path | None) -> Register:
@@ -127,7 +142,9 @@ def read_review(file: Path) -> Review:
         ) from None  # fmt: skip
 
 
-def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kept: Path | None = None) -> str:
+def promote(
+    name: str, review: Review, sign_off: SignOff, *, clinical: Path, trail: Trail, kept: Path | None = None
+) -> str:
     """Put a reviewed model in use.
 
     Args:
@@ -135,6 +152,7 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kep
         review: What was found, of this very file, beside the model in use now.
         sign_off: Who takes it on.
         clinical: The site's folder of definitions; it is changed.
+        trail: Where it is written down.
         kept: Folder the model is in where it is not yet with the definitions: it is copied there.
 
     Returns:
@@ -142,6 +160,7 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kep
 
     Raises:
         RuleError: the review is of something else, or does not hold.
+        RunError: it cannot be written down.
     """
     register = register_of(name, clinical)
     model = read_model(model_file(name, review.version, clinical, kept))
@@ -153,6 +172,9 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kep
         raise refuse("the review of this file", "one of another", "Compare again.")
     if (review.beside or PUBLISHED) != register.in_use:
         raise refuse(f"a review beside what is in use ({register.in_use})", f"{review.beside}", "Compare again.")
+    other = model_file(name, review.version, clinical)
+    if other.is_file() and read_model(other).digest != model.digest:
+        raise refuse("a version of its own", "one that another model has", "Fit it under another version.")
     if not review.passes:
         failed = ", ".join(each.what for each in review.gates if not each.holds)
         raise refuse("a review in which everything holds", f"not: {failed}", "Fit another model.")
@@ -167,12 +189,13 @@ def promote(name: str, review: Review, sign_off: SignOff, *, clinical: Path, kep
     book = load_rule_book(clinical)
     score = score_of(model, book)
     with_definitions(book, [score])  # what does not fit the rule book is refused before anything is written
-    write_model(model, model_file(name, review.version, clinical))
-    _write(models_folder(clinical) / f"{name}-{review.version}.review.json", told)
-    return _put_in_use(name, score, model, register, entry, clinical)
+    with _written_down("model promoted", name, entry, trail):
+        write_model(model, model_file(name, review.version, clinical))
+        _write(models_folder(clinical) / f"{name}-{review.version}.review.json", told)
+        return _put_in_use(name, score, model, register, entry, clinical)
 
 
-def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path) -> str:
+def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path, trail: Trail) -> str:
     """Go back to an earlier model, or to the published score, at once and without a review.
 
     Args:
@@ -180,12 +203,14 @@ def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path) -
         to: A version that was in use before, or ``none``; what was before the present one when not given.
         sign_off: Who takes it on, and why.
         clinical: The site's folder of definitions; it is changed.
+        trail: Where it is written down.
 
     Returns:
         What was done, in words.
 
     Raises:
         RuleError: nothing is in use, or it never was.
+        RunError: it cannot be written down.
     """
     register = register_of(name, clinical)
     if register.in_use == PUBLISHED:
@@ -210,7 +235,13 @@ def roll_back(name: str, to: str | None, sign_off: SignOff, *, clinical: Path) -
     entry = Entry(
         version=wanted, sha256=model.digest if model else None, before=register.in_use, **sign_off.model_dump()
     )
-    return _put_in_use(name, score, model, register, entry, clinical)
+    with _written_down("model rolled back", name, entry, trail):
+        return _put_in_use(name, score, model, register, entry, clinical)
+
+
+def _written_down(act: str, name: str, entry: Entry, trail: Trail) -> AbstractContextManager[object]:
+    said = {"model": name, **entry.model_dump(mode="json", exclude_none=True)}
+    return audit_trail.recorded(trail.out, act, said, by=trail.by)
 
 
 def _put_in_use(

@@ -7,6 +7,7 @@ promotion; the whole evaluation is the model card's.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import polars as pl
@@ -16,8 +17,8 @@ from stratify.errors import RuleError
 from stratify.modelling.additive import Floats
 from stratify.modelling.cohort import Cohort
 from stratify.modelling.definition import no_score, score_of
+from stratify.modelling.evaluation import area, area_difference, evaluate
 from stratify.modelling.fitting import gather_people
-from stratify.modelling.judging import area, calibration, difference
 from stratify.modelling.stored import StoredModel
 from stratify.rulebook import RuleBook, with_definitions
 from stratify.rules.strict import Strict
@@ -125,38 +126,43 @@ def risk_of(model: StoredModel, people: Cohort) -> Floats:
 def _gates(model: StoredModel, champion: StoredModel | None, people: Cohort) -> list[Gate]:
     risk, outcome = risk_of(model, people), people.outcome
     published = people.rows["baseline"].cast(pl.Float64).fill_null(0.0).to_numpy()
-    found = calibration(risk, outcome)
-    ahead = difference(risk, published, outcome)
+    who = people.rows["patient_key"].to_numpy()
+    found = evaluate(outcome, risk, person=who).measures
+    # What cannot be worked out (risks that are all the same) holds at no gate.
+    slope, intercept = (
+        found[name].value if name in found else math.nan for name in ("calibration_slope", "calibration_intercept")
+    )
+    ahead = area_difference(outcome, risk, published, person=who)
     gates = [
         Gate(
             what=f"beats the published score {model.design.baseline_score} in telling people apart",
-            found=f"area under the curve {area(risk, outcome):.3f} against {area(published, outcome):.3f}, "
-            f"difference {ahead[0]:+.3f} to {ahead[1]:+.3f}",
+            found=f"area under the curve {area(outcome, risk):.3f} against {area(outcome, published):.3f}, "
+            f"difference {ahead.low:+.3f} to {ahead.high:+.3f}",
             needed="a difference above 0, its interval too",
-            holds=ahead[0] > 0,
+            holds=ahead.low > 0,
         ),
         Gate(
             what="calibration slope",
-            found=f"{found.slope:.2f}",
+            found=f"{slope:.2f}",
             needed=f"{_SLOPE[0]} to {_SLOPE[1]}",
-            holds=_SLOPE[0] <= found.slope <= _SLOPE[1],
+            holds=_SLOPE[0] <= slope <= _SLOPE[1],
         ),
         Gate(
             what="calibration in the large",
-            found=f"{found.intercept:+.3f}",
+            found=f"{intercept:+.3f}",
             needed=f"within {_INTERCEPT} of 0",
-            holds=abs(found.intercept) <= _INTERCEPT,
+            holds=abs(intercept) <= _INTERCEPT,
         ),
         *_fair(risk, people),
     ]
     if champion:
-        gap = difference(risk, risk_of(champion, people), outcome)
+        gap = area_difference(outcome, risk, risk_of(champion, people), person=who)
         gates.append(
             Gate(
                 what=f"not worse than version {champion.design.version}, which is in use",
-                found=f"difference of the area under the curve {gap[0]:+.3f} to {gap[1]:+.3f}",
+                found=f"difference of the area under the curve {gap.low:+.3f} to {gap.high:+.3f}",
                 needed="an interval that does not lie below 0",
-                holds=gap[1] >= 0,
+                holds=gap.high >= 0,
             )
         )
     return gates

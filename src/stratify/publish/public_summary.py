@@ -22,6 +22,7 @@ _NAMES = {
     "diabetes_prevention": "People who may get diabetes",
     "frailty": "Older people who need more help",
     "heart_failure": "Weak heart (heart failure)",
+    "high_risk_of_admission": "People who may soon need to go into hospital",
 }
 _NO_ROW = "none"
 

@@ -184,7 +184,7 @@ class Roster(Strict):
 
 
 class RankBy(Strict):
-    """One step of ranking after the tier: a variable, most or least first."""
+    """One step of ranking after the tier: a variable, or the score the tier is from; most or least first."""
 
     variable: str
     first: Literal["most", "least"]
@@ -274,7 +274,8 @@ class Pathway(Strict):
         """Variables that it orders by, shows or checks: they decide no route; each once."""
         checked = [name for each in self.checks for name in _of_check(each)]
         rostered = [self.roster.plan, *self.roster.visit_after] if self.roster else []
-        return tuple(dict.fromkeys([*(step.variable for step in self.rank_by), *self.show, *checked, *rostered]))
+        ranked = [step.variable for step in self.rank_by if step.variable != self.tier_from]
+        return tuple(dict.fromkeys([*ranked, *self.show, *checked, *rostered]))
 
     def clinic(self, name: str) -> Clinic:
         """Give a clinic or worklist of the pathway by id."""

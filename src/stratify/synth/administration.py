@@ -32,6 +32,7 @@ _CLINICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], int], ...] = (
     ("diabetes_peer_support", ("peer_educator",), (), 60),
     ("peer_education", ("peer_educator",), (), 60),
     ("prevention_programme", ("health_coach",), (), 60),
+    ("community_matron", ("community_matron",), (), 60),
 )  # fmt: skip
 _MISSING_CLINIC = "copd_clinic"
 """The last of several practices has none: its people wait, which is an ordinary gap and no fault of the data."""
