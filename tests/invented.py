@@ -203,6 +203,7 @@ def pathway(name: str, **more: Any) -> Pathway:
         "id": name,
         "version": "1.0.0",
         "label": name.capitalize(),
+        "plain_name": name.capitalize(),
         "status": "published",
         "clinical_lead": "nobody",
         "review_date": date(2030, 1, 1),

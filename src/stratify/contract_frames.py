@@ -6,11 +6,16 @@ import polars as pl
 
 from stratify import contracts
 
-_KINDS: dict[str, pl.DataType] = {"DATE": pl.Date(), "BIGINT": pl.Int64(), "BOOLEAN": pl.Boolean()}
+_KINDS: dict[str, pl.DataType] = {
+    "DATE": pl.Date(),
+    "BIGINT": pl.Int64(),
+    "BOOLEAN": pl.Boolean(),
+    "DOUBLE": pl.Float64(),
+}
 
 
 def schema_of(name: str) -> dict[str, pl.DataType]:
-    """Give the columns of a contract; what is neither day, whole number nor yes or no is text."""
+    """Give the columns of a contract; what is neither day, number nor yes or no is text."""
     return {column.name: _KINDS.get(column.type, pl.String()) for column in contracts.load(name).columns}
 
 

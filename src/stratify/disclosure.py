@@ -4,7 +4,7 @@ The method of HES and ECDS since September 2018: 0 stays 0, 1 to 7 are hidden, o
 5. Hiding one part of a published total is not enough, since the total less the other parts would reveal it; so further
 cells are hidden until no sum gives one away. Frames in, frames out: which tables are published is for ``publish``.
 
-What it does not do: compare one week's file with the next, or answer somebody who adds knowledge of their own.
+What it does not do: answer somebody who adds knowledge of their own, as of which hidden counts stayed in a week.
 """
 
 from __future__ import annotations
@@ -48,7 +48,13 @@ class Sum:
 
 
 def protect(
-    frame: pl.DataFrame, *, count: str, key: Sequence[str], sums: Sequence[Sum], hide: pl.Expr | None = None
+    frame: pl.DataFrame,
+    *,
+    count: str,
+    key: Sequence[str],
+    sums: Sequence[Sum],
+    hide: pl.Expr | None = None,
+    together: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Hide and round the counts of a table, so that no published count reveals one to seven people.
 
@@ -63,6 +69,9 @@ def protect(
         key: Columns that name a cell.
         sums: Every way in which published cells add up.
         hide: Cells to hide whatever they are, unless they are nought.
+        together: Columns that name a series: once one of its cells is hidden, all are. A cell where the first of
+            these is empty is of none. For counts that stay the same from release to release, as months that are over
+            do, and would else be hidden in one release and shown in the next.
 
     Returns:
         The frame in its own order with ``count`` rounded, empty where hidden, and a column ``is_suppressed``.
@@ -82,7 +91,8 @@ def protect(
         for cell, (number, asked) in enumerate(zip(counts, cells["_hide"].to_list(), strict=True))
         if number > 0 and (number <= LARGEST_HIDDEN or asked)
     }
-    _Table(counts, additions, hidden).hide_until_safe()
+    series = cells.filter(pl.col(together[0]).is_not_null()).group_by(together).agg("_cell") if together else None
+    _Table(counts, additions, hidden, series["_cell"].to_list() if series is not None else []).hide_until_safe()
     return (
         cells.with_columns(
             pl.Series("is_suppressed", [cell in hidden for cell in range(len(counts))], dtype=pl.Boolean),
@@ -122,19 +132,26 @@ class _Addition:
 
 @dataclass
 class _Table:
-    """Cells with their exact counts, the sums among them, and what is hidden so far."""
+    """Cells with their exact counts, the sums among them, what is hidden so far, and what is hidden together."""
 
     counts: list[int]
     additions: list[_Addition]
     hidden: set[int]
+    series: list[list[int]]
     touching: dict[int, list[int]] = field(default_factory=dict)
+    beside: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, addition in enumerate(self.additions):
             for cell in addition.cells:
                 self.touching.setdefault(cell, []).append(number)
+        for cells in self.series:
+            together = [cell for cell in cells if self.counts[cell] > 0]
+            self.beside.update((cell, together) for cell in cells)
 
     def hide_until_safe(self) -> None:
+        for cell in sorted(self.hidden):
+            self._hide(cell)
         changed = set(range(len(self.additions)))
         while changed:
             self._hide_partners(changed)
@@ -153,11 +170,16 @@ class _Table:
             more = self._smallest_published(addition)
             if more is None:
                 continue
-            self.hidden.add(more)
-            for each in self.touching[more]:
+            for each in sorted(self._hide(more)):
                 if each not in waiting:
                     waiting.add(each)
                     queue.append(each)
+
+    def _hide(self, cell: int) -> set[int]:
+        """Hide a cell and its series; give the sums that this touches."""
+        cells = self.beside.get(cell, [cell])
+        self.hidden.update(cells)
+        return {number for each in cells for number in self.touching.get(each, ())}
 
     def _smallest_published(self, addition: _Addition) -> int | None:
         published = [cell for cell in addition.parts if cell not in self.hidden]
@@ -206,8 +228,7 @@ class _Table:
                 continue  # what was just hidden may be enough for this one too: look again first
             more = self._nearest_published(cell)
             if more is not None:
-                self.hidden.add(more)
-                changed.update(self.touching[more])
+                changed.update(self._hide(more))
         return changed
 
     def _nearest_published(self, cell: int) -> int | None:

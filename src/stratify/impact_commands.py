@@ -24,5 +24,6 @@ def impact(
         day, found = evaluate_run(run, clinical=clinical)
         typer.echo(f"Evaluations on {day_in_words(day)}, from the weeks kept by then: {len(found)}")
         for each in found:
-            typer.echo(f"\n{each.evaluation.id}, {each.outcome}, design {each.evaluation.design}")
+            group = "" if each.breakdown == "all" else f", {each.breakdown} {each.group}"
+            typer.echo(f"\n{each.evaluation.id}, {each.outcome}, design {each.evaluation.design}{group}")
             typer.echo(f"{in_words(each)} Plan {each.evaluation.digest}")

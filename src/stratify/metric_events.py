@@ -117,6 +117,11 @@ _EVENTS: dict[Event, str] = {
 }
 
 # An event belongs to the practice that the person was registered with on its day; of two at once, to the newer one.
+# Most people have one registration: their events are most of them, and need not be put in order.
+_SEVERAL = """
+SELECT patient_key FROM core.registration WHERE registration_type = 'REGULAR' AND practice_code IS NOT NULL
+GROUP BY patient_key HAVING count(*) > 1
+"""
 _PLACED = """
 SELECT patient_key, practice_code, event_date, kind, state, coalesce(n, 1)::BIGINT AS n, followed_after::BIGINT AS
     followed_after
@@ -125,11 +130,13 @@ FROM (
         NULL::VARCHAR AS patient_key, NULL::DATE AS event_date, NULL::VARCHAR AS kind, NULL::VARCHAR AS state
     WHERE false
     UNION ALL BY NAME ({events})
-) JOIN core.registration AS r USING (patient_key)
+) JOIN (FROM core.registration {of} JOIN {several} USING (patient_key)) AS r USING (patient_key)
 WHERE event_date >= DATE '{start}' AND registration_type = 'REGULAR' AND practice_code IS NOT NULL
     AND patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)
     AND coalesce(start_date <= coalesce(placed_on, event_date), true)
     AND coalesce(coalesce(placed_on, event_date) < end_date, true)
+"""
+_NEWEST = """
 QUALIFY row_number() OVER (PARTITION BY event ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
 """
 
@@ -144,10 +151,14 @@ def read_events(store: Store, starts: Mapping[Event, date]) -> dict[str, pl.Data
     Returns:
         By event: ``patient_key``, ``practice_code``, ``event_date``, ``kind``, ``state``, ``n``, ``followed_after``.
     """
-    return {
-        name: store.frame(_PLACED.format(events=_EVENTS[name], start=start.isoformat()))
-        for name, start in sorted(starts.items())
-    }
+    with store.loaned(store.frame(_SEVERAL)) as several:
+
+        def read(name: Event, start: date) -> pl.DataFrame:
+            asked = {"events": _EVENTS[name], "start": start.isoformat(), "several": several}
+            once, more = _PLACED.format(of="ANTI", **asked), _PLACED.format(of="SEMI", **asked)
+            return store.frame(f"({once}) UNION ALL ({more} {_NEWEST})")
+
+        return {name: read(name, start) for name, start in sorted(starts.items())}
 
 
 def occupied_beds(store: Store) -> pl.DataFrame:

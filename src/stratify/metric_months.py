@@ -6,7 +6,7 @@ meets the store once more; hiding, rounding and limits are for ``publish``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,32 +16,46 @@ import polars as pl
 from stratify import periods
 from stratify.definition_places import DefinitionFile
 from stratify.errors import RuleError, combine
+from stratify.metric_book import events_of
 from stratify.metric_events import read_events
 from stratify.publish import Counted, MetricRow, Months
 from stratify.rulebook import clinical_folder
 from stratify.rules.control_chart import ControlCharts
-from stratify.rules.metric import Metric, Numerator
+from stratify.rules.metric import Event, Metric, Numerator
 from stratify.store import Store
 
 MOST_MONTHS = 24
 """How far back a chart goes; the older, the fewer of the people then registered are still known of."""
 
 _EVERYBODY = "SELECT patient_key FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
-# As `metric_run` finds who was registered on an earlier day; counted here, since nothing else of them is read.
-_PEOPLE_OF_MONTH = """
-SELECT DATE '{month}' AS month, practice_code, count(*) AS people_count, count(*) AS person_count
-FROM (
-    SELECT r.practice_code
-    FROM core.person AS p JOIN core.registration AS r USING (patient_key)
+# As `metric_run` finds who was registered on an earlier day; counted here for all months at once, since nothing else of
+# them is read. Most people are with one practice all along: of them nothing has to be put in order.
+_PEOPLE_OF_MONTHS = """
+WITH gone AS (
+    SELECT patient_key, min(coalesce(date_of_death, DATE '0001-01-01')) AS died FROM core.death GROUP BY ALL
+), regular AS (
+    SELECT r.patient_key, r.practice_code, start_date, source_registration_id,
+        greatest(start_date, date_of_birth, DATE '0001-01-01') AS since,
+        least(end_date, died, DATE '9999-12-31') AS until,
+        count(*) OVER (PARTITION BY r.patient_key) AS many
+    FROM core.person AS p JOIN core.registration AS r USING (patient_key) LEFT JOIN gone USING (patient_key)
     WHERE may_be_counted AND person_status <> 'test_patient' AND registration_type = 'REGULAR'
         AND r.practice_code IS NOT NULL
-        AND coalesce(start_date <= DATE '{day}', true) AND coalesce(DATE '{day}' < end_date, true)
-        AND (date_of_birth IS NULL OR date_of_birth <= DATE '{day}')
-        AND patient_key NOT IN (
-            SELECT patient_key FROM core.death WHERE date_of_death <= DATE '{day}' OR date_of_death IS NULL)
+), days AS (
+    SELECT month, last_day(month) AS day FROM (SELECT unnest([{months}]) AS month)
+), counted AS (
+    SELECT month, practice_code, people_count
+    FROM (SELECT practice_code, since, until, count(*) AS people_count FROM regular WHERE many = 1 GROUP BY ALL)
+    JOIN days ON since <= day AND day < until
+    UNION ALL
+    SELECT month, practice_code, 1 AS people_count
+    FROM regular JOIN days ON since <= day AND day < until
+    WHERE many > 1
     QUALIFY row_number() OVER (
-        PARTITION BY patient_key ORDER BY start_date DESC NULLS LAST, r.source_registration_id) = 1
-) GROUP BY ALL ORDER BY ALL
+        PARTITION BY month, patient_key ORDER BY start_date DESC NULLS LAST, source_registration_id) = 1
+)
+SELECT month, practice_code, sum(people_count)::BIGINT AS people_count, sum(people_count)::BIGINT AS person_count
+FROM counted GROUP BY ALL ORDER BY ALL
 """
 _EVENTS = {
     "metric": pl.String,
@@ -98,33 +112,36 @@ def with_months(store: Store, counted: Counted, folder: Path | None = None) -> C
     wanted = {each.metric for each in charts.charts}
     rows = [each for each in counted.rows if each.status == "final" and each.metric in wanted]
     people = store.frame(_EVERYBODY)
-    events = [_months_of(store, declared[row.metric], row, people) for row in rows]
-    found = pl.concat([pl.DataFrame(schema=_EVENTS), *events])
+    starts: dict[Event, date] = {}
+    for row in rows:
+        for event in events_of(declared[row.metric]):
+            # A month more tells whether the records begin before.
+            starts[event] = min(periods.months_before(_first(row), 1), starts.get(event, row.period_start))
+    events = {
+        name: each.join(people, on="patient_key", how="semi") for name, each in read_events(store, starts).items()
+    }
+    found = pl.concat([pl.DataFrame(schema=_EVENTS), *(_months_of(events, declared[row.metric], row) for row in rows)])
     months = sorted(found["month"].unique())
     if not months:
         return replace(counted, months=None)
-    registered = pl.concat(
-        store.frame(_PEOPLE_OF_MONTH.format(month=month.isoformat(), day=last_day(month).isoformat()))
-        for month in months
-    )
+    dates = ", ".join(f"DATE '{month.isoformat()}'" for month in months)
+    registered = store.frame(_PEOPLE_OF_MONTHS.format(months=dates))
     return replace(counted, months=Months(charts, found, registered))
 
 
-def last_day(month: date) -> date:
-    """Give the last day of the month that a day begins."""
-    return periods.months_after(month, 1) - timedelta(days=1)
+def _first(row: MetricRow) -> date:
+    return periods.months_before(row.period_end + timedelta(days=1), MOST_MONTHS)
 
 
-def _months_of(store: Store, metric: Metric, row: MetricRow, people: pl.DataFrame) -> pl.DataFrame:
+def _months_of(read: Mapping[str, pl.DataFrame], metric: Metric, row: MetricRow) -> pl.DataFrame:
     """Count the events of whole months by practice: nought where others have some; no month of less than a year."""
     numerator = _events_of(metric)
     if numerator is None or numerator.events is None:
         return pl.DataFrame(schema=_EVENTS)
     end = row.period_end + timedelta(days=1)
-    first = periods.months_before(end, MOST_MONTHS)
-    # A month more tells whether the records begin before.
-    events = read_events(store, {numerator.events: periods.months_before(first, 1)})[numerator.events]
-    events = events.join(people, on="patient_key", how="semi")
+    first = _first(row)
+    events = read[numerator.events]
+    events = events.filter(pl.col("event_date") >= periods.months_before(first, 1))
     began = events["event_date"].min()
     if not isinstance(began, date):
         return pl.DataFrame(schema=_EVENTS)

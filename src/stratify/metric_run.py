@@ -11,7 +11,7 @@ from datetime import date
 
 import polars as pl
 
-from stratify import fairness, metric_events, metrics
+from stratify import fairness, kept_weeks, metric_events, metrics
 from stratify.metric_book import Window, events_of, feeds_of, load_metrics, why_not, windows
 from stratify.metrics import Measured, Records
 from stratify.publish import Counted, MetricRow, PublishContext, places_of
@@ -26,6 +26,7 @@ _REGISTERED = "SELECT * FROM core.person WHERE may_be_counted AND person_status 
 _EVERYBODY = "SELECT * FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
 _MINE = "patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)"
 _NO_LIST_YET = "Not measurable yet: no list went out before the last day of the hospital data."
+_KEPT = "out.metric_week"
 NOT_ASKED = "Not measurable from these sources: no survey received has an answer to this question."
 
 # Registered on an earlier day, by the registrations and deaths known now; the age is that of that day.
@@ -110,6 +111,20 @@ def counted(store: Store, declared: Sequence[Metric], context: PublishContext, b
     )
 
 
+def published_before(plan: Plan) -> pl.DataFrame:
+    """Give contract ``out.metric_week`` of the weeks kept before this one, a row as its own week published it."""
+    today = plan.settings.index_date
+    return kept_weeks.scan(plan.settings.out / "restricted", _KEPT, before=today, same_person={}).collect()
+
+
+def keep_published(store: Store, plan: Plan) -> None:
+    """Keep what this week publishes of its offers, places, waits and answers; a look back adds nothing."""
+    today = plan.settings.index_date
+    if not kept_weeks.is_look_back(plan.settings.out / "restricted", today):
+        mine = store.frame(f"SELECT * FROM {_KEPT} ORDER BY ALL").filter(pl.col("week") == today)
+        kept_weeks.write(plan.restricted, _KEPT, mine, today)
+
+
 def _row(metric: Metric, how: Metric, pathway: str, window: Window, measured: Measured) -> MetricRow:
     return MetricRow(
         metric=metric.id,
@@ -147,7 +162,7 @@ def _not_held(records: Records, metric: Metric, pathway: str, context: PublishCo
     if not where:
         return records
     kept = pl.lit(None not in where) & ~pl.col("practice_code").is_in(sorted(each for each in where if each))
-    return replace(records, people=records.people.filter(kept))
+    return replace(records, people=records.people.filter(kept), totals={})
 
 
 def _groups(persons: pl.DataFrame) -> pl.DataFrame:

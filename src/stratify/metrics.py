@@ -7,7 +7,7 @@ shown is for ``disclosure``. Every count is of people who may be counted; a pers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -54,6 +54,7 @@ class Records:
         steps: ``patient_key``, ``pathway``, ``from_state``, ``to_state``, ``outcome``, ``effective_date``.
         beds: ``practice_code``, ``care_home_id``, ``month``, ``beds``: those that were occupied.
         answers: ``question``, ``practice_code``, ``answers``, ``positive``: of the newest round of each question.
+        totals: Everybody registered, as counted for a metric before: most metrics share it.
     """
 
     people: pl.DataFrame
@@ -67,6 +68,7 @@ class Records:
     steps: pl.DataFrame
     beds: pl.DataFrame
     answers: pl.DataFrame
+    totals: dict[tuple[str, str], pl.DataFrame] = field(default_factory=dict)
 
     @classmethod
     def none(cls, people: pl.DataFrame) -> Records:
@@ -192,9 +194,15 @@ def _rate(asked: _Asked) -> Measured:
     happened = happened.filter(pl.col("n") > 0)
     counts = [_counts(happened, (asked.subject, "numerator"), weight=pl.col("n"))]
     if not denominator.on_pathway:
-        counts.append(_counts(people, total))
+        counts.append(_everybody(records, people, total))
     strata = _strata(happened, people) if asked.metric.standardised else None
     return Measured(asked.subject, total, pl.concat(counts), strata)
+
+
+def _everybody(records: Records, people: pl.DataFrame, total: tuple[str, str]) -> pl.DataFrame:
+    if total not in records.totals:
+        records.totals[total] = _counts(people, total)
+    return records.totals[total]
 
 
 def _share(asked: _Asked) -> Measured:
@@ -204,7 +212,9 @@ def _share(asked: _Asked) -> Measured:
         _counts(has.filter("has"), (asked.subject, "numerator"), total=total),
         _counts(has.filter(~pl.col("has")), (asked.subject, "rest"), total=total),
     ]
-    if total == asked.own_total or asked.denominator.registered:
+    if asked.denominator.registered:
+        counts.append(_everybody(asked.records, asked.records.people, total))
+    elif total == asked.own_total:
         counts.append(_counts(has, total))
     return Measured(asked.subject, total, pl.concat(counts), None)
 

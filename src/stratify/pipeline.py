@@ -38,7 +38,7 @@ from stratify.errors import ExtractError, combine
 from stratify.impact import evaluated
 from stratify.ingest import FileAccount
 from stratify.metric_months import with_months
-from stratify.metric_run import count_metrics
+from stratify.metric_run import count_metrics, keep_published, published_before
 from stratify.plain_reasons import explanations
 from stratify.reached import count_who_is_reached
 from stratify.reckoning import decide_everybody, score_everybody, scored_table, work_values
@@ -377,7 +377,9 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         said = feedback_run.answers_given(store, plan.settings.index_date)
         counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
         judged, words = evaluated(store, plan, context), publish.signature_in_words(signer)
-        publish.build_counts(store, context, counted, signature=words, impact=judged)
+        full, earlier = count_who_is_reached(store, plan, book), published_before(plan)
+        publish.build_counts(store, context, counted, signature=words, impact=judged, full=full, earlier=earlier)
+        keep_published(store, plan)
         progress("Checking and writing the commissioners' file")
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]
         checked = quality.check_tables(
@@ -388,7 +390,6 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         progress("Writing the pages on the data, and the manifest")
         write_quality_page(store, plan, book, checked)
         write_practices_page(store, plan)
-        count_who_is_reached(store, plan, book)
         feedback_run.write_page(store, plan)
         publish.write_supplier_report(
             plan.published / "data_quality", publish.report_of_rows(delivery_of(plan), store, refused=refusals_of(plan))

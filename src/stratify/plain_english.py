@@ -228,6 +228,7 @@ def pathway_facts(pathway: Pathway, book: RuleBook) -> list[tuple[str, str]]:
         ("Version", f"{pathway.version}, {status}"),
         ("Clinical lead", pathway.clinical_lead or "to be named: until then it stays a draft"),
         ("To be reviewed by", in_words(pathway.review_date) if pathway.review_date else "to be settled"),
+        *([("Patients read", pathway.plain_name)] if pathway.plain_name else []),
         ("Source", pathway.source),
         *([("Note", pathway.note)] if pathway.note else []),
         ("Who is on it", condition_in_words(pathway.cohort, book)),

@@ -21,10 +21,11 @@ _MEASURES = ("need", "listed", "waiting", "other")
 _SHOWN = ("all", "imd_fifth", "ethnic_group", "practice")
 
 
-def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
+def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> pl.DataFrame:
     """Count who is reached, which clinics are full and which practices silent, and write the page of it.
 
-    Leaves ``audit.attrition``, ``listed_share``, ``workload``, ``clinic_signal`` and ``silent_practice``.
+    Leaves ``audit.attrition``, ``listed_share``, ``workload``, ``clinic_signal`` and ``silent_practice``. Gives what
+    commissioners are told of clinics that are full.
     """
     persons = store.frame("SELECT * FROM core.person ORDER BY patient_key")
     placements = store.frame("SELECT * FROM derived.placement ORDER BY patient_key, pathway")
@@ -43,7 +44,7 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         store.frame("SELECT * FROM derived.clinic_session"), placements, networks, index_date=plan.settings.index_date
     )
     store.create("audit.clinic_signal", found)
-    full = publish.write_full_clinics(plan.published / "secondary_use" / "full_clinics.csv", found)
+    full = publish.full_clinics_told(found)
     silent = _silent(store, plan)
     store.create("audit.silent_practice", silent)
     counted = fairness.groups(persons.filter("may_be_counted"))
@@ -62,7 +63,9 @@ def count_who_is_reached(store: Store, plan: Plan, book: RuleBook) -> None:
         run_id=plan.run_id,
         is_test=plan.is_test,
     )
+    (plan.published / "data_quality").mkdir(parents=True, exist_ok=True)
     (plan.published / "data_quality" / PAGE).write_text(page, encoding="utf-8")
+    return full
 
 
 def _silent(store: Store, plan: Plan) -> pl.DataFrame:

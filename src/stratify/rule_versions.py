@@ -231,7 +231,8 @@ def _score(score: Score, book: RuleBook) -> object:
 def _pathway(pathway: Pathway, book: RuleBook) -> object:
     own = [name for each in pathway.conditions for name in each.variables]
     own += pathway.shown
-    return [_content(pathway, {"version"}), _read_by(own, book)]
+    # Another name on the page for patients changes nothing that anybody signed or that is done to anybody.
+    return [_content(pathway, {"version", "plain_name"}), _read_by(own, book)]
 
 
 def _read_by(names: Iterable[str], book: RuleBook) -> object:

@@ -84,7 +84,7 @@ def write_quality_page(store: Store, plan: Plan, book: RuleBook, checked: list[q
         touched=holding.touched_in_words(store, book, results),
     )
     folder = plan.published / "data_quality"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(page, encoding="utf-8")
     unmatched = store.frame(f"FROM ({_SHOWN_CODES}) ORDER BY table_name, code_system, row_count DESC, code")
     text = unmatched.with_columns(pl.col("term").map_elements(harmless, return_dtype=pl.String)).write_csv()

@@ -115,10 +115,12 @@ def test_the_tree_is_the_one_the_documents_name(published):
         "run_manifest.json",
     }
     tables = [name.removeprefix("out.") for name in TABLES]
-    there = {"commissioner.duckdb", "full_clinics.csv", "manifest.json", "scorecard.csv", "SHA256SUMS"}
+    there = {"commissioner.duckdb", "manifest.json", "scorecard.csv", "SHA256SUMS"}
     there |= {"dashboard.html", "public_summary.html"}
     there |= {f"{each}.parquet" for each in tables}
     assert {each.name for each in (published / "secondary_use").iterdir()} == there
+    sums = (published / "secondary_use" / "SHA256SUMS").read_text("utf-8").splitlines()
+    assert {line.split("  ")[1] for line in sums} == there - {"SHA256SUMS"}  # what is signed is everything
     practices = {each.name for each in (published / "direct_care").iterdir()}
     assert practices == {"Y00001", "Y00002", "Y00003"}
     pages = set((published / "direct_care").glob(f"*/team_page_TEST_{INDEX_DATE}.html"))

@@ -71,10 +71,27 @@ def test_each_week_is_kept_in_a_folder_of_its_own_that_later_runs_take_along(sit
     assert sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*.parquet")) == [
         f"{week}/{name}.parquet"
         for week in WEEKS
-        for name in ("action", "answer", "delivery", "feedback", "feedback_words", "list_row", "transition")
+        for name in (
+            "action",
+            "answer",
+            "delivery",
+            "feedback",
+            "feedback_words",
+            "list_row",
+            "metric_week",
+            "transition",
+        )
     ]
     first = pl.read_parquet(kept / str(WEEKS[0]) / "list_row.parquet")
     assert first.sort("patient_key", "pathway").to_dicts() == site.first
+
+
+def test_the_file_for_commissioners_tells_the_week_before_as_that_week_told_it(site):
+    kept = (site.out / "restricted" / kept_weeks.FOLDER).resolve()
+    first, second = (pl.read_parquet(kept / str(week) / "metric_week.parquet") for week in WEEKS)
+    told = pl.read_parquet(site.second / "secondary_use" / "metric_week.parquet")
+    assert first.height > 0 and set(told["week"]) == set(WEEKS)
+    assert told.sort(told.columns).equals(pl.concat([first, second]).select(told.columns).sort(told.columns))
 
 
 def test_a_wait_keeps_its_day_over_the_weeks(site):

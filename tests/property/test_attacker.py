@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -88,6 +89,72 @@ def test_where_practices_are_of_common_size_nine_in_ten_counts_that_could_be_pub
 def test_other_counties_give_no_small_count_away_either(seed):
     for people in (400, 1_500, 6_000):
         assert tried(releases(seed, people)).pinned.rows() == []
+
+
+MONTHS_TOLD = 24
+MONTH_SUMS = (
+    Sum("networks", pl.col("kind") == "network", {"kind": pl.lit("board"), "place": pl.lit("b")}),
+    Sum("months of a year", pl.col("year").is_not_null(), {"month": pl.col("year")}),
+)
+MONTH_KEY = ["kind", "place", "month"]
+
+
+def months_and_years(seed: int, a_month: tuple[float, ...], files: int = 4) -> list[pl.DataFrame]:
+    """Give a file a month: the last 24 months of each network and the board, and the last twelve together."""
+    chance = np.random.default_rng(seed)
+    happened = {f"n{number}": chance.poisson(each, MONTHS_TOLD + files) for number, each in enumerate(a_month)}
+    happened["b"] = sum(happened.values())
+    done = []
+    for first in range(files):
+        rows = []
+        for place, series in happened.items():
+            where = ("board" if place == "b" else "network", place)
+            for month in range(first, first + MONTHS_TOLD):
+                year = f"year {first}" if month >= first + 12 else None
+                rows.append((*where, f"month {month}", int(series[month]), year, "months"))
+            rows.append((*where, f"year {first}", int(series[first + 12 : first + 24].sum()), None, None))
+        schema = dict.fromkeys(MONTH_KEY, pl.String) | {"people": pl.Int64, "year": pl.String, "series": pl.String}
+        exact = pl.DataFrame(rows, schema=schema, orient="row")
+        together = ("series", "kind", "place")
+        safe = disclosure.protect(exact, count="people", key=MONTH_KEY, sums=MONTH_SUMS, together=together)
+        done.append(exact.with_columns(safe["people"].alias("shown")))
+    return done
+
+
+@pytest.mark.parametrize(
+    ("seed", "a_month"),
+    [
+        pytest.param(6, (1, 2, 6), id="told_month_by_month_ten_would_be_given_away"),
+        pytest.param(1, (0.2, 10, 20), id="one_rare_place"),
+        pytest.param(2, (8, 10, 15), id="now_and_then_a_small_month"),
+    ],
+)
+def test_months_that_every_file_tells_again_give_no_small_count_away_to_who_knows_that_they_stayed(seed, a_month):
+    found = attack(
+        months_and_years(seed, a_month),
+        exact="people",
+        published="shown",
+        key=MONTH_KEY,
+        sums=MONTH_SUMS,
+        knows_what_stayed=True,
+    )
+    assert found.small > 0
+    assert found.pinned.rows() == []
+
+
+def test_what_is_shown_of_a_year_that_is_over_does_not_change_with_the_counts_of_the_week():
+    """Whoever knows that the counts of the year stayed learns nothing more from the file of another week."""
+    chance = random.Random(3)
+    year, now = cells(county(chance, 700)), county(chance, 700)
+    shown = []
+    for _ in range(4):
+        week = cells(now).with_columns(pl.lit("week").alias("of"))
+        both = pl.concat([year.with_columns(pl.lit("year").alias("of")), week])
+        safe = disclosure.protect(both, count="people", key=["of", *KEY], sums=PLACES)
+        shown.append(safe.filter(pl.col("of") == "year")["people"].to_list())
+        now = a_week_later(chance, now)
+    assert shown[0] == shown[1] == shown[2] == shown[3]
+    assert None in shown[0]
 
 
 ONE_OF_FOUR = [("practice", "p1", "all", tier, 1, None) for tier in "abcd"]

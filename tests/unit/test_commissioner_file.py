@@ -140,7 +140,15 @@ def test_tables_columns_and_macros_say_what_they_are(opened):
     assert all(each.example in told[each.name] for each in MACROS)
 
 
-NEEDS_MORE_PEOPLE = ("feedback_count", "impact", "metric_funnel", "metric_gradient", "spc_chart", "spc_point")
+NEEDS_MORE_PEOPLE = (
+    "feedback_count",
+    "full_clinic",
+    "impact",
+    "metric_funnel",
+    "metric_gradient",
+    "spc_chart",
+    "spc_point",
+)
 """Tables that are empty where every number is a small one, or nothing reaches back far enough."""
 
 ALLOWED = {
@@ -150,8 +158,10 @@ ALLOWED = {
         "lower_95 upper_95 unit source index_date run_id"
     ),
     "feedback_count": "answer entry_count is_suppressed index_date run_id",
+    "full_clinic": "clinic_id serves reason index_date run_id",
     "impact": (
-        "evaluation evaluation_version name owner pathway outcome role design recruits_from recruits_until after_days "
+        "evaluation evaluation_version name owner pathway outcome breakdown breakdown_value role design recruits_from "
+        "recruits_until after_days "
         "status reason offered_people comparison_people comparison_group offered_rate comparison_rate difference "
         "lower_95 upper_95 smallest_detectable people_needed assumptions wrong_if in_words plan_digest "
         "index_date run_id"
@@ -173,6 +183,10 @@ ALLOWED = {
         "metric metric_version pathway status period_start period_end geography_type geography_code geography_name "
         "breakdown breakdown_value numerator denominator value lower_95 upper_95 standardised_value "
         "standardised_lower_95 standardised_upper_95 is_suppressed reason held index_date run_id"
+    ),
+    "metric_week": (
+        "metric pathway geography_type geography_code week metric_version period_start period_end numerator "
+        "denominator value lower_95 upper_95 reason is_suppressed run_id"
     ),
     "pathway_count": (
         "pathway pathway_version decision tier geography_type geography_code geography_name breakdown "

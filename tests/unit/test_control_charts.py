@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from monthly_example import CUTOFFS, MONTHS, fill, total
+from metrics_example import registration
+from monthly_example import CUTOFFS, MONTHS, fill, key, total
 from publish_example import context, frame
 
 from attacker import attack
@@ -104,18 +105,21 @@ def test_no_practice_has_months_and_only_networks_and_boards_do(county):
     assert kinds == [("icb",), ("pcn",)]
 
 
-def test_a_small_month_is_hidden_and_so_is_another_that_would_give_it_away_and_no_limits_are_drawn(tmp_path):
+def test_where_a_month_is_small_no_month_of_that_place_is_shown_nor_of_the_one_that_would_give_it_away(tmp_path):
     with built(tmp_path, WITH_A_SMALL_ONE, STEADY) as (store, _):
-        rows = chart(store, "U10001", "numerator, value, mean, is_suppressed, month >= DATE '2025-09-01'")
-        hidden = [row for row in rows if row[3]]
-        assert rows[20] == (None, None, None, True, True)
-        assert all(number is None and value is None for number, value, *_ in hidden)
-        # Twelve months are the final year, which is published: one hidden alone would be the rest of it.
-        assert sum(in_year for *_, in_year in hidden) >= 2
-        assert all(row[2] is None for row in rows)
+        # The board less Hill is River, month by month.
+        for code in ("U10001", "U10002"):
+            rows = chart(store, code, "numerator, value, mean, is_suppressed")
+            assert rows == [(None, None, None, True)] * 24
+        assert {row[0] for row in chart(store, "QXX", "numerator")} == {25, 40, 50}
         told = dict(store.rows("SELECT geography_code, reason FROM out.spc_chart"))
-        assert told["U10001"] == "a month is hidden for a small number: a chart has no gaps"
-        assert store.scalar("SELECT count(*) FROM out.spc_point WHERE numerator BETWEEN 1 AND 7") == 0
+        assert told["U10001"] == "a month has a small number: all are hidden, since files to come tell each again"
+        assert told["QXX"] is None
+
+
+def test_a_month_of_nobody_is_not_told_where_another_month_is_hidden(tmp_path):
+    with built(tmp_path, [0, *WITH_A_SMALL_ONE[1:]], STEADY) as (store, _):
+        assert {row[0] for row in chart(store, "U10001", "numerator")} == {None}
 
 
 def test_somebody_who_adds_up_months_and_years_works_no_small_number_out(tmp_path, monkeypatch):
@@ -167,6 +171,32 @@ def test_records_that_do_not_reach_back_a_year_have_no_months(county):
         assert with_months(store, found).months is None
     finally:
         store.create("core.apc_spell", kept)
+
+
+def test_a_month_counts_people_where_they_were_on_its_last_day_once_and_alive(county):
+    """Of 600 at Hill one moves to River and is in both lists at the end of February 2025: in the newer one. One dies on
+    31 March, and one comes on the first of March: 599, 598, 598.
+    """
+    store, found = county
+    moved, dead, newcomer = 1699, 1698, 1697
+    changed = {key(each) for each in (moved, newcomer)}
+    kept = {name: store.frame(f"SELECT * FROM {name}") for name in ("core.registration", "core.death")}
+    more = [
+        registration(moved, practice_code="A81002", end_date=date(2025, 3, 10)),
+        registration(moved, practice_code="A81001", start_date=date(2025, 2, 10), source_registration_id="later"),
+        registration(newcomer, practice_code="A81002", start_date=date(2025, 3, 1)),
+    ]
+    others = kept["core.registration"].filter(~pl.col("patient_key").is_in(changed))
+    died = [{"patient_key": key(dead), "source": "ONS", "date_of_death": date(2025, 3, 31)}]
+    try:
+        store.create("core.registration", pl.concat([others, frame("core.registration", more)]))
+        store.create("core.death", frame("core.death", died))
+        again = with_months(store, found)
+    finally:
+        for name, rows in kept.items():
+            store.create(name, rows)
+    shown = {day: [total(again, day, code)[1] for code in ("A81001", "A81002")] for day in MONTHS[4:7]}
+    assert list(shown.values()) == [[600, 599], [601, 598], [601, 598]]
 
 
 def test_a_county_without_any_admission_has_no_months(county):

@@ -25,7 +25,7 @@ from stratify.metric_months import with_months
 from stratify.metric_run import counted
 from stratify.publish import build_counts, write_commissioner_file
 from stratify.publish.dashboard import dashboard
-from stratify.publish.dashboard_charts import Bar, Interval, MonthPoint, bars, control_chart, intervals
+from stratify.publish.dashboard_charts import Bar, Course, Interval, MonthPoint, bars, control_chart, courses, intervals
 from stratify.publish.public_summary import public_summary, quarter
 from stratify.publish.published_file import published_file
 from stratify.rulebook import load_rule_book
@@ -47,6 +47,9 @@ def folder(tmp_path_factory):
         fill(store, river=STEADY, hill=JUMPED)
         found = with_months(store, counted(store, load_metrics(), run, book))
         build_counts(store, run, replace(found, said=said), signature="Not signed")
+        last = store.frame("SELECT * FROM out.metric_week").with_columns(pl.col("week") - pl.duration(days=7))
+        full = pl.DataFrame({"clinic_id": ["copd_clinic"], "serves": ["U10001"], "reason": ["No session this week"]})
+        build_counts(store, run, replace(found, said=said), signature="Not signed", full=full, earlier=last)
         write_commissioner_file(store, place / "out", run)
     (place / "run.duckdb").unlink()
     return place / "out"
@@ -153,6 +156,26 @@ def test_the_same_file_gives_the_same_pages_and_nothing_else_is_needed(folder, t
         assert public_summary(file) == text_of(folder, "public_summary.html")
 
 
+def test_weeks_stand_as_their_own_files_had_them_and_full_clinics_are_named(folder, figures):
+    _, said, _, cells, has_picture = next(each for each in figures if each[0].endswith("week by week"))
+    assert said.startswith("2 week(s) up to 23 November 2026") and has_picture
+    assert {row[3] for row in cells} == {"16 November 2026", "23 November 2026"}
+    _, said, _, cells, _ = next(each for each in figures if each[0] == "Clinics that take nobody new in")
+    assert (said, cells) == (
+        "1 clinic(s) take nobody new in this week.",
+        [["copd_clinic", "U10001", "No session this week"]],
+    )
+
+
+def test_a_week_that_is_hidden_breaks_the_line_of_weeks():
+    drawn = courses(
+        [Course("Offers", ()), Course("copd", [10.0, None, 30.0]), Course("frailty", [5.0, 6.0, None])], title="t"
+    )
+    first, second = re.findall(r'<path d="([^"]+)"', drawn)
+    assert first.count("M") == 2 and "L" not in first
+    assert second.count("L") == 1 and drawn.count("<circle") == 4 and ">hidden<" in drawn and ">30 %<" in drawn
+
+
 def test_a_number_that_is_hidden_has_no_bar_and_a_month_that_is_hidden_breaks_the_line():
     drawn = bars([Bar("a", None, "hidden"), Bar("b", 0, "0")], title="t")
     assert "<rect" not in drawn and ">hidden<" in drawn
@@ -232,12 +255,28 @@ def test_numbers_and_query_open_by_keyboard_alone(chromium, folder):
     assert chromium.run("document.activeElement.parentElement.open")
 
 
-def test_it_prints_with_the_tables_and_queries_that_are_closed_on_the_screen(chromium, folder, figures, tmp_path):
+def test_it_prints_every_sentence_and_of_the_tables_those_that_are_open(chromium, folder, figures, tmp_path):
+    def printed(name: str) -> str:
+        chromium.print(tmp_path / name)
+        pages = PdfReader(tmp_path / name).pages
+        assert len(pages) <= 30
+        return re.sub(r"\s+", "", "".join(page.extract_text() for page in pages))
+
     chromium.open((folder / "dashboard.html").as_uri())
-    chromium.print(tmp_path / "page.pdf")
-    printed = re.sub(r"\s+", "", "".join(page.extract_text() for page in PdfReader(tmp_path / "page.pdf").pages))
-    for title, _, query, _, _ in figures:
-        assert re.sub(r"\s+", "", query) in printed, title
+    closed = printed("page.pdf")
+    for title, said, query, *_ in figures:
+        assert re.sub(r"\s+", "", said) in closed, title
+        assert re.sub(r"\s+", "", query) not in closed, title
+    _, _, _, cells, _ = next(each for each in figures if each[0] == "Tiers, by pathway")
+    row = re.sub(r"\s+", "", "".join(cells[0]))
+    assert row not in closed
+    chromium.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+    chromium.print(tmp_path / "open.pdf")
+    opened = "".join(page.extract_text() for page in PdfReader(tmp_path / "open.pdf").pages)
+    assert row in re.sub(r"\s+", "", opened)
+
+
+def test_the_page_for_patients_prints_on_three_sheets_at_most(chromium, folder, tmp_path):
     chromium.open((folder / "public_summary.html").as_uri())
     chromium.print(tmp_path / "summary.pdf")
     assert len(PdfReader(tmp_path / "summary.pdf").pages) <= 3

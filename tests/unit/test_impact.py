@@ -16,7 +16,7 @@ import stratify
 from stratify.errors import RunError
 from stratify.impact import designs, people
 from stratify.impact.designs import Estimate, Group
-from stratify.impact.findings import in_words, row_of, settled
+from stratify.impact.findings import Finding, in_words, row_of, settled
 from stratify.rules.evaluation import Evaluation
 
 DAYS = [365.0, 365, 200, 365, 90, 365, 365, 365, 365, 30, 365, 365] * 2
@@ -243,6 +243,16 @@ def test_no_finding_says_that_something_fell_by_so_much(groups):
     told = in_words(finding(*groups))
     assert not BANNED.search(told)
     assert "comparison" in told or "as much in need" in told
+
+
+def test_a_harm_counted_beside_does_not_repeat_a_question_that_it_does_not_answer():
+    groups = (Group(203, 100.0, 90.0), Group(198, 100.0, 110.0))
+    asked = evaluation(harms=["death"])
+    told = in_words(Finding(asked, "death", *groups, why_not="nobody was followed"))
+    assert (
+        told.startswith(f"Harm looked for beside {asked.id}: deaths. It cannot be told yet") and asked.name not in told
+    )
+    assert in_words(Finding(asked, asked.outcome, *groups, why_not="so")).startswith(asked.name)
 
 
 def test_no_text_of_ours_says_that_something_fell_by_so_much():

@@ -98,6 +98,39 @@ def test_a_match_counts_everybody_linked_who_may_be_counted_from_the_day_of_thei
     assert told.estimate.comparison_rate == pytest.approx(100.07, abs=0.01)
 
 
+def test_each_group_of_people_is_compared_with_its_own_and_what_is_small_is_not_told(tmp_path):
+    """Numbers that divide by four are not known, the others of fifth 1 (even) or 5 (odd): with a place 13, 12 and 25,
+    and of those who wait 12, 13 and 25. In fifth 5 all of the 25 who wait are admitted, and 15 of the 25 with a place:
+    100 x (15 - 25) / 25 x 365.25 / 365 = -40.03 a year.
+    """
+    kept_lists(tmp_path)
+    people = [
+        person(each, imd_decile=None if each % 4 == 0 else 1 if each % 2 == 0 else 10, ethnic_category="A")
+        for each in range(100)
+    ]
+    spells = [admitted(each, WEEK + timedelta(days=30)) for each in range(100) if each >= 50 or each % 5]
+    spells = [each for each in spells if each["patient_key"] not in {key(odd) for odd in (1, 3, 7, 9, 11)}]
+    with store_of(tmp_path, people, spells=spells) as store:
+        told = found(store, tmp_path, plan(design="matched", harms=["death"]))
+        rows = impact_frame(told, index_date=TODAY, run_id="r")
+    assert [(each.outcome, each.breakdown, each.group) for each in told] == [
+        ("emergency_admission", "all", "all"),
+        ("emergency_admission", "imd_quintile", "1"),
+        ("emergency_admission", "imd_quintile", "5"),
+        ("emergency_admission", "imd_quintile", "not known"),
+        ("emergency_admission", "ethnic_group", "White"),
+        ("death", "all", "all"),
+    ]
+    assert told[2].estimate and told[2].estimate.difference == pytest.approx(-40.03, abs=0.01)
+    assert "of twenty such groups chance alone makes one stand out" in rows["in_words"][2]
+    assert told[4].estimate and told[0].estimate and told[4].estimate.difference == told[0].estimate.difference
+    small = rows.row(1, named=True)
+    assert small["status"] == "cannot be told yet" and small["reason"].startswith("fewer than 20 people")
+    names = ("offered_people", "comparison_people", "smallest_detectable", "people_needed", "difference")
+    assert [small[name] for name in names] == [None] * 5
+    assert not any(figure in small["in_words"].split("stand out")[1] for figure in ("10", "12", "13", "15"))
+
+
 def test_a_death_ends_the_follow_up_and_is_a_harm_of_its_own(tmp_path):
     """Ten of fifty who wait die, and of those with a place none: too few on one side to tell."""
     kept_lists(tmp_path)

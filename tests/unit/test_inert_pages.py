@@ -24,7 +24,6 @@ from stratify.publish import (
     reached_page,
     write_direct_care,
     write_form_of_practice,
-    write_full_clinics,
     write_supplier_report,
 )
 from stratify.publish.panel_forms import FormQuestion, write_form
@@ -81,7 +80,7 @@ def _reached():
         [{"id": "copd", "label": ALL, "steps": [counted], "clinics": [{"label": ALL, "rows": [shares]}]}],
         [(ALL, 0.1, 0.5, 5.0)],
         [work],
-        full=[{"clinic_id": ALL, "serves": ALL, "places_count": 5, "reason": ALL}],
+        full=[{"clinic_id": ALL, "serves": ALL, "reason": ALL}],
         silent=[{"practice_code": ALL, "has_feedback": False, "has_uptake": False}],
         bound=3.0,
         **ABOUT,
@@ -244,18 +243,11 @@ def test_a_workbook_has_no_formula_no_link_and_no_mark(workbooks, name):
     assert any('=HYPERLINK("http://evil.test","Zed")' in cell for cell in cells)
 
 
-def test_tables_for_commissioners_and_the_form_of_a_panel_start_no_formula(folder, workbooks):
-    texts = list(CORPUS.values())
-    signals = pl.DataFrame(
-        {"clinic_id": texts, "serves": [f"{n}" for n in range(len(texts))], "places_count": [3] * len(texts),
-         "is_full": [True] * len(texts)}
-    )  # fmt: skip
-    write_full_clinics(folder / "full_clinics.csv", signals)
-    for path in (folder / "full_clinics.csv", folder / "panel.csv"):
-        text = path.read_bytes().decode("utf-8-sig")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-        assert len(rows) > len(texts) and not TURNING.search(text), path.name
-        assert not [cell for row in rows for cell in row if cell.startswith(FORMULA_STARTS)], path.name
+def test_the_form_of_a_panel_starts_no_formula(folder, workbooks):
+    text = (folder / "panel.csv").read_bytes().decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    assert len(rows) > len(CORPUS) and not TURNING.search(text)
+    assert not [cell for row in rows for cell in row if cell.startswith(FORMULA_STARTS)]
 
 
 def test_the_tables_of_a_tried_change_start_no_formula(folder, pages):

@@ -26,6 +26,12 @@ def test_a_pathway_without_a_lead_or_a_review_date_cannot_be_published(lacking):
     assert not pathway("lungs", cohort=ALL, routes=REST, status="draft", **lacking).is_published
 
 
+def test_a_pathway_that_patients_have_no_name_for_cannot_be_published():
+    with pytest.raises(ValidationError, match="without a plain_name cannot be published"):
+        pathway("lungs", cohort=ALL, routes=REST, plain_name=None)
+    assert pathway("lungs", cohort=ALL, routes=REST, plain_name=None, status="draft").plain_name is None
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

@@ -163,6 +163,23 @@ def test_about_says_what_was_used_who_is_not_counted_and_what_the_limits_are(pub
     assert "0.1.0" in about["How to cite"]
 
 
+def test_after_boards_merged_counts_are_of_the_board_of_the_day_and_networks_keep_their_names(tmp_path):
+    """River was of QAA until June; nothing is left of that board, and no place is without a name or twice."""
+    people, outcomes = county()
+    with small_run(tmp_path, people=people, outcomes=outcomes) as store:
+        store.execute("CREATE TEMP TABLE was AS FROM core.practice")
+        store.execute("UPDATE was SET icb_code = 'QAA', pcn_name = 'Old River', valid_to = DATE '2026-07-01'")
+        store.execute("UPDATE core.practice SET valid_from = DATE '2026-07-01'")
+        store.execute("INSERT INTO core.practice BY NAME FROM was")
+        build(store, context())
+        places = store.rows(
+            "SELECT geography_type, geography_code, geography_name FROM out.population "
+            "WHERE breakdown = 'all' AND geography_type <> 'practice' ORDER BY ALL"
+        )
+    assert [each[:2] for each in places] == [("icb", "QXX"), ("pcn", "U10001")]
+    assert places[1][2] == "River"
+
+
 def test_a_real_run_is_not_stamped(tmp_path):
     with small_run(tmp_path) as store:
         build(store, context(is_test=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import date, timedelta
 
 import polars as pl
@@ -11,7 +10,7 @@ import pytest
 import invented
 from stratify import fairness
 from stratify.contract_frames import schema_of
-from stratify.publish import reached_page, write_full_clinics
+from stratify.publish import full_clinics_told, reached_page
 from stratify.publish.practice_lists import _full
 from stratify.publish.workbook import Session
 from stratify.rules import Clinic
@@ -59,15 +58,12 @@ def test_places_of_a_network_are_full_for_whoever_waits_in_any_of_its_practices(
     ]  # fmt: skip
 
 
-def test_commissioners_are_told_which_clinics_take_nobody_in_and_why_and_no_number_of_people(tmp_path):
+def test_commissioners_are_told_which_clinics_take_nobody_in_and_why_and_no_number_of_people_or_places():
     placed = _placed(*(_waits(f"k{number}", "Y99001") for number in range(3)), _waits("x", "Y99003", "hearts"))
-    found = full_clinics(_sessions(("lungs", "Y99001", 2)), placed, NETWORK, index_date=TODAY)
-    write_full_clinics(tmp_path / "full_clinics.csv", found)
-    with (tmp_path / "full_clinics.csv").open(encoding="utf-8-sig", newline="") as opened:
-        rows = [tuple(row.values()) for row in csv.DictReader(opened)]
-    assert rows == [
-        ("hearts", "Y99003", "0", "No session this week: whoever is sent there now waits"),
-        ("lungs", "Y99001", "2", "Every place of the week is given: whoever is sent there now waits"),
+    found = full_clinics_told(full_clinics(_sessions(("lungs", "Y99001", 2)), placed, NETWORK, index_date=TODAY))
+    assert found.rows() == [
+        ("hearts", "Y99003", "No session this week: whoever is sent there now waits"),
+        ("lungs", "Y99001", "Every place of the week is given: whoever is sent there now waits"),
     ]
 
 
@@ -161,7 +157,7 @@ def test_the_page_names_full_clinics_silent_practices_and_roles_whose_work_is_un
     ratios = fairness.load_ratios(work)
     assert [(role, round(ratio, 6)) for role, _, _, ratio in ratios] == [("nurse", 5.0)]
     silent = [{"practice_code": "Y99001", "has_feedback": False, "has_uptake": True}]
-    full = [{"clinic_id": "lungs", "serves": "U1", "places_count": 5, "reason": "Every place of the week is given"}]
+    full = [{"clinic_id": "lungs", "serves": "U1", "reason": "Every place of the week is given"}]
 
     def page(bound, **more):
         about = {"title": "T", "index_date": TODAY, "run_id": "r", "is_test": True}

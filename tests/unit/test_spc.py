@@ -7,6 +7,7 @@ import gzip
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stratify import spc
@@ -172,6 +173,21 @@ def test_a_special_cause_is_good_or_bad_by_the_way_that_is_better(better, first,
 def test_a_series_that_never_moves_has_no_special_cause():
     assert all(point.variation == COMMON for point in control_chart([0.1] * 20, better="lower"))
     assert control_chart([], better="lower") == ()
+
+
+def test_a_planted_fall_of_three_fifths_is_found_in_its_month_and_without_one_hardly_ever():
+    """Requests for visits, 30 a month: in the second year 12, or 30 as before. 200 series of either kind."""
+    chance = np.random.default_rng(5)
+
+    def improved(*means: float) -> list[int]:
+        values = [float(each) for mean in means for each in chance.poisson(mean, 12)]
+        chart = control_chart(values, better="lower", lowest=0)
+        return [place for place, point in enumerate(chart) if point.variation == IMPROVEMENT]
+
+    fell = [improved(30, 12) for _ in range(200)]
+    assert sum(bool(places) for places in fell) >= 190
+    assert sum(places[:1] == [12] for places in fell) >= 180
+    assert sum(23 in improved(30, 30) for _ in range(200)) <= 6
 
 
 def test_no_limit_is_shown_below_what_can_be():

@@ -31,6 +31,7 @@ _COMPARED: dict[Design, str] = {
     "matched": "like them in tier, age, sex and admissions before, who had no place then",
     "places": "registered where it is off, weighed so that they went the same way before",
 }
+_GROUPS = {"imd_quintile": "fifth of deprivation (1 is most deprived) is", "ethnic_group": "ethnic group is"}
 ASSUMES: dict[Design, str] = {
     "lot": "The lot was drawn as recorded, and people are followed alike in both groups.",
     "cut": "Need changes smoothly across the last place, and nobody could choose a rank. It says nothing about people "
@@ -60,6 +61,8 @@ class Finding:
         why_not: Why it cannot be told yet.
         basis: Events for 100 people a year that what could be seen is worked out from; None where too few are known.
         later_percent: Of the comparison, how many had a place after all while they were followed.
+        breakdown: What the people are a group by, or ``all``.
+        group: Which group, or ``all``.
     """
 
     evaluation: Evaluation
@@ -70,6 +73,13 @@ class Finding:
     why_not: str | None = None
     basis: float | None = None
     later_percent: float | None = None
+    breakdown: str = "all"
+    group: str = "all"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Nothing is told of how many people of a small group there are: less than the whole, it would be the rest."""
+        return self.breakdown != "all" and self.estimate is None
 
     @property
     def smallest_seen(self) -> float | None:
@@ -128,11 +138,13 @@ def in_words(found: Finding) -> str:
     """Say what was found, always with the comparison beside it."""
     design, outcome = found.evaluation.design, _OUTCOMES[found.outcome]
     scale = f"{outcome} for 100 people a year"
+    if found.is_hidden:
+        return f"{_asked(found)} It cannot be told yet: {found.why_not}."
     offered, comparison = _people(found.offered.people), _people(found.comparison.people)
     groups = f"{offered} {_OFFERED[design]}, and {comparison} {_COMPARED[design]}"
     seen = _what_could_be_seen(found, scale)
     if found.estimate is None:
-        return f"{found.evaluation.name} It cannot be told yet: {found.why_not}. Compared would be {groups}. {seen}"
+        return f"{_asked(found)} It cannot be told yet: {found.why_not}. Compared would be {groups}. {seen}"
     each = found.estimate
     lower, upper = _number(each.lower), _number(each.upper)
     verdict = "It cannot be told from chance."
@@ -140,11 +152,23 @@ def in_words(found: Finding) -> str:
         verdict = f"That is {'more' if each.difference > 0 else 'fewer'} than in the comparison by more than chance."
     later = f" Of the comparison {found.later_percent:.0f} % had a place later." if found.later_percent else ""
     return (
-        f"{found.evaluation.name} Compared are {groups}; everybody counts, whether they came or not. There were "
+        f"{_asked(found)} Compared are {groups}; everybody counts, whether they came or not. There were "
         f"{_number(each.comparison_rate + each.difference)} {scale} against {_number(each.comparison_rate)} in the "
         f"comparison: a difference of {_number(each.difference)} (95 % interval {lower} to {upper}). {verdict}{later} "
         f"{seen}"
     )
+
+
+def _asked(found: Finding) -> str:
+    """Give the question; of a harm that is counted beside it, that it is one."""
+    if found.breakdown != "all":
+        group = f"{_GROUPS[found.breakdown]} {found.group}"
+        return (
+            f"{found.evaluation.name} Of people whose {group}; of twenty such groups chance alone makes one stand out."
+        )
+    if found.outcome == found.evaluation.outcome:
+        return found.evaluation.name
+    return f"Harm looked for beside {found.evaluation.id}: {_OUTCOMES[found.outcome]}."
 
 
 def _what_could_be_seen(found: Finding, scale: str) -> str:
@@ -168,6 +192,8 @@ def row_of(found: Finding) -> dict[str, Any]:
         "owner": evaluation.owner,
         "pathway": evaluation.pathway,
         "outcome": found.outcome,
+        "breakdown": found.breakdown,
+        "breakdown_value": found.group,
         "role": "outcome" if found.outcome == evaluation.outcome else "harm",
         "design": evaluation.design,
         "recruits_from": evaluation.recruits_from,
@@ -175,16 +201,16 @@ def row_of(found: Finding) -> dict[str, Any]:
         "after_days": evaluation.after_days,
         "status": "told" if each else "cannot be told yet",
         "reason": found.why_not,
-        "offered_people": _shown(found.offered.people),
-        "comparison_people": _shown(found.comparison.people),
+        "offered_people": None if found.is_hidden else _shown(found.offered.people),
+        "comparison_people": None if found.is_hidden else _shown(found.comparison.people),
         "comparison_group": f"People {_COMPARED[evaluation.design]}",
         "offered_rate": _rounded(rates[0]),
         "comparison_rate": _rounded(rates[1]),
         "difference": _rounded(each.difference if each else None),
         "lower_95": _rounded(each.lower if each else None),
         "upper_95": _rounded(each.upper if each else None),
-        "smallest_detectable": _rounded(found.smallest_seen),
-        "people_needed": found.people_needed,
+        "smallest_detectable": None if found.is_hidden else _rounded(found.smallest_seen),
+        "people_needed": None if found.is_hidden else found.people_needed,
         "assumptions": ASSUMES[evaluation.design],
         "wrong_if": WRONG_IF[evaluation.design],
         "in_words": in_words(found),

@@ -6,7 +6,8 @@ queries and never read; so are those whose hospital records are not linked, of w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from stratify import contracts, kept_weeks
+from stratify import fairness, kept_weeks
 from stratify.contract_frames import schema_of
 from stratify.impact import designs, people
 from stratify.impact.designs import DAYS_A_YEAR, Group
@@ -40,6 +41,8 @@ GROUP BY ALL HAVING count(*) = count(end_date)
 _Kept = Callable[[str], pl.DataFrame]
 """Gives a table of all kept weeks."""
 _PERIOD_DAYS = 28
+_GROUPS = {"imd_quintile": "imd_fifth", "ethnic_group": "ethnic_group"}
+"""Groups of people for whom the declared outcome is told apart, as the file names them and as ``fairness`` does."""
 _FEWEST_PERIODS, _FEWEST_OTHERS = 12, 10
 """Periods before, and practices where it is off beyond those where it is on, that a mixture needs."""
 
@@ -48,6 +51,8 @@ def evaluate(
     store: Store, restricted: Path, evaluations: Iterable[Evaluation], *, index_date: date, cutoffs: Mapping[str, date]
 ) -> list[Finding]:
     """Work out what every evaluation finds, its outcome and each of its harms.
+
+    Where the outcome can be told of all people together, it is looked for in each group of them too.
 
     Args:
         store: The store of the run, with ``identity`` attached.
@@ -73,25 +78,20 @@ def evaluate(
             if evaluation.design == "places":
                 found.append(_of_places(store, kept("audit.list_row"), evaluation, outcome, until))
             else:
-                found.append(_of_people(store, kept, evaluation, outcome, until))
+                found += _of_people(store, kept, evaluation, outcome, until)
     return found
 
 
 def impact_frame(found: Sequence[Finding], *, index_date: date, run_id: str) -> pl.DataFrame:
     """Give contract ``out.impact``."""
     rows = [row_of(each) | {"index_date": index_date, "run_id": run_id} for each in found]
-    return pl.DataFrame(rows, schema=_schema(), orient="row")
-
-
-def _schema() -> dict[str, pl.DataType]:
-    kinds = {each.name: each.type for each in contracts.load("out.impact").columns}
-    return {name: pl.Float64() if kinds[name] == "DOUBLE" else kind for name, kind in schema_of("out.impact").items()}
+    return pl.DataFrame(rows, schema=schema_of("out.impact"), orient="row")
 
 
 # ------------------------------------------------------------------------------------------------------------ people
 
 
-def _of_people(store: Store, kept: _Kept, evaluation: Evaluation, outcome: Outcome, until: date) -> Finding:
+def _of_people(store: Store, kept: _Kept, evaluation: Evaluation, outcome: Outcome, until: date) -> list[Finding]:
     rows = kept("audit.list_row")
     if evaluation.design == "lot":
         units = people.drawn(rows, kept("audit.allocation"), evaluation)
@@ -102,8 +102,36 @@ def _of_people(store: Store, kept: _Kept, evaluation: Evaluation, outcome: Outco
         asked = f"SELECT * FROM ({{}}) SEMI JOIN {mine} USING (patient_key) ORDER BY ALL"
         events = store.frame(asked.format(_EVENTS[outcome]))
         gone = store.frame(asked.format(_GONE))
-        persons = store.frame(asked.format("SELECT patient_key, age_years, sex FROM core.person"))
+        persons = store.frame(asked.format("SELECT * FROM core.person"))
     seen = people.followed(units, events, gone, evaluation, data_until=until)
+    why_not = None
+    if units.is_empty():
+        why_not = "no list of these weeks is kept yet" if evaluation.design != "lot" else "no lot was drawn yet"
+    elif seen.is_empty():
+        first = units["week"].min() + timedelta(days=evaluation.after_days)  # type: ignore[operator]
+        why_not = f"nobody has been followed for {evaluation.after_days} days; the first will have been on {first}"
+    whole = _compared(seen, persons, evaluation, outcome, why_not)
+    if whole.estimate is None or outcome != evaluation.outcome:
+        return [whole]
+    return [whole, *_of_groups(seen, persons, evaluation, outcome)]
+
+
+def _of_groups(
+    seen: pl.DataFrame, persons: pl.DataFrame, evaluation: Evaluation, outcome: Outcome
+) -> Iterator[Finding]:
+    """Compare people of each group with people of the same group."""
+    groups = fairness.groups(persons)
+    for breakdown, column in _GROUPS.items():
+        for (value,), members in groups.sort(column).group_by(column, maintain_order=True):
+            mine = seen.join(members.select("patient_key"), on="patient_key", how="semi", maintain_order="left")
+            of_group = _compared(mine, persons, evaluation, outcome, None)
+            yield replace(of_group, breakdown=breakdown, group=str(value))
+
+
+def _compared(
+    seen: pl.DataFrame, persons: pl.DataFrame, evaluation: Evaluation, outcome: Outcome, why_not: str | None
+) -> Finding:
+    """Compare people who have been followed, as the design has it."""
     estimate = None
     if evaluation.design == "cut":
         near = designs.near_the_cut(seen, within=evaluation.within_places or 0)
@@ -113,12 +141,6 @@ def _of_people(store: Store, kept: _Kept, evaluation: Evaluation, outcome: Outco
         compare = designs.by_lot if evaluation.design == "lot" else designs.matched
         estimate = compare(near) if _has_both(near) else None
     groups = (designs.group_of(near.filter("is_offered")), designs.group_of(near.filter(~pl.col("is_offered"))))
-    why_not = None
-    if units.is_empty():
-        why_not = "no list of these weeks is kept yet" if evaluation.design != "lot" else "no lot was drawn yet"
-    elif seen.is_empty():
-        first = units["week"].min() + timedelta(days=evaluation.after_days)  # type: ignore[operator]
-        why_not = f"nobody has been followed for {evaluation.after_days} days; the first will have been on {first}"
     waited = near.filter(~pl.col("is_offered"))
     later = waited.filter(pl.col("later") < pl.col("week") + timedelta(days=evaluation.after_days)).height
     return settled(

@@ -26,7 +26,7 @@ from stratify.publish.pack import write_packs
 from stratify.publish.panel_forms import FORM_COLUMNS, FORM_MARK, FormQuestion, read_form, write_form
 from stratify.publish.places import places_of
 from stratify.publish.practice_lists import write_direct_care
-from stratify.publish.reached_page import reached_page, share_row, write_full_clinics
+from stratify.publish.reached_page import full_clinics_told, reached_page, share_row
 from stratify.publish.register import is_meeting
 from stratify.publish.returned_rows import ReturnedLine, write_returned_rows
 from stratify.publish.scorecard import check_scorecard
@@ -61,6 +61,7 @@ __all__ = [
     "feedback_page",
     "fill_in",
     "folder_name",
+    "full_clinics_told",
     "is_meeting",
     "is_told",
     "list_names",
@@ -84,7 +85,6 @@ __all__ = [
     "write_direct_care",
     "write_form",
     "write_form_of_practice",
-    "write_full_clinics",
     "write_letters",
     "write_manifest",
     "write_never_listed",

@@ -16,6 +16,9 @@ from stratify.store import Macro
 SMALLEST_PRACTICE = 500
 """Practices with fewer registered people get no breakdown of their own."""
 
+PLAIN_NAME = "In plain words, pathway"
+"""Topic under which it stands what somebody on a pathway would call it, followed by the pathway's id."""
+
 NOT_GRADED = "not graded"
 """What ``tier`` says of people without one."""
 
@@ -132,7 +135,8 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
             "need not add up. More is hidden wherever a hidden number could be worked out from totals and parts. A "
             f"practice with fewer than {SMALLEST_PRACTICE} registered people has no breakdown of its own. Numbers of "
             "events are hidden too when they are of fewer than 8 people. Values and intervals come from the rounded "
-            "numbers beside them; standardised rates come from exact ones and are given only beside a value. Do not "
+            "numbers beside them; standardised rates come from exact ones and are given only beside a value. Months "
+            "that are over are told again in later files, so where one of a place is small all are hidden. Do not "
             "compare files of different weeks to find small changes.",
         ),
     ]
@@ -143,6 +147,7 @@ def _the_rules(context: PublishContext) -> list[tuple[str, str]]:
     scores = sorted(context.scores.values(), key=lambda each: each.id)
     return [
         *((f"Pathway {each.id}", _pathway_text(each, context.scores)) for each in pathways),
+        *((f"{PLAIN_NAME} {each.id}", each.plain_name or each.label) for each in pathways),
         *(
             (f"Score {each.id}", f"{each.label}, version {each.version}. Source: {_tidy(each.source)}")
             for each in scores

@@ -21,17 +21,20 @@ from stratify.publish.control_charts import control_charts, month_cells
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
+from stratify.publish.weeks_told import weeks_told
 from stratify.store import Store
 
 TABLES = (
     "out.about",
     "out.comparator",
     "out.feedback_count",
+    "out.full_clinic",
     "out.impact",
     "out.metric",
     "out.metric_funnel",
     "out.metric_gradient",
     "out.metric_value",
+    "out.metric_week",
     "out.pathway_count",
     "out.population",
     "out.spc_chart",
@@ -79,7 +82,14 @@ _OF_PATHWAYS = ("all", "imd_quintile")
 
 
 def build_counts(
-    store: Store, context: PublishContext, counted: Counted, *, signature: str, impact: pl.DataFrame | None = None
+    store: Store,
+    context: PublishContext,
+    counted: Counted,
+    *,
+    signature: str,
+    impact: pl.DataFrame | None = None,
+    full: pl.DataFrame | None = None,
+    earlier: pl.DataFrame | None = None,
 ) -> None:
     """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
 
@@ -89,6 +99,8 @@ def build_counts(
         counted: Who is registered, and the metrics; exact.
         signature: Who signs the file, in words.
         impact: Contract ``out.impact``; None where nothing was evaluated.
+        full: ``clinic_id``, ``serves`` and ``reason`` of clinics that take nobody in; None where there is none.
+        earlier: Contract ``out.metric_week``, as earlier weeks published it; None where nothing is kept.
 
     Raises:
         PrivacyError: counts do not add up, so that what they reveal cannot be known, or a small number is left.
@@ -99,7 +111,7 @@ def build_counts(
     ).join(counted.people, on="patient_key", how="inner")
     published = decisions.filter(pl.col("pathway").is_in(sorted(context.pathways)) & ~_is_held(context))
     cells = _cube(pl.concat([counted.counts, _of_pathways(published)]), places)
-    cells = cells.with_columns(pl.lit(None, pl.String).alias("year_subject"))
+    cells = cells.with_columns(pl.lit(None, pl.String).alias(name) for name in ("year_subject", "series"))
     months = month_cells(counted, places)
     if months is not None:
         cells = pl.concat([cells, months.select(cells.columns)])
@@ -122,6 +134,8 @@ def build_counts(
     _keep(store, "out.metric", metric_definitions(counted))
     values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
     _keep(store, "out.metric_value", values)
+    _keep(store, "out.metric_week", weeks_told(values, earlier, context.index_date))
+    _keep(store, "out.full_clinic", full.with_columns(run) if full is not None else empty("out.full_clinic"))
     scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
     boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
@@ -243,7 +257,9 @@ def _protected(cells: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     ).fill_null(False)
     # Ten admissions of two people are a small number too.
     is_of_few = pl.col("person_count") <= disclosure.LARGEST_HIDDEN
-    return disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=is_small | is_of_few)
+    together = ("series", "geography_type", "geography_code")
+    hide = is_small | is_of_few
+    return disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=hide, together=together)
 
 
 def _not_counted(store: Store) -> list[tuple[str, int]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -46,11 +48,11 @@ def gradients(values: pl.DataFrame, scales: Mapping[str, tuple[bool, int]]) -> p
         & (pl.col("geography_type") != "practice")
     ).sort(*_METRIC, *_PLACE, "breakdown_value")
     rows = []
-    for key, group in fifths.group_by(*_METRIC, *_PLACE, maintain_order=True):
+    for key, group in groupby(fifths.to_dicts(), key=itemgetter(*_METRIC, *_PLACE)):
         row = dict(zip((*_METRIC, *_PLACE), key, strict=True))
-        shown = group.filter(pl.col("value").is_not_null())
-        is_whole = shown.height == len(_FIFTHS)
-        slope = _slope(shown.to_dicts(), *scales[str(row["metric"])]) if is_whole else (None, None, None)
+        shown = [each for each in group if each["value"] is not None]
+        is_whole = len(shown) == len(_FIFTHS)
+        slope = _slope(shown, *scales[str(row["metric"])]) if is_whole else (None, None, None)
         reason = None if is_whole else LACKING
         rows.append({**row, **dict(zip(_SLOPE, slope, strict=True)), "reason": reason})
     return pl.DataFrame(rows, schema=_GRADIENT)

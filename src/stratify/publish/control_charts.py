@@ -17,7 +17,7 @@ from stratify.publish.metric_tables import Counted, MetricRow
 from stratify.publish.places import KINDS
 from stratify.rules.control_chart import ControlChart, NewStart
 
-MONTH_HIDDEN = "a month is hidden for a small number: a chart has no gaps"
+MONTH_HIDDEN = "a month has a small number: all are hidden, since files to come tell each again"
 FEW_MONTHS = f"fewer than {spc.FEWEST_POINTS} months: the limits may still move much"
 
 _DAYS_A_YEAR = 365
@@ -28,7 +28,9 @@ _PLACE = ("geography_type", "geography_code", "geography_name")
 def month_cells(counted: Counted, places: pl.DataFrame) -> pl.DataFrame | None:
     """Give the cells of all months for networks and boards, to be protected with every other cell; None without any.
 
-    The twelve months of a final year add up to it: ``year_subject`` names its cells.
+    The twelve months of a final year add up to it: ``year_subject`` names its cells. ``series`` names the months of a
+    place that are hidden together: a month is told again in every file of two years, and what one of them hid another
+    must not show.
     """
     if counted.months is None:
         return None
@@ -40,19 +42,20 @@ def month_cells(counted: Counted, places: pl.DataFrame) -> pl.DataFrame | None:
             _subject(row, month),
             "numerator",
             of_year=row.subject if month >= row.period_start else None,
+            series=row.subject,
         )
         for row in _final(counted)
         for month in _months(events.filter(pl.col("metric") == row.metric))
     ]
     frames += [
-        _base(registered.filter(pl.col("month") == month), _registered(month), "all", of_year=None)
+        _base(registered.filter(pl.col("month") == month), _registered(month), "all", of_year=None, series=None)
         for month in _months(registered)
         if _registered(month) not in known
     ]
     placed = pl.concat(frames).join(places.select(*KINDS.values()), on="practice_code", how="inner")
     empty = ("total_subject", "total_part", "ages_subject")
     return pl.concat(
-        placed.group_by("subject", "part", "year_subject", pl.col(code).alias("geography_code"))
+        placed.group_by("subject", "part", "year_subject", "series", pl.col(code).alias("geography_code"))
         .agg(pl.col("people_count", "person_count").sum())
         .with_columns(
             pl.lit(kind).alias("geography_type"),
@@ -92,11 +95,12 @@ def control_charts(safe: pl.DataFrame, counted: Counted) -> tuple[pl.DataFrame, 
     return pl.DataFrame(points, schema=_POINT), pl.DataFrame(charts, schema=_CHART)
 
 
-def _base(group: pl.DataFrame, subject: str, part: str, *, of_year: str | None) -> pl.DataFrame:
+def _base(group: pl.DataFrame, subject: str, part: str, *, of_year: str | None, series: str | None) -> pl.DataFrame:
     return group.select(
         pl.lit(subject).alias("subject"),
         pl.lit(part).alias("part"),
         pl.lit(of_year, pl.String).alias("year_subject"),
+        pl.lit(series, pl.String).alias("series"),
         "practice_code",
         "people_count",
         "person_count",
@@ -120,6 +124,8 @@ def _chart(
     values = [_value(each, row.per) for each in series]
     whole = [each for each in values if each is not None]
     is_whole = len(whole) == len(values)
+    if not is_whole:  # months of nobody too, or they would tell the others apart
+        values, series = [None] * len(values), [{**each, "numerator": None} for each in series]
     places = [number for number, each in enumerate(series) if each["month"] in starts]
     drawn = spc.control_chart(whole, better=declared.better, starts=places, lowest=0) if is_whole else ()
     points = []

@@ -146,11 +146,38 @@ def _tiers_and_flow(file: PublishedFile) -> Section:
     told = sum(row["value"] is not None for row in rows)
     said = f"Of {len(rows)} shares, {told} can be shown; a low share of a few people says little: see the intervals."
     figures.append(_figure(title, said, picture, rows, query))
+    figures.append(_weeks(file))
     return Section(
         "Tiers and flow",
         "Who is on each pathway, what is proposed, and what became of it. A person on two pathways is in both.",
         tuple(figures),
     )
+
+
+def _weeks(file: PublishedFile) -> Figure:
+    """Draw what the file of each week said; without limits, since a week shares most of its year with the last."""
+    query = (
+        "SELECT m.name AS measure, w.geography_code AS place, w.pathway, w.week, w.numerator, w.denominator, w.value,\n"
+        "    w.lower_95, w.upper_95, w.reason\n"
+        "FROM metric_week AS w JOIN metric AS m ON m.metric = w.metric\n"
+        "WHERE w.geography_type = 'icb' AND m.kind = 'share' ORDER BY m.name, place, w.pathway, w.week"
+    )
+    rows = file.rows(query)
+    weeks = sorted({row["week"] for row in rows})
+    drawn: list[charts.Course] = []
+    for measure in dict.fromkeys(row["measure"] for row in rows):
+        mine = {(row["place"], row["pathway"], row["week"]): row["value"] for row in rows if row["measure"] == measure}
+        drawn.append(charts.Course(measure, ()))
+        drawn += [
+            charts.Course(plain(pathway), [mine.get((place, pathway, week)) for week in weeks])
+            for place, pathway in dict.fromkeys((place, pathway) for place, pathway, _ in mine)
+        ]
+    title = "Offers, places and answers, week by week"
+    said = "No week is kept."
+    if weeks:
+        said = f"{len(weeks)} week(s) up to {periods.in_words(weeks[-1])}, each as its own file had it. "
+        said += "Most are of the year up to the week, so that a line moves slowly and a week is no test of anything."
+    return _figure(title, said, charts.courses(drawn, title=title) if len(weeks) > 1 else None, rows, query)
 
 
 _GROUPS = {"imd_quintile": "Deprivation (1 is the most deprived fifth)", "ethnic_group": "Ethnic group",
@@ -365,7 +392,11 @@ def _queue(file: PublishedFile) -> Section:
         said += f"{shown(most, 'over_28_days')} have waited for longer than 28 days."
     title = "People who wait, and those over 28 days (darker)"
     figure = _figure(title, said, charts.bars(drawn, title=title) if rows else None, rows, query)
-    return Section("Queue", "People whose need is known and who have no place or offer yet.", (figure,))
+    full = "SELECT clinic_id, serves, reason FROM full_clinic ORDER BY clinic_id, serves"
+    clinics = file.rows(full)
+    said = f"{len(clinics) or 'No'} clinic(s) take nobody new in this week."
+    told = _figure("Clinics that take nobody new in", said, None, clinics, full)
+    return Section("Queue", "People whose need is known and who have no place or offer yet.", (figure, told))
 
 
 def _quality(file: PublishedFile) -> Section:

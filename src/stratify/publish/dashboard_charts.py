@@ -65,6 +65,40 @@ class MonthPoint:
     starts_again: bool
 
 
+@dataclass(frozen=True)
+class Course:
+    """A labelled row of values in order of time, empty where hidden or not counted; a heading without any."""
+
+    label: str
+    values: Sequence[float | None]
+
+
+def courses(rows: Sequence[Course], *, title: str) -> str:
+    """Draw how each share went, a line to a row from 0 to 100 per cent, with its last value; no line over a gap."""
+    left, right, high = _LABEL, _WIDE - _RIGHT - 20, 26.0
+    parts = []
+    for number, row in enumerate(rows):
+        top = 6 + number * (high + 8)
+        if not row.values:
+            parts.append(_text(8, top + 19, row.label, weight="bold"))
+            continue
+        parts.append(_text(left - 8, top + 19, _shortened(row.label), anchor="end"))
+        parts.append(_line(left, top + high, right, top + high, stroke=_FAINT))
+        course, pen = "", "M"
+        for place, value in enumerate(row.values):
+            x = left + (right - left) * (place / (len(row.values) - 1) if len(row.values) > 1 else 1)
+            if value is None:
+                pen = "M"
+                continue
+            y = top + high * (1 - value / 100)
+            course, pen = f"{course}{pen}{x:.1f} {y:.1f}", "L"
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{_BLUE}"/>')
+        parts.append(f'<path d="{course}" fill="none" stroke="{_BLUE}" stroke-width="1.5"/>' if course else "")
+        last = row.values[-1]
+        parts.append(_text(right + 10, top + 19, "hidden" if last is None else f"{last:g} %"))
+    return _svg("".join(parts), 12 + len(rows) * (high + 8), title)
+
+
 def bars(rows: Sequence[Bar], *, title: str) -> str:
     """Draw a bar for each number, from nought."""
     most = _round_up(max([row.value or 0 for row in rows], default=0))

@@ -11,19 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from stratify import pages, periods
+from stratify.publish.about import PLAIN_NAME
 from stratify.publish.published_file import PublishedFile, Row
 from stratify.publish.words import plain
 
-# Pathways as somebody on them would call them; another one keeps the name that the file gives it.
-_NAMES = {
-    "care_homes": "People who live in a care home",
-    "copd": "Trouble with breathing (COPD)",
-    "diabetes": "Diabetes",
-    "diabetes_prevention": "People who may get diabetes",
-    "frailty": "Older people who need more help",
-    "heart_failure": "Weak heart (heart failure)",
-    "high_risk_of_admission": "People who may soon need to go into hospital",
-}
 _NO_ROW = "none"
 
 
@@ -151,8 +142,7 @@ def _one(file: PublishedFile, query: str, code: str) -> Row | None:
 
 
 def _name(file: PublishedFile, pathway: str) -> str:
-    label, _, _ = file.about.get(f"Pathway {pathway}", plain(pathway)).partition(", version")
-    return str(_NAMES.get(pathway, label))
+    return str(file.about.get(f"{PLAIN_NAME} {pathway}", plain(pathway)))
 
 
 def _told(row: Row | None, column: str) -> str:

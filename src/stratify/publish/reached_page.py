@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from stratify import pages
 from stratify.publish import words
-from stratify.publish.context import check_frame
-from stratify.publish.offers import write_safe_csv
 
 _GROUPS = {
     "all": "Everybody",
@@ -138,19 +135,17 @@ def reached_page(
     )
 
 
-def write_full_clinics(path: Path, found: pl.DataFrame) -> pl.DataFrame:
-    """Tell commissioners which clinics take nobody new in this week, and give contract ``out.full_clinic``.
+def full_clinics_told(found: pl.DataFrame) -> pl.DataFrame:
+    """Say of each clinic that takes nobody new in this week why: ``clinic_id``, ``serves``, ``reason``.
+
+    How many places there are is left out: where all are given, it is how many people have one.
 
     Args:
-        path: The file.
         found: Contract ``audit.clinic_signal``.
     """
-    places = pl.col("places_count")
     reason = (
-        pl.when(places > 0)
+        pl.when(pl.col("places_count") > 0)
         .then(pl.lit("Every place of the week is given: whoever is sent there now waits"))
         .otherwise(pl.lit("No session this week: whoever is sent there now waits"))
     )
-    full = found.filter("is_full").select("clinic_id", "serves", places, reason=reason)
-    write_safe_csv(path, check_frame(full, "out.full_clinic"))
-    return full
+    return found.filter("is_full").select("clinic_id", "serves", reason=reason)

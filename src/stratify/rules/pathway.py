@@ -193,8 +193,9 @@ class RankBy(Strict):
 class Pathway(Strict):
     """Who is on a pathway, where each goes, and in which order clinics see them.
 
-    A ``draft`` is worked out, and no list of it is published. A published one has a clinical lead and a review date.
-    ``graded_response``: what each tier is to get, in words.
+    A ``draft`` is worked out, and no list of it is published. A published one has a clinical lead, a review date and a
+    ``plain_name``: what somebody on it would call it, for the page for patients and carers. ``graded_response``: what
+    each tier is to get, in words.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Pathway(Strict):
     review_date: date | None = None
     source: str
     note: str | None = None
+    plain_name: str | None = Field(default=None, min_length=1)
     precedence: int
     cohort: Condition
     tier_from: str | None = None
@@ -227,6 +229,10 @@ class Pathway(Strict):
     def _sound(self) -> Pathway:
         if self.status == "published" and not (self.clinical_lead and self.review_date):
             raise ValueError("a pathway without a clinical lead and a review date is a draft: it cannot be published")
+        if self.status == "published" and not self.plain_name:
+            raise ValueError(
+                "a pathway without a plain_name cannot be published: patients read about it under that name"
+            )
         known = {each.id for each in self.clinics}
         for number, each in enumerate(self.routes[:-1]):
             if each.when is None:
