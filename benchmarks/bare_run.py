@@ -125,9 +125,9 @@ _FEATURES = {
     "records of the GP": f"""CREATE TABLE record AS
         SELECT person, variable, is_end, day FROM (
             SELECT org_code, source_patient_id, snomed_code AS code, {_FIRST_DAY} AS day, 'event' AS kind FROM gp_event
-            WHERE NOT is_deleted
+            WHERE NOT is_deleted AND NOT is_confidential
             UNION ALL SELECT org_code, source_patient_id, snomed_code, {_FIRST_DAY}, 'event' FROM gp_observation
-            WHERE NOT is_deleted)
+            WHERE NOT is_deleted AND NOT is_confidential)
         JOIN meant USING (code, kind) JOIN person_of USING (org_code, source_patient_id)
         WHERE day >= start_date AND day < DATE '{{day}}';
         INSERT INTO record SELECT person, variable, is_end, issue_date FROM (
@@ -175,13 +175,13 @@ _FEATURES = {
                 value_num, least, most, not_done
             FROM gp_observation AS o JOIN '{{values}}' AS v ON o.snomed_code = v.code AND grade IS NULL
                 AND word = coalesce(regexp_replace(lower(trim(unit_raw)), '\\s+', ' ', 'g'), '')
-            WHERE NOT is_deleted) JOIN person_of USING (org_code, source_patient_id)
+            WHERE NOT is_deleted AND NOT is_confidential) JOIN person_of USING (org_code, source_patient_id)
         WHERE value BETWEEN least AND most AND NOT list_contains(not_done, value_num)
             AND day >= DATE '{{day}}' - INTERVAL 24 MONTH AND day < DATE '{{day}}'
         UNION ALL SELECT person, measurement, grade, {_FIRST_DAY} FROM
             (SELECT org_code, source_patient_id, snomed_code, effective_date, effective_precision FROM gp_event
-             WHERE NOT is_deleted UNION ALL SELECT org_code, source_patient_id, snomed_code, effective_date,
-             effective_precision FROM gp_observation WHERE NOT is_deleted)
+             WHERE NOT is_deleted AND NOT is_confidential UNION ALL SELECT org_code, source_patient_id, snomed_code,
+             effective_date, effective_precision FROM gp_observation WHERE NOT is_deleted AND NOT is_confidential)
         JOIN '{{values}}' AS v ON snomed_code = v.code AND grade IS NOT NULL
         JOIN person_of USING (org_code, source_patient_id)
         WHERE effective_date >= DATE '{{day}}' - INTERVAL 24 MONTH AND effective_date < DATE '{{day}}';

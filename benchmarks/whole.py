@@ -15,7 +15,7 @@ from benchmarks import bare_run, loading
 from benchmarks.laps import FullLaps, Stages
 from benchmarks.measuring import Run
 
-BARE, RUN, FLOW = "bare reference script", "stratify run", "the same run as a Prefect flow"
+BARE, RUN = "bare reference script", "stratify run"
 _KEPT = ("run.duckdb", "identity.duckdb")
 
 
@@ -43,19 +43,6 @@ def run(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
     for name in _KEPT:
         (settings.out / "restricted" / name).resolve().replace(extracts.parent / name)
     return laps.seconds
-
-
-def flow(extracts: Path, out: Path, memory_limit: str | None) -> Stages:
-    """Do the same as a Prefect flow, with the temporary server that Prefect starts for it."""
-    os.environ |= {"PREFECT_HOME": str(out / "prefect"), "PREFECT_LOGGING_LEVEL": "WARNING"}
-    os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    import yaml
-    from flows.weekly import weekly
-
-    settings = out / "settings.yaml"
-    settings.write_text(yaml.safe_dump(_written(extracts, out, memory_limit)), encoding="utf-8")
-    weekly(str(settings))
-    return {}
 
 
 def _written(extracts: Path, out: Path, memory_limit: str | None) -> dict[str, object]:
@@ -178,4 +165,4 @@ def growth(results: Mapping[int, Mapping[str, Run]]) -> tuple[str, str]:
     return "\n".join(lines) + "\n", plot
 
 
-JOBS = {BARE: bare_run.bare, RUN: run, FLOW: flow}
+JOBS = {BARE: bare_run.bare, RUN: run}
