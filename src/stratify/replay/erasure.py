@@ -1,8 +1,8 @@
 """Takes one person out of what is kept, at their request: of the inputs of every record, and of the memory in place.
 
-Every other row stays where it was, so that a week made again differs only in what came of that person. The trail says
-that somebody was taken out, when, why, and of which weeks; never who. Stays: what was put out, and the register of
-feedback without the link to the person. Belongs here: which files, and the records that change with them.
+Every other row stays as it was and in its order, so that a week made again differs only in what came of that person.
+The trail says that somebody was taken out, when, why, and of which weeks; never who. Stays: what was put out, and the
+register of feedback without the link to the person. Belongs here: which files, and the records that change with them.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _without(records: Path, record: Record, person: Person, key: bytes) -> dict[
     )
     look(
         (name for name in extracts if name.endswith(MANIFEST)),
-        lambda path, name: _manifest(path, name.removesuffix(MANIFEST), changed, records),
+        lambda path, name: _manifest(path, name.removesuffix(MANIFEST), changed, record.inputs, records),
     )
     keys = keys_of(person, key)
     tables = [name for name in record.inputs if name.startswith(f"{STATE}/") and name.endswith(".parquet")]
@@ -197,13 +197,19 @@ def _lines_without(path: Path, words: set[str]) -> bytes | None:
     return b"".join(stay) if len(stay) < len(lines) else None
 
 
-def _manifest(path: Path, folder: str, changed: Mapping[str, str], records: Path) -> bytes | None:
-    """Give the manifest of a set with size and digest of its changed files; None where none changed."""
+def _manifest(
+    path: Path, folder: str, changed: Mapping[str, str], before: Mapping[str, str], records: Path
+) -> bytes | None:
+    """Give the manifest of a set with rows, size and digest of its changed files; None where none changed."""
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))))
     mine = [row for row in rows if f"{folder}{row['file_name']}" in changed]
     if not mine:
         return None
     for row in mine:
+        name = f"{folder}{row['file_name']}"
+        old, new = (kept_records.object_path(records, each[name]) for each in (before, changed))
+        gone = taken_out.row_count(old, name) - taken_out.row_count(new, name)
+        row["row_count"] = str(int(row["row_count"]) - gone)
         row["sha256"] = changed[f"{folder}{row['file_name']}"]
         row["byte_count"] = str(kept_records.object_path(records, row["sha256"]).stat().st_size)
     text = io.StringIO(newline="")
