@@ -1,6 +1,6 @@
 """A model fitted on an invented county: calibrated on practices and a year it never saw, planted effects in direction.
 
-40,000 people are about 2,500 events to judge on; twice as many would pass 5,000, and an hour.
+40,000 people are about 2,500 events to judge on. More than 5,000, of the shipped model: ``benchmarks.model_truth``.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def site(tmp_path_factory) -> Path:
     file = clinical / "models" / f"{NAME}.yaml"
     declared = yaml.safe_load(file.read_text(encoding="utf-8"))
     declared["predictors"] = [each for each in declared["predictors"] if each["variable"] in FEW]
+    declared["least_events"] = 100
     file.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
     order = CountyOrder(people=5_000, practices=8, seed=2, history_years=4, file_format="parquet")
     write_county(folder / "extracts", order)
