@@ -12,7 +12,7 @@ from python_calamine import CalamineWorkbook
 
 from stratify.publish import write_direct_care
 
-LIST = "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+LIST = "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
 LAST_WEEK, THIS_WEEK = date(2026, 11, 16), date(2026, 11, 23)
 
 

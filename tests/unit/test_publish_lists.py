@@ -15,8 +15,9 @@ from python_calamine import CalamineWorkbook
 
 from stratify.errors import ContractError
 from stratify.publish import row_reference, write_direct_care
+from stratify.publish.sheets import letters_of
 
-LIST = "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+LIST = "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
 OFFERS = "A81001/self_management/offers_TEST_2026-11-23.csv"
 
 
@@ -49,14 +50,14 @@ def offers(folder: Path) -> list[dict[str, str]]:
 
 def test_a_file_is_written_for_each_practice_and_clinic_with_people_or_a_session(written):
     assert written[1] == [
-        "A81001/clinician_review/clinic_list_TEST_2026-11-23.csv",
-        "A81001/clinician_review/clinic_list_TEST_2026-11-23.xlsx",
+        "A81001/clinician_review/clinic_list_clinician_review_TEST_2026-11-23.csv",
+        "A81001/clinician_review/clinic_list_clinician_review_TEST_2026-11-23.xlsx",
         LIST.replace(".xlsx", ".csv"),
         LIST,
         OFFERS,
-        "A81002/assessment/clinic_list_TEST_2026-11-23.csv",
-        "A81002/assessment/clinic_list_TEST_2026-11-23.xlsx",
-        "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
+        "A81002/assessment/clinic_list_assessment_TEST_2026-11-23.csv",
+        "A81002/assessment/clinic_list_assessment_TEST_2026-11-23.xlsx",
+        "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
     ]
 
 
@@ -136,7 +137,7 @@ def test_somebody_held_for_another_need_is_told_so_on_that_clinics_list(tmp_path
     ]
     with small_run(tmp_path, outcomes=outcomes) as store:
         write_direct_care(store, tmp_path / "out", context())
-    path = tmp_path / "out/A81001/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "out/A81001/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx"
     rows = {row["NHS number"][-1]: row for row in records(path, "Not listed and why")}
     assert rows["2"]["What happens instead"] == "Held: another need is met first"
     assert rows["2"]["Why not on this list"] == "Has a place at COPD"
@@ -150,7 +151,9 @@ def test_somebody_on_two_pathways_of_one_worklist_has_one_row_with_both(tmp_path
     ]
     with small_run(tmp_path, outcomes=outcomes) as store:
         write_direct_care(store, tmp_path / "out", context())
-    (row,) = records(tmp_path / "out/A81001/assessment/clinic_list_TEST_2026-11-23.xlsx", "Not listed and why")
+    (row,) = records(
+        tmp_path / "out/A81001/assessment/clinic_list_assessment_TEST_2026-11-23.xlsx", "Not listed and why"
+    )
     assert row["Pathway"] == "COPD\nFrailty"
     assert row["What happens instead"].split("\n") == [
         "COPD: Is offered: Supported self-management by app",
@@ -192,8 +195,19 @@ def test_a_session_has_as_many_places_as_its_scarcest_role(written):
 
 
 def test_an_empty_list_says_that_nobody_has_a_place(written):
-    path = written[0] / "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = written[0] / "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx"
     assert sheet(path, "List")[1][0].startswith("Nobody has a place on this list")
+
+
+def test_other_needs_covered_is_open_only_where_there_are_other_needs(written):
+    """Of the two on the list the first has another need; the cells of the column are of two styles."""
+    names = sheet(written[0] / LIST, "List")[0]
+    column = letters_of(names.index("Other needs covered"))
+    text = xml(written[0] / LIST)["xl/worksheets/sheet2.xml"]
+    first, second = (re.search(rf'<c r="{column}{row}" s="(\d+)"', text)[1] for row in (2, 3))
+    styles = xml(written[0] / LIST)["xl/styles.xml"]
+    found = re.findall(r"<xf [^>]*?(?:/>|>.*?</xf>)", styles[styles.index("<cellXfs") :])
+    assert 'locked="0"' in found[int(first)] and 'locked="0"' not in found[int(second)]
 
 
 def test_sheets_are_protected_but_for_the_clinicians_cells_and_can_be_filtered(written):
@@ -248,7 +262,9 @@ def test_a_real_run_has_no_test_stamp_anywhere(tmp_path):
     with small_run(tmp_path) as store:
         paths = write_direct_care(store, tmp_path / "out", context(is_test=False))
     assert all("TEST" not in path.name for path in paths)
-    assert "TEST" not in "".join(xml(tmp_path / "out/A81001/copd_clinic/clinic_list_2026-11-23.xlsx").values())
+    assert "TEST" not in "".join(
+        xml(tmp_path / "out/A81001/copd_clinic/clinic_list_copd_clinic_2026-11-23.xlsx").values()
+    )
 
 
 def test_people_without_a_practice_are_in_no_file(written):
@@ -359,7 +375,7 @@ def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pat
     with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))
         write_direct_care(store, tmp_path / "out", context())
-    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_care_home_round_TEST_2026-11-23.xlsx"
     book = CalamineWorkbook.from_path(str(path))
     rows = book.get_sheet_by_name("Not listed and why").to_python()
     assert sorted(row[0][-2:] for row in rows[1:]) == ["02", "03"]
