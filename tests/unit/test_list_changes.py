@@ -98,6 +98,15 @@ def test_a_list_that_everybody_left_is_still_written_and_says_why(tmp_path):
     assert [row["Why"] for row in records(path, "Changes")] == ["Is booked elsewhere"]
 
 
+def test_what_changed_is_not_said_twice_where_the_reason_begins_with_it(tmp_path):
+    gone = outcome(1, "not_listed", "clinic", clinic_id="copd_clinic", state="attended",
+                   since_last_week="Attended on 19 November 2026",
+                   placement_reason="Attended on 19 November 2026: due again on 19 November 2027")  # fmt: skip
+    path = changed(tmp_path, [gone, on_list(2, "Has a place")], [last_row(1)])
+    why = {row["What changed"]: row["Why"] for row in records(path, "Changes")}
+    assert "Attended on 19 November 2026: due again on 19 November 2027" in why.values()
+
+
 def test_the_first_list_has_everybody_new_and_a_list_without_a_change_says_so(tmp_path):
     path = changed(tmp_path, [on_list(1, "On last week's list: no answer came back")], [last_row(1)])
     sheet = CalamineWorkbook.from_path(str(path)).get_sheet_by_name("Changes").to_python()

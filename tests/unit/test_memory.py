@@ -339,6 +339,25 @@ def test_who_declined_the_app_and_now_needs_the_clinic_is_looked_at_first():
     assert place(found) == ("listed", "review")
 
 
+def test_a_second_no_begins_the_year_anew():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a")], capacity=[slots(0)])
+    said = [answer("a", "declined", MONDAY), answer("a", "declined", MONDAY + timedelta(days=90))]
+    found = lists.run(week_of(13), [wants("a")], outcomes=said, capacity=[slots(13)])
+    assert found["a", "lungs"]["placement_reason"] == (
+        "Declined on 13 September 2026: to be asked again on 13 September 2027"
+    )
+    assert found["a", "lungs"]["previous_outcome"] == "Declined on 13 September 2026"
+
+
+def test_a_tier_is_noted_by_what_it_is_called():
+    """The book calls the tier all All."""
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a", tier=None)], capacity=[slots(0)])
+    found = lists.run(week_of(1), [wants("a", tier=1) | {"tier": "all"}], capacity=[slots(1)])
+    assert found["a", "lungs"]["since_last_week"].startswith("Graded now: All")
+
+
 # ------------------------------------------------------------------------------------------------ several pathways
 
 

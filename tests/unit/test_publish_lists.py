@@ -13,6 +13,7 @@ import pytest
 from publish_example import INDEX_DATE, OUTCOMES, context, frame, key, outcome, person, small_run
 from python_calamine import CalamineWorkbook
 
+from stratify.care_homes import CareHome
 from stratify.errors import ContractError
 from stratify.publish import row_reference, write_direct_care
 from stratify.publish.sheets import letters_of
@@ -197,6 +198,13 @@ def test_a_session_has_as_many_places_as_its_scarcest_role(written):
 def test_an_empty_list_says_that_nobody_has_a_place(written):
     path = written[0] / "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx"
     assert sheet(path, "List")[1][0].startswith("Nobody has a place on this list")
+    cover = [str(row[0]) for row in sheet(path, "Cover")]
+    assert any(each.startswith("There are more places than people on this list") for each in cover)
+
+
+def test_a_list_that_is_full_says_nothing_of_places_left(written):
+    """Two have the two places and one waits."""
+    assert not any(str(row[0]).startswith("There are more places") for row in sheet(written[0] / LIST, "Cover"))
 
 
 def test_other_needs_covered_is_open_only_where_there_are_other_needs(written):
@@ -363,6 +371,7 @@ def test_an_absurd_name_ends_in_dots_and_no_row_is_taller_than_a_spreadsheet_has
 
 def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pathways_that_feed_it(tmp_path):
     """1 is a resident on the list, 2 a resident who was seen, 3 is sent by another pathway; 4 to 6 live at home."""
+    elm = CareHome(id="H1", name="Elm House", postcode="QZ11ZA", named_lead="Dr E")
     round_ = {"pathway": "care_homes", "clinic_id": "care_home_round", "tier": None, "tier_rank": None}
     outcomes = [
         outcome(1, "listed", "clinic", priority_rank=1, clinic_date=date(2026, 11, 24), **round_),
@@ -374,10 +383,16 @@ def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pat
     ]  # fmt: skip
     with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))
-        write_direct_care(store, tmp_path / "out", context())
+        store.execute(
+            f"UPDATE identity.person SET postcode = 'QZ1 1ZA', nhs_number = NULL WHERE patient_key = '{key(1)}'"
+        )
+        write_direct_care(store, tmp_path / "out", context(care_homes=(elm,)))
     path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_care_home_round_TEST_2026-11-23.xlsx"
     book = CalamineWorkbook.from_path(str(path))
     rows = book.get_sheet_by_name("Not listed and why").to_python()
     assert sorted(row[0][-2:] for row in rows[1:]) == ["02", "03"]
     cover = "\n".join(str(cell) for row in book.get_sheet_by_name("Cover").to_python() for cell in row)
     assert "leaves out 3 people whom this clinic is not for" in cover
+    [resident] = records(path, "List")
+    assert resident["Why on this list"].startswith("• Lives at Elm House (H1)\n• ")
+    assert resident["NHS number"] == "" and "• No NHS number in the record" in "• " + resident["Data gaps"]

@@ -135,6 +135,21 @@ def test_offers_stand_on_the_page_to_be_answered_like_a_list(out):
     assert sorted(row["nhs_number"][-2:] for row in offers["listed"]) == ["04", "05", "06", "07", "09"]
 
 
+def test_the_page_says_how_many_cells_came_back_and_where_they_stand(tmp_path):
+    wrong = {"answer_id": "1", "source_file_id": "f", "source_row": 2, "cell": "List!R2", "practice_code": "A81001",
+             "source": "LIST_RETURN", "status": "returned", "wrong": "Not a day", "is_all_alike": False}  # fmt: skip
+    with small_run(tmp_path) as store:
+        store.create("derived.variable_value", frame("derived.variable_value", []))
+        store.create("audit.answer", frame("audit.answer", [wrong]))
+        pages = TeamPages(store, context(), load_rule_book(), None, Lock(Passphrases(WORDS), "run-1"))
+        write_direct_care(store, tmp_path / "out", context(), pages)
+    notices = {code: json.loads(content_of(tmp_path / "out" / PAGE.replace("A81001", code))).get("notices")
+               for code in ("A81001", "A81002")}  # fmt: skip
+    said = "Cells of what you sent that could not be used: 1. Which, and what to write: "
+    said += "returned/returned_TEST_2026-11-23.xlsx."
+    assert notices == {"A81001": [said], "A81002": None}
+
+
 def test_a_practice_without_a_passphrase_has_no_page(tmp_path):
     with small_run(tmp_path) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))

@@ -16,10 +16,8 @@ from stratify.publish.sheets import LINE, LINE_POINTS, NAVY, Styles, lines_of, o
 
 RETURNED_PLACE = "returned"
 _WHAT = "Answers that could not be used"
-_SAY = (
-    "Correct these cells in the file that you sent and send it again. Of a row with a wrong cell nothing was taken in; "
-    "all other rows were, and are not taken in twice."
-)
+_SAY = "Correct these cells in the file that you sent and send it again."
+_REST = "Of a row with a wrong cell nothing was taken in; all other rows were, and are not taken in twice."
 _COLUMNS = (
     ("file", "File that you sent", 190),
     ("cell", "Cell", 92),
@@ -62,7 +60,7 @@ def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLin
     """
     path = folder / folder_name(practice) / RETURNED_PLACE / context.file_name("returned", "xlsx")
     stamp = "TEST: invented patients. " if context.is_test else ""
-    with open_workbook(path, title=_WHAT, note=_SAY, made=context.index_date) as workbook:
+    with open_workbook(path, title=_WHAT, note=f"{_SAY} {_REST}", made=context.index_date) as workbook:
         style, sheet = Styles(workbook), workbook.add_worksheet("Returned")
         sheet.hide_gridlines(2)
         sheet.set_paper(9)
@@ -72,6 +70,7 @@ def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLin
         sheet.write_string(0, 0, f"{stamp}{_WHAT}", style(bold=True, font_size=14, font_color=NAVY))
         when = f"Practice {practice}, week of {words.week_in_words(context.index_date)}."
         sheet.write_string(1, 0, f"{when} {_SAY}", style(font_size=10))
+        sheet.write_string(2, 0, _REST, style(font_size=10))
         head = style(bold=True, bg_color=NAVY, font_color="#FFFFFF", border=1, border_color=LINE)
         for number, (_, heading, pixels) in enumerate(_COLUMNS):
             sheet.set_column_pixels(number, number, pixels)
