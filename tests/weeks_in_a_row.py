@@ -47,6 +47,7 @@ class Weeks:
         capacity: Sequence[Row] = (),
         admissions: Mapping[str, date] | None = None,
         held: follow_up.Held | None = None,
+        returned: Sequence[str] = (),
     ) -> dict[tuple[str, str], Row]:
         """Work a week out and keep it; gives the placements by person and pathway."""
         self.outcomes |= {row["outcome_id"]: row for row in outcomes}
@@ -71,7 +72,7 @@ class Weeks:
             frame, person_frame, invented.value_rows({}, day), slots, self.book, **lists, standing=week.standings
         )
         follow_up.after_placing(week, placed, frame)
-        shown = weeks.described(week, placed, frame, self.list_rows)
+        shown = weeks.described(week, placed, frame, self.list_rows, returned)
         places = pools.places_by_list(pools.sessions(slots, index_date=day), {})
         rows = weeks.list_rows_of(
             week, shown, frame, places, run_id=f"run {day}", reference=lambda clinic, key: f"{day} {clinic} {key}"

@@ -32,7 +32,8 @@ _AT_ODDS = "disagreement"
 def no_answers() -> pl.DataFrame:
     """Give contract ``core.outcome`` without a row."""
     texts = dict.fromkeys(_TEXTS, pl.String)
-    return pl.DataFrame(schema={**texts, "outcome_date": pl.Date, "until_date": pl.Date, "source_row": pl.Int64})
+    days = dict.fromkeys(("outcome_date", "until_date"), pl.Date)
+    return pl.DataFrame(schema={**texts, **days, "covers_other_needs": pl.Boolean, "source_row": pl.Int64})
 
 
 _TEXTS = (
@@ -51,7 +52,9 @@ def take_in_answers(
 ) -> None:
     """Take in every answer that was not taken in before.
 
-    What the GP record answers is left for a week in which the list is not held.
+    A visit answers the need of its list; those held behind its place are answered only where the row says that they
+    were covered, and are decided anew where it does not. What the GP record answers is left for a week in which the
+    list is not held.
 
     Args:
         week: The week.
@@ -61,23 +64,33 @@ def take_in_answers(
         decided: This week's decision by person and pathway.
         is_held: Tells whether the list of a person's practice is held.
     """
-    found = _answers_by_key(week, transitions, list_rows, outcomes, decided)
+    answered = transitions.filter(pl.col("outcome_id").is_not_null())
+    outcomes = outcomes.filter(pl.col("outcome_date") <= week.index_date)  # what is dated later is for a later week
+    stood_for = _what_rows_stood_for(list_rows, outcomes)
+    found = _answers_by_key(week, answered, stood_for, outcomes, decided)
     for key, (fresh, earlier) in found.items():
         believed = [each for each in fresh if each["source"] != GP_RECORD] if is_held(key) else fresh
         _take_in(week, key, (believed, earlier), decided.get(key))
+    _leave_open(week, answered, stood_for, outcomes)
+
+
+_StoodFor = Mapping[tuple[str, str], list[tuple[str, str]]]
+"""By reference of a row and person: pathways, each with the placement it had."""
 
 
 def _answers_by_key(
-    week: Week, transitions: pl.DataFrame, list_rows: pl.DataFrame, outcomes: pl.DataFrame, decided: Mapping[Key, Row]
+    week: Week, answered: pl.DataFrame, stood_for: _StoodFor, outcomes: pl.DataFrame, decided: Mapping[Key, Row]
 ) -> dict[Key, tuple[list[Row], list[Row]]]:
     """Give for each person and pathway with news the answers not taken in yet, and those that were."""
-    answered = transitions.filter(pl.col("outcome_id").is_not_null())
     taken = set(answered.select("outcome_id", "pathway").iter_rows())
-    outcomes = outcomes.filter(pl.col("outcome_date") <= week.index_date)  # what is dated later is for a later week
-    stood_for = _what_rows_stood_for(list_rows, outcomes)
+    uncovered = {
+        (row["row_reference"], row["patient_key"])
+        for row in outcomes.filter(~pl.col("covers_other_needs")).iter_rows(named=True)
+    }
     fresh: dict[Key, list[Row]] = {}
     for answer in outcomes.sort("outcome_id").iter_rows(named=True):
-        for name in sorted(_pathways_of(answer, stood_for, week.book) & set(week.book.pathways)):
+        covers = (answer["row_reference"], answer["patient_key"]) not in uncovered
+        for name in sorted(_pathways_of(answer, stood_for, week.book, covers=covers) & set(week.book.pathways)):
             key = (answer["patient_key"], name)
             if (answer["outcome_id"], name) not in taken and (key in week.standings or key in decided):
                 taken.add((answer["outcome_id"], name))
@@ -90,10 +103,6 @@ def _answers_by_key(
     return {key: (fresh[key], earlier[key]) for key in sorted(fresh)}
 
 
-_StoodFor = Mapping[tuple[str, str], list[tuple[str, str]]]
-"""By reference of a row and person: pathways, each with the placement it had."""
-
-
 def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _StoodFor:
     named = outcomes["row_reference"].drop_nulls().unique().to_list()
     rows = list_rows.filter(pl.col("row_reference").is_in(named)).sort("week", "pathway")
@@ -104,19 +113,56 @@ def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _St
     return found
 
 
-def _pathways_of(answer: Row, stood_for: _StoodFor, book: RuleBook) -> set[str]:
+def _pathways_of(answer: Row, stood_for: _StoodFor, book: RuleBook, *, covers: bool) -> set[str]:
     """Give the pathways an answer is about: that it names, of its row, or else those whose clinic it names.
 
-    A visit is about the needs, too, that were held behind its place.
+    A visit is about the needs, too, that were held behind its place, where it says so and nothing says that it is not.
     """
     row = stood_for.get((answer["row_reference"] or "", answer["patient_key"]), [])
-    behind = {name for name, place in row if place == "held"} if answer["outcome"] == "attended" else set()
+    is_about_all = answer["outcome"] == "attended" and answer["covers_other_needs"] and covers
+    behind = {name for name, place in row if place == "held"} if is_about_all else set()
     if answer["pathway"]:
         return {answer["pathway"]} | behind
     if row:
         return {name for name, place in row if place != "held"} | behind
     clinic = answer["clinic_id"]
     return {name for name, each in book.pathways.items() if clinic in {here.id for here in each.clinics}}
+
+
+def _leave_open(week: Week, answered: pl.DataFrame, stood_for: _StoodFor, outcomes: pl.DataFrame) -> None:
+    """Note on each need that a visit was not said to cover that it stays; one that it had closed is open again."""
+    taken = set(answered.select("outcome_id", "pathway").iter_rows())
+    visits = outcomes.filter((pl.col("outcome") == "attended") & (pl.col("source") != GP_RECORD))
+    for answer in visits.sort("outcome_date", "outcome_id").iter_rows(named=True):
+        for name, place in stood_for.get((answer["row_reference"] or "", answer["patient_key"]), []):
+            key = (answer["patient_key"], name)
+            is_theirs = place == "held" and name in week.book.pathways and key in week.standings
+            if not is_theirs or answer["covers_other_needs"] or (answer["outcome_id"], name) in taken:
+                continue
+            state = week.at(key).state
+            if (
+                state == "attended"
+                and answer["covers_other_needs"] is False
+                and _closed_by(week, answered, key, answer)
+            ):
+                state = "waiting"
+            elif state in (*CLOSED, *GONE):
+                continue
+            text = f"Seen at {_where(week.book, answer['clinic_id'])} on {periods.in_words(answer['outcome_date'])}; "
+            text += "this need was not marked as covered"
+            week.take(key, state, "not_covered", text, **{**_of_answer(answer), "outcome": None})
+
+
+def _closed_by(week: Week, answered: pl.DataFrame, key: Key, answer: Row) -> bool:
+    """Tell whether the row of an answer had closed a need before it said that this was not covered."""
+    about = {"patient_key": key[0], "pathway": key[1], "row_reference": answer["row_reference"]}
+    before = answered.filter(cause="answer", to_state="attended", **about)
+    return before.height > 0 and before["effective_date"].max() == week.at(key).since
+
+
+def _where(book: RuleBook, clinic: str | None) -> str:
+    labels = (each.label for pathway in book.pathways.values() for each in pathway.places if each.id == clinic)
+    return next(labels, "a clinic")
 
 
 def _take_in(week: Week, key: Key, answers: tuple[list[Row], list[Row]], decision: Row | None) -> None:

@@ -42,7 +42,7 @@ def coded_outcomes(entries: pl.DataFrame, list_rows: pl.DataFrame, book: RuleBoo
     """Give contract ``core.outcome`` for entries made while somebody was at the place of the pathway they close.
 
     An entry answers the latest row the person had by its day, so that one from before the person was on the pathway
-    says nothing. What was seen at a clinic answers for whatever needs that row stood for, like a row filled in.
+    says nothing. It answers the need of its pathway, and none of the others that the row stood for.
 
     Args:
         entries: Entries of the GP record (``ENTRIES``), each of an exact day.
@@ -78,7 +78,7 @@ def _outcome(row: Mapping[str, Any], counted: CodedAnswer, pathway: Pathway) -> 
         **dict.fromkeys(schema_of("core.outcome")),
         "outcome_id": hashlib.sha256(about.encode()).hexdigest()[:24],
         "patient_key": row["patient_key"],
-        "pathway": pathway.id if counted.at == OFFER else None,
+        "pathway": pathway.id,
         "clinic_id": counted.at,
         "practice_code": row["practice_code"],
         "source": SOURCE,

@@ -20,7 +20,12 @@ from stratify import contracts, periods
 OFFERS = "self_management"
 """What stands for the clinic in rows of offers."""
 
-ANSWER_COLUMNS = ("decision", "outcome", "outcome_date", "until_date", "decision_reason", "decided_by", "concern")
+COVERED = "other_needs_covered"
+ANSWER_COLUMNS = (
+    "decision", "outcome", COVERED, "outcome_date", "until_date", "decision_reason", "decided_by", "concern"
+)  # fmt: skip
+NEEDED_COLUMNS = tuple(each for each in ANSWER_COLUMNS if each != COVERED)
+"""Columns without which nothing of a list is read; lists sent before it had the other one do not have it."""
 
 OUTCOME_WORDS = {
     "accepted": "accepted",
@@ -42,11 +47,18 @@ _DECIDED = {"accept": "accepted", "defer": "deferred", "decline": "declined", "n
 _CLOSING = ("attended", "activated", "declined", "not_appropriate")
 _ENDS_A_DAY = (*_CLOSING, "did_not_attend", "deferred")
 _NEEDS_REASON = ("deferred", "declined", "not_appropriate")
+_NO = ("declined", "not_appropriate")
 _NEEDS_UNTIL = {"booked": "the day it is booked for", "deferred": "the day it is put off to"}
 _KEEPS_OLD_UNTIL = ("attended", "did_not_attend", "declined", "not_appropriate")
 """What may follow a booking: the day booked for still stands in the row, and says nothing any more."""
 _SHORT = {"dna": "did not attend", "y": "yes", "x": "yes"}
-_NOT_CLINICAL = ("administrator", "care coordinator")
+_ALIKE = {
+    "accept": "accepted", "accepted": "accept", "decline": "declined", "declined": "decline",
+    "defer": "deferred", "deferred": "defer", "invited": "offered",
+}  # fmt: skip
+"""Words that a team says for one another: read as the one that the cell may hold."""
+_NOT_CLINICAL = ("administrator", "care coordinator", "practice manager")
+_NO_ANSWER = "no answer"
 
 DAYS_BEFORE = 28
 """How long before the week of its list something may have happened: seen already, and the extract did not know yet."""
@@ -101,6 +113,7 @@ class SentRow:
     nhs_numbers: frozenset[str] = frozenset()
     shared_by: str | None = None
     """Network whose practices share the list, when they do: it may send the row back, too."""
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,8 @@ class Answer:
     file_id: str = ""
     number: int = 0
     cell: str = ""
+    covers_other_needs: bool | None = None
+    """Of a visit: whether the other needs of the row were dealt with, too; None where nothing says so."""
 
     @property
     def outcome_id(self) -> str:
@@ -128,7 +143,8 @@ class Answer:
             self.reason_code,
             self.role,
         )
-        return digest("LIST_RETURN", *said)
+        covered = () if self.covers_other_needs is None else (f"covers {self.covers_other_needs}",)
+        return digest("LIST_RETURN", *said, *covered)
 
     @property
     def in_words(self) -> str:
@@ -243,6 +259,7 @@ def read_row(row: FilledRow, sent: SentRow, *, today: date) -> tuple[list[Answer
     faults = reader.faults
     decision, outcome = reader.word("decision"), reader.word("outcome")
     reason, role, concern = (reader.word(name) for name in ("decision_reason", "decided_by", "concern"))
+    covered = reader.word(COVERED)
     day, until = reader.day("outcome_date"), reader.day("until_date")
     answers = []
     if concern:
@@ -260,6 +277,12 @@ def read_row(row: FilledRow, sent: SentRow, *, today: date) -> tuple[list[Answer
         until = reader.until(step, day, until)
         if step in _NEEDS_REASON and not reason:
             reader.lacks("decision_reason", f"There is no reason, and {OUTCOME_WORDS[step]} needs one")
+        if step in _NO and reason == _NO_ANSWER:
+            reader.fault(
+                "decision_reason",
+                "No answer is not a no",
+                "Clear the decision and the outcome and try again: the person stays on the list. Or defer to a day",
+            )
         if (decision or step == "not_appropriate") and not role:
             reader.lacks("decided_by", "Nothing says who decided")
         if step == "not_appropriate" and role in _NOT_CLINICAL:
@@ -276,6 +299,7 @@ def read_row(row: FilledRow, sent: SentRow, *, today: date) -> tuple[list[Answer
                 file_id=row.file_id,
                 number=row.number,
                 cell=row.cells["outcome" if outcome else "decision"].at,
+                covers_other_needs=covered == "yes" if covered and step == "attended" else None,
             )
         )
     return answers, faults
@@ -313,7 +337,9 @@ class _Reader:
             return None
         allowed = words_for(column, is_offer=self.is_offer)
         typed = plain_text(value)
-        found = next((each for each in allowed if plain_text(each) == _SHORT.get(typed, typed)), None)
+        typed = _SHORT.get(typed, typed)
+        of_cell = {plain_text(each): each for each in allowed}
+        found = of_cell.get(typed) or of_cell.get(_ALIKE.get(typed, ""))
         if found is None:
             self.fault(column, "Not one of the words of this cell", f"One of: {', '.join(allowed)}")
         return found

@@ -166,7 +166,8 @@ def _see_what_is_new(week: Week, key: Key, decision: Row, pathway: Pathway, admi
     before, now = standing.tier_rank, decision["tier_rank"]
     cause = None
     if now is not None and before is not None and now < before:
-        cause, new = "tier_higher", f"the tier is higher: {decision['tier']}, was {standing.tier}"
+        is_now, was = (_tier_in_words(week.book, key[1], tier) for tier in (decision["tier"], standing.tier))
+        cause, new = "tier_higher", f"the tier is higher: {is_now}, was {was}"
     elif admitted and admitted > standing.since:
         cause, new = "admitted", f"an emergency admission on {periods.in_words(admitted)}"
     elif standing.state in ("attended", "activated", "declined") and standing.clinic_id in lower:
@@ -259,11 +260,18 @@ def _note_tier(week: Week, key: Key, decision: Row) -> None:
     before, now = standing.tier_rank, decision["tier_rank"]
     if before == now:
         return
+    is_now, was = (_tier_in_words(week.book, key[1], tier) for tier in (decision["tier"], standing.tier))
     if now is None or before is None:
         cause = "tier_known"
-        text = f"Graded now: {decision['tier']}" if before is None else f"Can no longer be graded, was {standing.tier}"
+        text = f"Graded now: {is_now}" if before is None else f"Can no longer be graded, was {was}"
     else:
         cause = "tier_higher" if now < before else "tier_lower"
         lead = "Escalated: the tier is higher" if now < before else "The tier is lower"
-        text = f"{lead}: {decision['tier']}, was {standing.tier}"
+        text = f"{lead}: {is_now}, was {was}"
     week.take(key, standing.state, cause, text, tier=decision["tier"], tier_rank=now)
+
+
+def _tier_in_words(book: RuleBook, pathway: str, tier: str | None) -> str | None:
+    """Give what a tier is called; as it is noted where the rule book no longer has it."""
+    score = book.scores.get(book.pathways[pathway].tier_from or "")
+    return next((each.label for each in score.tiers if each.tier == tier), tier) if score else tier

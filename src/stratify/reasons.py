@@ -57,9 +57,9 @@ def reasons(
 ) -> pl.DataFrame:
     """Put the reasons beside each decision into plain words.
 
-    First the facts that made the deciding rule and the tier hold, then what else the pathway shows. Where nothing
-    decided because something is not known, the rule that says so comes first, and values that cannot be used are
-    named.
+    First the facts that made the deciding rule and the tier hold, then the rule, then what else the pathway shows, so
+    that a normal result is never given as a reason before one that counted. Where nothing decided because something is
+    not known, the rule that says so comes first, and values that cannot be used are named.
 
     Args:
         decisions: Contract ``derived.pathway_decision``, for the people to be shown.
@@ -86,10 +86,11 @@ def reasons(
     columns = ("patient_key", "pathway", "decision", "rule_id", "reason", "tier")
     for key, pathway_id, decision, rule_id, reason, tier in decisions.select(columns).iter_rows():
         pathway = book.pathways[pathway_id]
-        texts = list(_facts(pathway, rule_id, tier, found.get(key, {}), scored, key, book, decision in _UNSETTLED))
+        mine = found.get(key, {})
+        counted, also = _facts(pathway, rule_id, tier, mine, scored, key, book, decision in _UNSETTLED)
         rule = (rule_id, reason)
-        is_decided_by_facts = decision not in (*_UNSETTLED, "excluded") and bool(texts)
-        ordered = [*texts, rule] if is_decided_by_facts else [rule, *texts]
+        is_decided_by_facts = decision not in (*_UNSETTLED, "excluded")
+        ordered = [*counted, rule, *also] if is_decided_by_facts else [rule, *counted, *also]
         rows += [(key, pathway_id, position, name, text) for position, (name, text) in enumerate(ordered, 1)]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
@@ -117,7 +118,9 @@ def _facts(
     key: str,
     book: RuleBook,
     tells_unusable: bool,
-) -> Iterator[tuple[str, str]]:
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Give the facts that counted, and what else the pathway shows."""
+    texts: list[tuple[str, str]] = []
     route = next((each for each in pathway.routes if each.id == rule_id), None)
     counted = dict.fromkeys((_holding(route.when, mine, book) if route and route.when else None) or ())
     in_tier: dict[str, None] = {}
@@ -128,18 +131,20 @@ def _facts(
         in_tier = dict.fromkeys(_behind_tier(score, tier, mine, book))
         if value is not None and given is not None and is_sum(score):
             parts = parts_of(score, value, mine, book)
-            yield score.id, risk_in_words(score, value, given, parts, book)
+            texts.append((score.id, risk_in_words(score, value, given, parts, book)))
             counted, in_tier = (
                 {name: None for name in names if parts.get(name, 1) > 0} for names in (counted, in_tier)
             )
             order = _by_part(parts)
         elif value is not None and given is not None and (in_tier or not counted):
-            yield score.id, _score_in_words(score, value, given)
+            texts.append((score.id, _score_in_words(score, value, given)))
     ranked = sorted(counted, key=order) + sorted(set(in_tier) - set(counted), key=order)
-    for name in dict.fromkeys([*ranked, *pathway.show]):
-        text = _fact(name, mine, book, tells_unusable=tells_unusable)
-        if text:
-            yield name, text
+    also = [name for name in pathway.show if name not in ranked]
+    facts, others = (
+        [(name, text) for name in names if (text := _fact(name, mine, book, tells_unusable=tells_unusable))]
+        for names in (ranked, also)
+    )
+    return [*texts, *facts], others
 
 
 def _by_part(parts: Mapping[str, float]) -> Callable[[str], tuple[float, str]]:

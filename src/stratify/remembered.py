@@ -77,7 +77,8 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
     week = tried[-1]
     follow_up.after_placing(week, placed, decisions)
     sessions = pools.sessions(capacity, index_date=today, most_minutes=most_minutes)
-    shown = weeks.described(week, placed, decisions, rows)
+    returned = {reference for (reference,) in store.rows(_RETURNED)}
+    shown = weeks.described(week, placed, decisions, rows, returned)
     mine = weeks.list_rows_of(
         week,
         shown,
@@ -103,6 +104,9 @@ def place_everybody(store: Store, plan: Plan, book: RuleBook) -> None:
             fresh = store.frame(f"SELECT * FROM {name} ORDER BY ALL").filter(pl.col("week") == today)
             kept_weeks.write(plan.restricted, name, fresh, today)
         kept_weeks.write(plan.restricted, "audit.answer", store.frame("SELECT * FROM audit.answer ORDER BY ALL"), today)
+
+
+_RETURNED = "SELECT DISTINCT row_reference FROM audit.answer WHERE status = 'returned' AND row_reference IS NOT NULL"
 
 
 def take_in_coded(store: Store, plan: Plan, book: RuleBook) -> None:

@@ -19,6 +19,7 @@ import polars as pl
 
 from stratify import contracts, feedback_run, filled_in, ingest, publish, returned_files, sent_lists
 from stratify.actions import Action, Register, read_actions
+from stratify.codes import spaced
 from stratify.contract_frames import schema_of
 from stratify.deliveries import UNDER_WAY, Delivery, answers_of, number_of, read_deliveries
 from stratify.filled_in import Answer, Disagreement, Fault, FilledRow, SentRow
@@ -367,6 +368,7 @@ def _outcome(outcome_id: str, answer: Answer) -> _Row:
         "clinic_id": answer.sent.clinic_id,
         "practice_code": answer.sent.practice_code,
         "source": "LIST_RETURN",
+        "covers_other_needs": answer.covers_other_needs,
         "source_file_id": answer.file_id,
         "source_row": answer.number,
     }
@@ -384,16 +386,37 @@ def _files_alike(answers: Iterable[Answer]) -> set[str]:
 # ------------------------------------------------------------------------------------------------------ what goes back
 
 
-def returned_lines(store: Store, plan: Plan) -> dict[str, list[ReturnedLine]]:
-    """Give what is wrong with what came back, by the practice that sent it, in the order of its files."""
+def returned_lines(store: Store, plan: Plan, lists: Mapping[str, str]) -> dict[str, list[ReturnedLine]]:
+    """Give what is wrong with what came back, by the practice that sent it, in the order of its files.
+
+    A row names its person where that is a patient of whoever sent it; ``lists`` gives what a list is called.
+    """
     names = {(each.file_id, each.sent_by): each.shown_name for each in plan.returned}
+    wrong_cells = store.rows(_RETURNED)
+    references = {reference for _, _, reference, *_ in wrong_cells if reference}
+    rows = sent_lists.sent_rows(plan.settings.out / "restricted", references, before=plan.settings.index_date)
+    rows = _known_of(store, plan, rows) if rows else {}
+    people = {key: about for key, *about in store.rows(_PATIENTS, [sorted({row.patient_key for row in rows.values()})])}
     found: dict[str, list[ReturnedLine]] = {}
-    for file_id, cell, reference, practice, wrong, instead in store.rows(_RETURNED):
-        name = names.get((file_id, practice)) or names.get((file_id, None), "")
-        found.setdefault(practice, []).append(ReturnedLine(name, cell, reference or "", wrong, instead))
+    for file_id, cell, reference, practice, wrong, instead in wrong_cells:
+        line = ReturnedLine(
+            names.get((file_id, practice)) or names.get((file_id, None), ""), cell, reference or "", wrong, instead
+        )
+        if (row := rows.get(reference)) and row.clinic_id:
+            rank = "" if row.rank is None else str(row.rank)
+            line = replace(line, list_name=lists.get(row.clinic_id, row.clinic_id), rank=rank)
+            home, network, number, name = people.get(row.patient_key, [None] * 4)
+            if practice in (home, network):
+                line = replace(line, nhs_number=spaced(number) or "none", name=name)
+        found.setdefault(practice, []).append(line)
     return {practice: sorted(lines, key=lambda each: each.file) for practice, lines in found.items()}
 
 
+_PATIENTS = """
+SELECT patient_key, person.practice_code, person.pcn_code, i.nhs_number, concat_ws(', ', i.family_name, i.given_names)
+FROM core.person AS person JOIN identity.person AS i USING (patient_key)
+WHERE patient_key IN (SELECT unnest($1))
+"""
 _RETURNED = """
 SELECT source_file_id, cell, row_reference, practice_code, wrong, instead FROM audit.answer
 WHERE status = 'returned' AND source = 'LIST_RETURN' AND practice_code IS NOT NULL
@@ -403,9 +426,11 @@ ORDER BY practice_code, source_file_id, source_row, cell, answer_id
 
 def write_returned(store: Store, plan: Plan, folder: Path, context: PublishContext) -> list[Path]:
     """Write for each practice what is wrong with what it sent back: the cell, and what to write instead."""
+    labels = {place.id: place.label for each in context.pathways.values() for place in each.places}
+    labels[filled_in.OFFERS] = "Self-management offers"
     return [
         publish.write_returned_rows(folder, practice, lines, context)
-        for practice, lines in sorted(returned_lines(store, plan).items())
+        for practice, lines in sorted(returned_lines(store, plan, labels).items())
     ]
 
 

@@ -1,6 +1,6 @@
 """The folder of what came back: which files there are, who sent each, and a copy of each for the run.
 
-    returned/Y00001/copd_clinic/clinic_list_2026-11-02.xlsx     what practice Y00001 filled in
+    returned/Y00001/copd_clinic/clinic_list_copd_clinic_2026-11-02.xlsx     what practice Y00001 filled in
     returned/answers.csv                                         a CSV that names the practice in every row
 
 A run reads its own copies, so that what it read is what it says it read. What is in a file is for

@@ -15,7 +15,7 @@ import polars as pl
 from stratify import kept_weeks
 from stratify.filled_in import Answer, SentRow
 
-_SENT_COLUMNS = ("week", "row_reference", "patient_key", "practice_code", "clinic_id")
+_SENT_COLUMNS = ("week", "row_reference", "patient_key", "practice_code", "clinic_id", "priority_rank")
 _SENT = ("listed", "waiting", "offered")
 _WRITTEN_TO = ("listed", "offered")
 _ROW = "row_reference"
@@ -43,8 +43,8 @@ def rows_to(
 
 def _rows(found: pl.LazyFrame) -> dict[str, SentRow]:
     return {
-        reference: SentRow(reference, week, person, practice, clinic)
-        for week, reference, person, practice, clinic in found.filter(pl.col("practice_code").is_not_null())
+        reference: SentRow(reference, week, person, practice, clinic, rank=rank)
+        for week, reference, person, practice, clinic, rank in found.filter(pl.col("practice_code").is_not_null())
         .select(_SENT_COLUMNS)
         .unique()
         .collect()

@@ -6,7 +6,7 @@ and ``follow_up``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -93,7 +93,13 @@ class Week:
 # ----------------------------------------------------------------------------------------------------------- in words
 
 
-def described(week: Week, placements: pl.DataFrame, decisions: pl.DataFrame, list_rows: pl.DataFrame) -> pl.DataFrame:
+def described(
+    week: Week,
+    placements: pl.DataFrame,
+    decisions: pl.DataFrame,
+    list_rows: pl.DataFrame,
+    returned: Collection[str] = (),
+) -> pl.DataFrame:
     """Give contract ``derived.placement``: the places with what is remembered of each.
 
     Args:
@@ -101,6 +107,7 @@ def described(week: Week, placements: pl.DataFrame, decisions: pl.DataFrame, lis
         placements: What ``routing`` gave.
         decisions: Contract ``derived.pathway_decision``.
         list_rows: Contract ``audit.list_row``, earlier weeks.
+        returned: References of rows whose answer came back and could not be used.
     """
     last = last_week(list_rows)
     before = {(row["patient_key"], row["pathway"]): row for row in last.iter_rows(named=True)}
@@ -115,7 +122,9 @@ def described(week: Week, placements: pl.DataFrame, decisions: pl.DataFrame, lis
                 "state": standing.state if standing else None,
                 "state_since": standing.since if standing else None,
                 "waiting_since": standing.waiting_since if standing else None,
-                "since_last_week": _since_last_week(week.steps.get(key, ()), row, tiers[key], before.get(key)),
+                "since_last_week": _since_last_week(
+                    week.steps.get(key, ()), row, tiers[key], before.get(key), returned
+                ),
                 "previous_outcome": standing.heard if standing else None,
             }
         )
@@ -133,7 +142,9 @@ _MOST_SAID = 4
 """So many steps are said on a list, the latest ones: the first week of a site may have years of answers to take in."""
 
 
-def _since_last_week(steps: Iterable[Row], row: Row, tier: str | None, before: Row | None) -> str:
+def _since_last_week(
+    steps: Iterable[Row], row: Row, tier: str | None, before: Row | None, returned: Collection[str]
+) -> str:
     texts = list(dict.fromkeys(step["cause_text"] for step in steps if step["cause_text"] != REGISTERED_HERE))
     if texts:
         earlier = len(texts) - _MOST_SAID
@@ -144,6 +155,8 @@ def _since_last_week(steps: Iterable[Row], row: Row, tier: str | None, before: R
     if before is None or before["placement"] != row["placement"]:
         return reason
     if row["placement"] == "listed":
+        if before["row_reference"] in returned:
+            return "On last week's list: your answer could not be used, see the folder returned"
         return "On last week's list: no answer came back"
     if before["practice_code"] != row["practice_code"]:
         return "Now at another practice"

@@ -166,7 +166,7 @@ def test_a_failed_hospital_check_holds_what_reads_hospital_data_and_publishes_th
         "copd_clinic", "care_home_round", "assessment", "clinician_review", "call", "self_management",
     }  # fmt: skip
     # The list that both pathways share is there, has nobody of the pathway that is held, and says on its cover why.
-    shared = published / "direct_care/A10001/palliative_review/clinic_list_TEST_2026-01-05.xlsx"
+    shared = published / "direct_care/A10001/palliative_review/clinic_list_palliative_review_TEST_2026-01-05.xlsx"
     assert len(sheet(shared, "List")) == 3
     needs = [row["Other needs to cover"] for row in sheet(shared, "List")]
     assert sorted(needs) == ["", "", "COPD (list held this week)"]

@@ -58,6 +58,7 @@ def weeks(first_week):
         out=folder / "out",
         practice=practice,
         clinic=clinic,
+        number=str(row.cells["nhs_number"].value),
         said="".join(said),
         looked=looked,
     )
@@ -117,6 +118,7 @@ def test_the_practice_gets_back_what_could_not_be_used(weeks):
     text = all_text(back)
     assert f"{weeks.practice}/b.xlsx" in text and "Not a day" in text and "A day as dd/mm/yyyy" in text
     assert text.count("Not one of the words of this cell") == 2
+    assert text.count(weeks.number) == 3  # whose row it is, at each cell
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ NETWORK_OF = {"Y99001": "U99001", "Y99002": "U99001", "Y99003": "U99002"}
 PRACTICES = tuple(NETWORK_OF)
 OUTCOMES = tuple(memory.ANSWER_WORDS)
 # What a declared step says of opening again; any other way back onto a list is a fault.
-OPENED = {"closing_over", "tier_higher", "admitted", "route_changed", "returned", "answers_disagree"}
+OPENED = {"closing_over", "tier_higher", "admitted", "route_changed", "returned", "answers_disagree", "not_covered"}
 CHANGED = ("placement", "state", "clinic_id", "practice_code", "tier")
 WHOLE = settings(phases=[Phase.explicit, Phase.generate])
 
@@ -103,6 +103,7 @@ def answers_to(lists: Weeks, day: date, random: Random) -> list[Row]:
         one = {"pathway": random.choice([None, row["pathway"]]), "row_reference": row["row_reference"]}
         if random.random() < 0.2:
             one = {"pathway": row["pathway"], "row_reference": None}
+        one["covers_other_needs"] = random.choice([True, False, None])
         came = answer(row["patient_key"], random.choice(OUTCOMES), when, until_date=until, **one)
         found.append(came)
         if random.random() < 0.2:
@@ -131,6 +132,7 @@ class Seen:
     closed: dict[tuple[str, str], str] = field(default_factory=dict)
     offers: dict[tuple[str, str], list[date]] = field(default_factory=dict)
     shared: int = 0
+    behind: int = 0
 
     def look(self, lists: Weeks, day: date, found: dict[tuple[str, str], Row], decisions: list[Row], people, capacity):
         tiers = {(row["patient_key"], row["pathway"]): row["tier"] for row in decisions}
@@ -141,6 +143,7 @@ class Seen:
         self.faults["two actions"] += sum(count > 1 for count in actions.values())
         self._capacity(lists, day, found, capacity)
         self._closed(lists, found)
+        self._covered(lists)
         self._offers(day, found)
         for key, row in found.items():
             if people[key[0]].status == "died" and row["placement"] != "not_listed":
@@ -195,6 +198,20 @@ class Seen:
             for key, row in found.items()
         )
 
+    def _covered(self, lists: Weeks) -> None:
+        """Hold each visit that closed a need which was held behind the place of another to what the row said of it."""
+        held = {
+            (row["row_reference"], row["patient_key"], row["pathway"])
+            for row in lists.list_rows.filter(placement="held").iter_rows(named=True)
+        }
+        for (key, on), steps in lists.week.steps.items():
+            for step in steps:
+                is_behind = (step["row_reference"], key, on) in held and step["cause"] == "answer"
+                if is_behind and step["outcome"] == "attended":
+                    said = lists.outcomes[step["outcome_id"]]
+                    self.faults["closed without a word"] += not said["covers_other_needs"] and said["pathway"] != on
+                    self.behind += 1
+
     def _offers(self, day: date, found: dict[tuple[str, str], Row]) -> None:
         for key, row in found.items():
             if row["placement"] == "offered":
@@ -235,6 +252,8 @@ def simulated(seed: int, people: int, number: int, *, twice: bool = False) -> tu
         seen.look(lists, day, found, decisions, everybody, capacity)
     answered = lists.transitions.drop_nulls("outcome_id")
     seen.faults["no shared place was ever given"] += number > 50 and not seen.shared
+    if number >= 100:
+        assert seen.behind and "not_covered" in set(lists.transitions["cause"])
     seen.faults["an answer taken in twice"] += answered.height - answered.unique(["outcome_id", "pathway"]).height
     return lists, +seen.faults
 

@@ -189,7 +189,7 @@ def small_run(
         )
         for name in (
             "audit.list_row", "audit.transition", "audit.feedback", "derived.explanation",
-            "audit.action", "audit.delivery",
+            "audit.action", "audit.answer", "audit.delivery",
         ):  # fmt: skip
             store.create(name, frame(name, []))
         practices = [

@@ -234,7 +234,7 @@ def test_open_actions_come_by_the_day_they_are_due_and_a_done_one_is_gone(store)
 
 def test_the_sheet_has_open_actions_first_then_two_rows_a_person(store, tmp_path):
     write_direct_care(store, tmp_path, context())
-    path = tmp_path / "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
     rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_name("Actions").to_python()
     at = columns(path)
     assert [row[at["Stands at"]] for row in rows[1:5]] == ["Overdue", "Open", "Open", "Open"]
@@ -246,12 +246,12 @@ def test_the_sheet_has_open_actions_first_then_two_rows_a_person(store, tmp_path
 
 def test_an_action_keeps_its_list_alive_where_nobody_is_on_it(store, tmp_path):
     files = write_direct_care(store, tmp_path, context())
-    assert tmp_path / "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx" in files
+    assert tmp_path / "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx" in files
 
 
 def test_a_list_of_one_role_has_no_sheet_of_actions(store, tmp_path):
     write_direct_care(store, tmp_path, context())
-    path = tmp_path / "A81001/clinician_review/clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "A81001/clinician_review/clinic_list_clinician_review_TEST_2026-11-23.xlsx"
     assert "Actions" not in CalamineWorkbook.from_path(str(path)).sheet_names
 
 
@@ -265,5 +265,5 @@ def test_statements_of_earlier_weeks_are_kept_and_follow_whoever_a_person_is_now
 
 def test_without_an_agenda_there_is_no_register(store, tmp_path):
     write_direct_care(store, tmp_path, replace(context(), actions=()))
-    path = tmp_path / "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
     assert "Actions" not in CalamineWorkbook.from_path(str(path)).sheet_names

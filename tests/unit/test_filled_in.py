@@ -10,11 +10,12 @@ from stratify.filled_in import Answer, Cell, Fault, FilledRow, SentRow, as_day, 
 WEEK, TODAY = date(2026, 11, 2), date(2026, 11, 9)
 SENT = SentRow("AAAA-BBBB-CCCC", WEEK, "k1", "Y00001", "copd_clinic", frozenset({"9990000018"}))
 OFFER = replace(SENT, clinic_id="self_management")
-COLUMNS = ("decision", "outcome", "outcome_date", "until_date", "decision_reason", "decided_by", "concern")
+COLUMNS = ("decision", "outcome", "outcome_date", "until_date", "decision_reason", "decided_by", "concern",
+           "other_needs_covered")  # fmt: skip
 
 
 def filled(**values):
-    cells = {name: Cell(f"List!{'PQRSTUV'[at]}2", values.get(name, "")) for at, name in enumerate(COLUMNS)}
+    cells = {name: Cell(f"List!{'PQRSTUVW'[at]}2", values.get(name, "")) for at, name in enumerate(COLUMNS)}
     cells["row_reference"] = Cell("List!Z2", values.get("row_reference", "AAAA-BBBB-CCCC"))
     cells["nhs_number"] = Cell("List!C2", values.get("nhs_number", "999 000 0018"))
     return FilledRow("f1", 2, values.get("sent_by", "Y00001"), cells)
@@ -99,6 +100,40 @@ def test_a_row_that_says_something_is_an_answer(values, answer):
 
 
 @pytest.mark.parametrize(
+    ("sent", "values", "outcome"),
+    [
+        pytest.param(OFFER, {"outcome": "accept"}, "accepted", id="an_offer_accept"),
+        pytest.param(OFFER, {"outcome": "Decline", "decision_reason": "no time"}, "declined", id="an_offer_decline"),
+        pytest.param(OFFER, {"outcome": "invited"}, "offered", id="an_offer_invited"),
+        pytest.param(SENT, {"decision": "accepted", "decided_by": "GP"}, "accepted", id="a_list_accepted"),
+        pytest.param(SENT, {"outcome": "decline", "decision_reason": "no time"}, "declined", id="a_list_decline"),
+        pytest.param(SENT, {"outcome": "invited"}, "invited", id="a_list_invited"),
+    ],
+)
+def test_words_that_teams_say_for_one_another_are_read_alike(sent, values, outcome):
+    assert [each[0] for each in said(sent, outcome_date=DAY, **values)] == [outcome]
+
+
+def test_somebody_who_did_not_answer_can_be_put_off_to_a_day():
+    later = {"until_date": date(2026, 11, 20), "decision_reason": "no answer", "decided_by": "care coordinator"}
+    assert [each[0] for each in said(decision="defer", outcome_date=DAY, **later)] == ["deferred"]
+
+
+@pytest.mark.parametrize(("typed", "covers"), [("yes", True), ("No", False), ("x", True), ("", None)])
+def test_of_a_visit_it_is_read_whether_the_other_needs_were_covered(typed, covers):
+    [found] = read_row(filled(outcome="attended", outcome_date=DAY, other_needs_covered=typed), SENT, today=TODAY)[0]
+    [bare] = read_row(filled(outcome="attended", outcome_date=DAY), SENT, today=TODAY)[0]
+    assert found.covers_other_needs is covers
+    assert (found.outcome_id == bare.outcome_id) == (covers is None)  # another answer, to be taken in
+
+
+def test_a_word_that_is_neither_yes_nor_no_returns_the_row_and_on_another_outcome_the_cell_says_nothing():
+    assert said(outcome="attended", outcome_date=DAY, other_needs_covered="diabetes only") == ["List!W2"]
+    [found] = read_row(filled(outcome="invited", outcome_date=DAY, other_needs_covered="yes"), SENT, today=TODAY)[0]
+    assert found.covers_other_needs is None
+
+
+@pytest.mark.parametrize(
     ("values", "cells"),
     [
         pytest.param({"decision": "acept", "outcome_date": DAY}, ["List!P2"], id="a_slip"),
@@ -130,6 +165,21 @@ def test_a_row_that_says_something_is_an_answer(values, answer):
             id="not_appropriate_by_no_clinician",
         ),
         pytest.param({"outcome_date": DAY}, ["List!P2"], id="only_a_day"),
+        pytest.param(
+            {"decision": "decline", "outcome_date": DAY, "decision_reason": "no answer", "decided_by": "GP"},
+            ["List!T2"],
+            id="no_answer_is_not_a_no",
+        ),
+        pytest.param(
+            {
+                "decision": "not appropriate",
+                "outcome_date": DAY,
+                "decision_reason": "other",
+                "decided_by": "practice manager",
+            },
+            ["List!U2"],
+            id="not_appropriate_by_a_manager",
+        ),
         pytest.param({"outcome": "activated", "outcome_date": DAY}, ["List!Q2"], id="of_an_offer_on_a_list"),
     ],
 )
@@ -144,7 +194,7 @@ def test_28_days_before_the_list_still_counts_and_today_does():
 
 def test_an_offer_has_its_own_words():
     assert said(OFFER, outcome="activated", outcome_date=DAY) == [("activated", DAY, None, None, None)]
-    assert said(OFFER, outcome="invited", outcome_date=DAY) == ["List!Q2"]
+    assert said(OFFER, outcome="booked", outcome_date=DAY) == ["List!Q2"]
 
 
 def test_a_concern_counts_whatever_is_wrong_with_the_rest():

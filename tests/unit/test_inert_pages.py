@@ -192,7 +192,7 @@ def test_a_teams_page_shows_nothing_by_markup(direct_care):
 
 
 def test_a_roster_starts_no_formula_and_turns_no_text(direct_care):
-    text = direct_care["roster"].read_bytes().decode("utf-8-sig")
+    text = direct_care["roster_care_home_round"].read_bytes().decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert not TURNING.search(text) and len(rows) == 1 + len(CORPUS) and len({len(row) for row in rows}) == 1
     assert not [cell for row in rows for cell in row if cell.startswith(FORMULA_STARTS)]

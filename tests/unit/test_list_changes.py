@@ -12,7 +12,7 @@ from python_calamine import CalamineWorkbook
 
 from stratify.publish import write_direct_care
 
-LIST = "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+LIST = "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
 LAST_WEEK, THIS_WEEK = date(2026, 11, 16), date(2026, 11, 23)
 
 
@@ -96,6 +96,15 @@ def test_a_list_that_everybody_left_is_still_written_and_says_why(tmp_path):
                     since_last_week="Is booked elsewhere")  # fmt: skip
     path = changed(tmp_path, [waits], [last_row(1)])
     assert [row["Why"] for row in records(path, "Changes")] == ["Is booked elsewhere"]
+
+
+def test_what_changed_is_not_said_twice_where_the_reason_begins_with_it(tmp_path):
+    gone = outcome(1, "not_listed", "clinic", clinic_id="copd_clinic", state="attended",
+                   since_last_week="Attended on 19 November 2026",
+                   placement_reason="Attended on 19 November 2026: due again on 19 November 2027")  # fmt: skip
+    path = changed(tmp_path, [gone, on_list(2, "Has a place")], [last_row(1)])
+    why = {row["What changed"]: row["Why"] for row in records(path, "Changes")}
+    assert "Attended on 19 November 2026: due again on 19 November 2027" in why.values()
 
 
 def test_the_first_list_has_everybody_new_and_a_list_without_a_change_says_so(tmp_path):

@@ -110,8 +110,8 @@ def test_a_pack_is_for_clinics_of_several_professions_only(store, tmp_path):
     """Persons 10 and 12 are on worklists of one role: no meeting, no pack."""
     files = write_packs(store, tmp_path, context(), load_rule_book(), AGENDA)
     assert [path.relative_to(tmp_path).as_posix() for path in files] == [
-        "A81001/copd_clinic/meeting_pack_TEST_2026-11-23.pdf",
-        "A81003/frailty_clinic/meeting_pack_TEST_2026-11-23.pdf",  # nobody is on its list, and an action is open
+        "A81001/copd_clinic/meeting_pack_copd_clinic_TEST_2026-11-23.pdf",
+        "A81003/frailty_clinic/meeting_pack_frailty_clinic_TEST_2026-11-23.pdf",  # nobody listed, an action open
     ]
 
 

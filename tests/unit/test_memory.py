@@ -79,6 +79,17 @@ def test_listed_and_nothing_came_back_stays_listed_and_says_so():
     assert second["a", "lungs"]["state_since"] == week_of(0)
 
 
+def test_who_was_answered_with_a_cell_that_cannot_be_used_is_not_said_to_have_no_answer():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a"), wants("b")], capacity=[slots(0)])
+    returned = [f"{week_of(0)} lung_clinic a"]
+    found = lists.run(week_of(1), [wants("a"), wants("b")], capacity=[slots(1)], returned=returned)
+    assert [found[key, "lungs"]["since_last_week"] for key in "ab"] == [
+        "On last week's list: your answer could not be used, see the folder returned",
+        "On last week's list: no answer came back",
+    ]
+
+
 def test_a_wait_keeps_its_start_date_from_week_to_week_and_over_a_move():
     lists = Weeks(BOOK)
     lists.run(week_of(0), [wants("a")])
@@ -328,6 +339,25 @@ def test_who_declined_the_app_and_now_needs_the_clinic_is_looked_at_first():
     assert place(found) == ("listed", "review")
 
 
+def test_a_second_no_begins_the_year_anew():
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a")], capacity=[slots(0)])
+    said = [answer("a", "declined", MONDAY), answer("a", "declined", MONDAY + timedelta(days=90))]
+    found = lists.run(week_of(13), [wants("a")], outcomes=said, capacity=[slots(13)])
+    assert found["a", "lungs"]["placement_reason"] == (
+        "Declined on 13 September 2026: to be asked again on 13 September 2027"
+    )
+    assert found["a", "lungs"]["previous_outcome"] == "Declined on 13 September 2026"
+
+
+def test_a_tier_is_noted_by_what_it_is_called():
+    """The book calls the tier all All."""
+    lists = Weeks(BOOK)
+    lists.run(week_of(0), [wants("a", tier=None)], capacity=[slots(0)])
+    found = lists.run(week_of(1), [wants("a", tier=1) | {"tier": "all"}], capacity=[slots(1)])
+    assert found["a", "lungs"]["since_last_week"].startswith("Graded now: All")
+
+
 # ------------------------------------------------------------------------------------------------ several pathways
 
 
@@ -344,15 +374,59 @@ def test_an_open_invitation_on_one_pathway_keeps_others_from_inviting(outcome):
     assert found["a", "frailty"]["other_needs"] == "Lungs"
 
 
-def test_one_visit_closes_the_needs_that_were_to_be_dealt_with_there():
+def seen_at_frailty(covers: bool | None, *, days: int = 2) -> dict[str, Any]:
     """The row stood for frailty and, held behind it, lungs; the answer names no pathway."""
+    row = f"{week_of(0)} frailty_clinic a"
+    more = {"row_reference": row, "clinic_id": "frailty_clinic", "covers_other_needs": covers}
+    return answer("a", "attended", MONDAY + timedelta(days=days), pathway=None, **more)
+
+
+def weeks_of_two_needs(*came: dict[str, Any]) -> tuple[Weeks, dict[tuple[str, str], Any]]:
+    """Run a first week in which frailty has the place, and a week for each answer."""
     needs = [wants("a", on="frailty"), wants("a")]
     lists = Weeks(BOOK)
-    lists.run(week_of(0), needs, capacity=both(0))
-    row = f"{week_of(0)} frailty_clinic a"
-    came = [answer("a", "attended", MONDAY + timedelta(days=2), pathway=None, row_reference=row)]
-    found = lists.run(week_of(1), needs, outcomes=came, capacity=both(1))
+    found = lists.run(week_of(0), needs, capacity=both(0))
+    assert place(found) == ("held", "waiting")
+    for number, each in enumerate(came, 1):
+        lists.outcomes = {}  # the file says this now
+        found = lists.run(week_of(number), needs, outcomes=[each], capacity=both(number))
+    return lists, found
+
+
+def test_a_visit_that_covered_the_other_needs_closes_them():
+    _, found = weeks_of_two_needs(seen_at_frailty(True))
     assert [place(found, on=on) for on in ("frailty", "lungs")] == [("not_listed", "attended")] * 2
+
+
+@pytest.mark.parametrize("covers", [None, False], ids=["nothing_said", "said_no"])
+def test_a_visit_that_is_not_said_to_cover_another_need_leaves_it_to_be_decided_anew(covers):
+    lists, found = weeks_of_two_needs(seen_at_frailty(covers))
+    assert place(found, on="frailty") == ("not_listed", "attended")
+    assert place(found) == ("listed", "listed")
+    said = "Seen at Frailty clinic on 17 June 2026; this need was not marked as covered"
+    assert found["a", "lungs"]["since_last_week"].startswith(said)
+    assert found["a", "lungs"]["previous_outcome"] is None
+    lists.run(week_of(2), [wants("a", on="frailty"), wants("a")], capacity=both(2))
+    assert lists.causes("a").count("not_covered") == 1
+
+
+def test_a_need_that_is_marked_as_covered_afterwards_is_closed_then():
+    _, found = weeks_of_two_needs(seen_at_frailty(None), seen_at_frailty(True))
+    assert place(found) == ("not_listed", "attended")
+
+
+def test_a_need_that_was_closed_by_a_slip_is_open_again_when_the_row_says_no():
+    _, found = weeks_of_two_needs(seen_at_frailty(True), seen_at_frailty(False))
+    assert place(found, on="frailty") == ("not_listed", "attended")
+    assert place(found) == ("listed", "listed")
+
+
+def test_of_two_copies_of_a_row_the_one_that_says_no_holds():
+    lists = Weeks(BOOK)
+    needs = [wants("a", on="frailty"), wants("a")]
+    lists.run(week_of(0), needs, capacity=both(0))
+    came = [seen_at_frailty(True), seen_at_frailty(False)]
+    assert place(lists.run(week_of(1), needs, outcomes=came, capacity=both(1))) == ("listed", "listed")
 
 
 def test_a_no_to_one_pathway_is_no_no_to_another():

@@ -13,10 +13,12 @@ import pytest
 from publish_example import INDEX_DATE, OUTCOMES, context, frame, key, outcome, person, small_run
 from python_calamine import CalamineWorkbook
 
+from stratify.care_homes import CareHome
 from stratify.errors import ContractError
 from stratify.publish import row_reference, write_direct_care
+from stratify.publish.sheets import letters_of
 
-LIST = "A81001/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+LIST = "A81001/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
 OFFERS = "A81001/self_management/offers_TEST_2026-11-23.csv"
 
 
@@ -49,14 +51,14 @@ def offers(folder: Path) -> list[dict[str, str]]:
 
 def test_a_file_is_written_for_each_practice_and_clinic_with_people_or_a_session(written):
     assert written[1] == [
-        "A81001/clinician_review/clinic_list_TEST_2026-11-23.csv",
-        "A81001/clinician_review/clinic_list_TEST_2026-11-23.xlsx",
+        "A81001/clinician_review/clinic_list_clinician_review_TEST_2026-11-23.csv",
+        "A81001/clinician_review/clinic_list_clinician_review_TEST_2026-11-23.xlsx",
         LIST.replace(".xlsx", ".csv"),
         LIST,
         OFFERS,
-        "A81002/assessment/clinic_list_TEST_2026-11-23.csv",
-        "A81002/assessment/clinic_list_TEST_2026-11-23.xlsx",
-        "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
+        "A81002/assessment/clinic_list_assessment_TEST_2026-11-23.csv",
+        "A81002/assessment/clinic_list_assessment_TEST_2026-11-23.xlsx",
+        "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx",  # a session, and nobody to fill it
     ]
 
 
@@ -136,7 +138,7 @@ def test_somebody_held_for_another_need_is_told_so_on_that_clinics_list(tmp_path
     ]
     with small_run(tmp_path, outcomes=outcomes) as store:
         write_direct_care(store, tmp_path / "out", context())
-    path = tmp_path / "out/A81001/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = tmp_path / "out/A81001/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx"
     rows = {row["NHS number"][-1]: row for row in records(path, "Not listed and why")}
     assert rows["2"]["What happens instead"] == "Held: another need is met first"
     assert rows["2"]["Why not on this list"] == "Has a place at COPD"
@@ -150,7 +152,9 @@ def test_somebody_on_two_pathways_of_one_worklist_has_one_row_with_both(tmp_path
     ]
     with small_run(tmp_path, outcomes=outcomes) as store:
         write_direct_care(store, tmp_path / "out", context())
-    (row,) = records(tmp_path / "out/A81001/assessment/clinic_list_TEST_2026-11-23.xlsx", "Not listed and why")
+    (row,) = records(
+        tmp_path / "out/A81001/assessment/clinic_list_assessment_TEST_2026-11-23.xlsx", "Not listed and why"
+    )
     assert row["Pathway"] == "COPD\nFrailty"
     assert row["What happens instead"].split("\n") == [
         "COPD: Is offered: Supported self-management by app",
@@ -192,8 +196,26 @@ def test_a_session_has_as_many_places_as_its_scarcest_role(written):
 
 
 def test_an_empty_list_says_that_nobody_has_a_place(written):
-    path = written[0] / "A81002/frailty_clinic/clinic_list_TEST_2026-11-23.xlsx"
+    path = written[0] / "A81002/frailty_clinic/clinic_list_frailty_clinic_TEST_2026-11-23.xlsx"
     assert sheet(path, "List")[1][0].startswith("Nobody has a place on this list")
+    cover = [str(row[0]) for row in sheet(path, "Cover")]
+    assert any(each.startswith("There are more places than people on this list") for each in cover)
+
+
+def test_a_list_that_is_full_says_nothing_of_places_left(written):
+    """Two have the two places and one waits."""
+    assert not any(str(row[0]).startswith("There are more places") for row in sheet(written[0] / LIST, "Cover"))
+
+
+def test_other_needs_covered_is_open_only_where_there_are_other_needs(written):
+    """Of the two on the list the first has another need; the cells of the column are of two styles."""
+    names = sheet(written[0] / LIST, "List")[0]
+    column = letters_of(names.index("Other needs covered"))
+    text = xml(written[0] / LIST)["xl/worksheets/sheet2.xml"]
+    first, second = (re.search(rf'<c r="{column}{row}" s="(\d+)"', text)[1] for row in (2, 3))
+    styles = xml(written[0] / LIST)["xl/styles.xml"]
+    found = re.findall(r"<xf [^>]*?(?:/>|>.*?</xf>)", styles[styles.index("<cellXfs") :])
+    assert 'locked="0"' in found[int(first)] and 'locked="0"' not in found[int(second)]
 
 
 def test_sheets_are_protected_but_for_the_clinicians_cells_and_can_be_filtered(written):
@@ -248,7 +270,9 @@ def test_a_real_run_has_no_test_stamp_anywhere(tmp_path):
     with small_run(tmp_path) as store:
         paths = write_direct_care(store, tmp_path / "out", context(is_test=False))
     assert all("TEST" not in path.name for path in paths)
-    assert "TEST" not in "".join(xml(tmp_path / "out/A81001/copd_clinic/clinic_list_2026-11-23.xlsx").values())
+    assert "TEST" not in "".join(
+        xml(tmp_path / "out/A81001/copd_clinic/clinic_list_copd_clinic_2026-11-23.xlsx").values()
+    )
 
 
 def test_people_without_a_practice_are_in_no_file(written):
@@ -347,6 +371,7 @@ def test_an_absurd_name_ends_in_dots_and_no_row_is_taller_than_a_spreadsheet_has
 
 def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pathways_that_feed_it(tmp_path):
     """1 is a resident on the list, 2 a resident who was seen, 3 is sent by another pathway; 4 to 6 live at home."""
+    elm = CareHome(id="H1", name="Elm House", postcode="QZ11ZA", named_lead="Dr E")
     round_ = {"pathway": "care_homes", "clinic_id": "care_home_round", "tier": None, "tier_rank": None}
     outcomes = [
         outcome(1, "listed", "clinic", priority_rank=1, clinic_date=date(2026, 11, 24), **round_),
@@ -358,10 +383,16 @@ def test_a_care_home_round_says_why_of_residents_and_not_of_everybody_on_the_pat
     ]  # fmt: skip
     with small_run(tmp_path, people=[person(each) for each in range(1, 7)], outcomes=outcomes) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))
-        write_direct_care(store, tmp_path / "out", context())
-    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_TEST_2026-11-23.xlsx"
+        store.execute(
+            f"UPDATE identity.person SET postcode = 'QZ1 1ZA', nhs_number = NULL WHERE patient_key = '{key(1)}'"
+        )
+        write_direct_care(store, tmp_path / "out", context(care_homes=(elm,)))
+    path = tmp_path / "out" / "A81001" / "care_home_round" / "clinic_list_care_home_round_TEST_2026-11-23.xlsx"
     book = CalamineWorkbook.from_path(str(path))
     rows = book.get_sheet_by_name("Not listed and why").to_python()
     assert sorted(row[0][-2:] for row in rows[1:]) == ["02", "03"]
     cover = "\n".join(str(cell) for row in book.get_sheet_by_name("Cover").to_python() for cell in row)
     assert "leaves out 3 people whom this clinic is not for" in cover
+    [resident] = records(path, "List")
+    assert resident["Why on this list"].startswith("• Lives at Elm House (H1)\n• ")
+    assert resident["NHS number"] == "" and "• No NHS number in the record" in "• " + resident["Data gaps"]

@@ -102,13 +102,13 @@ LOWER = {"decision": "self_management", "rule_id": "lower", "reason": "In the lo
 CANNOT_GRADE = {"decision": "assessment", "rule_id": "cannot_grade", "reason": "A value is missing"}
 
 
-def test_facts_that_decided_come_first_then_the_others_then_the_rule():
+def test_facts_that_decided_come_first_then_the_rule_then_the_others():
     assert reasons_of({"fev1": 20.5, "cat": 8, "flares": 3, "points": 4}, **UPPER) == [
         "FEV1 20.5 % on 3 May 2026",
+        "In the upper group",
         "4 points, the latest on 3 May 2026",
         "CAT 8 on 3 May 2026",
         "3 flare-ups, the latest on 3 May 2026",
-        "In the upper group",
     ]
 
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_used_is_said_where_it_is_in_the_way(state, text):
 
 
 def test_nought_points_are_no_reason_but_nought_measured_is_one():
-    assert reasons_of({"points": 0, "flares": 0, "cat": 0}, **LOWER) == ["CAT 0 on 3 May 2026", "In the lower group"]
+    assert reasons_of({"points": 0, "flares": 0, "cat": 0}, **LOWER) == ["In the lower group", "CAT 0 on 3 May 2026"]
 
 
 def test_an_undated_entry_is_of_an_unknown_date():

@@ -409,12 +409,16 @@ def test_nothing_that_somebody_typed_goes_further(blank, tmp_path, capsys, caplo
 
 
 def test_what_goes_back_says_cell_fault_and_remedy_and_is_the_same_twice(tmp_path):
-    lines = [ReturnedLine("copd_clinic/list.xlsx", "List!P2", reference(1), "Not a day", "A day as dd/mm/yyyy")]
+    who = {"list_name": "COPD clinic", "rank": "3", "nhs_number": "999 000 0018", "name": "Doe, Jo"}
+    lines = [ReturnedLine("copd_clinic/list.xlsx", "List!P2", reference(1), "Not a day", "A day as dd/mm/yyyy", **who)]
     one, two = (write_returned_rows(tmp_path / name, "A81001", lines, example.context()) for name in ("a", "b"))
     assert one.name == "returned_TEST_2026-11-23.xlsx" and one.parent.name == "returned"
     assert one.read_bytes() == two.read_bytes()
     rows = CalamineWorkbook.from_path(one).get_sheet_by_index(0).to_python()
-    assert list(rows[-1]) == ["copd_clinic/list.xlsx", "List!P2", reference(1), "Not a day", "A day as dd/mm/yyyy"]
+    assert list(rows[-1]) == [
+        "copd_clinic/list.xlsx", "List!P2", "COPD clinic", "3", "999 000 0018", "Doe, Jo", "Not a day",
+        "A day as dd/mm/yyyy", reference(1),
+    ]  # fmt: skip
 
 
 def test_files_are_gathered_by_practice_and_what_a_spreadsheet_leaves_behind_is_passed_over(tmp_path):

@@ -15,7 +15,7 @@ from stratify.publish import HeldList, row_reference, write_direct_care
 from stratify.store import Store
 
 NETWORK, FIRST, SECOND = "U10001", "A81001", "A81002"
-SHARED = f"{NETWORK}/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"
+SHARED = f"{NETWORK}/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"
 PRACTICE_OF = {1: FIRST, 2: FIRST, 3: FIRST, 21: SECOND, 22: SECOND}
 """Everybody for whom the COPD clinic is meant."""
 
@@ -60,7 +60,7 @@ def test_a_session_of_the_network_is_on_the_cover_of_each_practice_whose_lists_s
     files = written(tmp_path)
     assert not [name for name in files if name.startswith(NETWORK)]
     for practice in (FIRST, SECOND):
-        path = files[f"{practice}/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"]
+        path = files[f"{practice}/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"]
         assert "Room 4; places shared by the practices of River" in cover(path)
 
 
@@ -113,4 +113,6 @@ def test_a_practice_where_a_pathway_is_off_has_no_file_notice_or_column_of_it(tm
 
 def test_the_cover_says_who_signed_each_pathway_off(tmp_path):
     files = written(tmp_path, approval={"copd": "Signed off by A. Officer."})
-    assert "Signed off by A. Officer." in cover(files[f"{FIRST}/copd_clinic/clinic_list_TEST_2026-11-23.xlsx"])
+    assert "Signed off by A. Officer." in cover(
+        files[f"{FIRST}/copd_clinic/clinic_list_copd_clinic_TEST_2026-11-23.xlsx"]
+    )

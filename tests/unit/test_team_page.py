@@ -135,6 +135,21 @@ def test_offers_stand_on_the_page_to_be_answered_like_a_list(out):
     assert sorted(row["nhs_number"][-2:] for row in offers["listed"]) == ["04", "05", "06", "07", "09"]
 
 
+def test_the_page_says_how_many_cells_came_back_and_where_they_stand(tmp_path):
+    wrong = {"answer_id": "1", "source_file_id": "f", "source_row": 2, "cell": "List!R2", "practice_code": "A81001",
+             "source": "LIST_RETURN", "status": "returned", "wrong": "Not a day", "is_all_alike": False}  # fmt: skip
+    with small_run(tmp_path) as store:
+        store.create("derived.variable_value", frame("derived.variable_value", []))
+        store.create("audit.answer", frame("audit.answer", [wrong]))
+        pages = TeamPages(store, context(), load_rule_book(), None, Lock(Passphrases(WORDS), "run-1"))
+        write_direct_care(store, tmp_path / "out", context(), pages)
+    notices = {code: json.loads(content_of(tmp_path / "out" / PAGE.replace("A81001", code))).get("notices")
+               for code in ("A81001", "A81002")}  # fmt: skip
+    said = "Cells of what you sent that could not be used: 1. Which, and what to write: "
+    said += "returned/returned_TEST_2026-11-23.xlsx."
+    assert notices == {"A81001": [said], "A81002": None}
+
+
 def test_a_practice_without_a_passphrase_has_no_page(tmp_path):
     with small_run(tmp_path) as store:
         store.create("derived.variable_value", frame("derived.variable_value", []))
@@ -169,7 +184,7 @@ def test_lists_that_practices_share_and_lists_that_are_held_are_on_the_right_pag
 
 
 def test_a_run_says_once_who_has_a_page_and_why_others_have_none():
-    lists = [f"direct_care/{code}/copd_clinic/clinic_list_2026-11-23.xlsx" for code in ("A81001", "A81002")]
+    lists = [f"direct_care/{code}/copd_clinic/clinic_list_copd_clinic_2026-11-23.xlsx" for code in ("A81001", "A81002")]
     page = "direct_care/A81001/team_page_2026-11-23.html"
     assert "none, since no passphrase is set" in team_pages_in_words(lists, is_test=False)
     said = team_pages_in_words([*lists, page, "data_quality/index.html"], is_test=False)
@@ -446,7 +461,7 @@ def test_what_the_page_saves_is_taken_in_row_by_row_and_what_would_not_be_is_lef
     pairs = [pair for pair in every_pair() if any(pair.values())]
     fills = [{}, {"Date of it": DAY.isoformat(), "Decided by (role)": "GP", "Reason for decision": "too unwell"}]
     fills += [fills[1] | {"Booked for or deferred until": LATER.isoformat()}]
-    fills += [fills[2] | {"Decided by (role)": "administrator"}]
+    fills += [fills[2] | {"Decided by (role)": "administrator"}, fills[2] | {"Reason for decision": "no answer"}]
     fills += [fills[1] | {"Date of it": "2026-11-25"}, fills[1] | {"Date of it": "2026-10-25"}]
     fills += [fills[2] | {"Booked for or deferred until": day} for day in ("2026-11-22", "2027-11-25")]
     answers = [pair | fill for pair in pairs for fill in fills]
@@ -530,7 +545,27 @@ def test_people_who_wait_and_offers_can_be_answered_too(page):
     assert page.run("document.querySelectorAll('#waiting details.answer').length") == 1
     click(page, "nav button", "Self-management offers")
     assert page.run("document.querySelectorAll('#listed details.answer').length") == 5
-    assert "accepted, declined or activated" in page.run("document.getElementById('clinic').textContent")
+    assert "accepted, declined, or activated" in page.run("document.getElementById('clinic').textContent")
+
+
+def test_an_offer_is_answered_with_the_words_that_are_taken_for_offers_and_no_others(page):
+    click(page, "nav button", "Self-management offers")
+    page.run("document.querySelector('details.answer').open = true")
+    page.until("document.querySelector('.answers')")
+    labels = page.run("[...document.querySelectorAll('.answers label')].map((each) => each.textContent)")
+    assert "Decision" not in labels and "Booked for or deferred until" not in labels
+    options = page.run("[...document.querySelector('.answers select').options].map((each) => each.value)")
+    assert options == ["", "offered", "accepted", "declined", "activated"]
+
+
+def test_a_person_with_other_needs_is_answered_with_whether_they_were_covered(page):
+    click(page, "nav button", COPD)
+    page.run("document.querySelectorAll('details.answer').forEach((each) => { each.open = true; })")
+    page.until("document.querySelector('.answers')")
+    asked = "[...document.querySelectorAll('.person')].map((each) => [each.textContent.includes('Also to cover'),"
+    asked += " each.textContent.includes('Other needs covered')])"
+    found = page.run(asked)
+    assert all(needs == covered for needs, covered in found) and {needs for needs, _ in found} == {True, False}
 
 
 def test_a_concern_alone_is_an_answer_and_leaving_with_unsaved_answers_is_asked_about(page):

@@ -97,7 +97,12 @@ def _write(
     frame = check_frame(pl.DataFrame(records, schema=schema_of(CONTRACT)), CONTRACT)
     frame = frame.sort(pl.col("home") == NOT_KNOWN, "home", "visit_by", "plan_date", "row_reference",
                        nulls_last=[False, False, True, False, False])  # fmt: skip
-    path = folder / folder_name(practice) / folder_name(roster.clinic) / context.file_name("roster", "csv")
+    path = (
+        folder
+        / folder_name(practice)
+        / folder_name(roster.clinic)
+        / context.file_name(f"roster_{roster.clinic}", "csv")
+    )
     write_safe_csv(
         path,
         frame.with_columns(pl.col(day).dt.strftime("%d/%m/%Y") for day in ("date_of_birth", "visit_by", "plan_date")),

@@ -23,7 +23,7 @@ from python_calamine import CalamineWorkbook
 from stratify import contracts
 from stratify.actions import ACTION_COLUMNS
 from stratify.deliveries import REPORT_COLUMNS
-from stratify.filled_in import ANSWER_COLUMNS, Cell, Fault, FilledRow, is_filled, plain_text
+from stratify.filled_in import ANSWER_COLUMNS, NEEDED_COLUMNS, Cell, Fault, FilledRow, is_filled, plain_text
 from stratify.publish.register import ACTION_HEADINGS, ACTIONS_SHEET
 from stratify.publish.sheets import letters_of
 from stratify.publish.workbook import LIST_HEADINGS
@@ -113,7 +113,7 @@ def _read_workbook(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
             continue
         is_list = True
         heading, columns = found
-        if len(set(columns.values())) < len(columns) or not set(ANSWER_COLUMNS) <= set(columns.values()):
+        if len(set(columns.values())) < len(columns) or not set(NEEDED_COLUMNS) <= set(columns.values()):
             return FilledFile(
                 refused=Fault(f"sheet {position}", "A column for answers is missing or there twice", _AS_SENT)
             )
@@ -217,7 +217,7 @@ def _read_csv(path: Path, file_id: str, sent_by: str | None) -> FilledFile:
         return _read_report(header, lines[1:], file_id, sent_by)
     read = ("row_reference", "nhs_number", *ACTION_COLUMNS) if is_actions else _READ
     columns = {at: name for at, name in enumerate(header) if name in (*read, "practice_code")}
-    answers = ACTION_COLUMNS[:3] if is_actions else _OFFER_COLUMNS if is_offers else ANSWER_COLUMNS
+    answers = ACTION_COLUMNS[:3] if is_actions else _OFFER_COLUMNS if is_offers else NEEDED_COLUMNS
     if len(set(columns.values())) < len(columns) or not {"row_reference", *answers} <= set(columns.values()):
         names = ", ".join(contracts.load(f"out.returned_{'action' if is_actions else 'outcome'}").column_names)
         return FilledFile(

@@ -107,7 +107,9 @@ def _change(row: Row, change: str, why: str, labels: Mapping[str, str]) -> Row:
 
 def _why(now: Row) -> str:
     """Give what changed, and what is so now where that says more."""
-    changed, is_so = now["since_last_week"] or "", now["placement_reason"]
+    changed, is_so = str(now["since_last_week"] or ""), str(now["placement_reason"])
+    if is_so.startswith(changed):
+        return is_so
     return changed if is_so in changed else f"{changed}. {is_so}" if changed else is_so
 
 

@@ -183,7 +183,12 @@ def write_packs(
                 f"agenda {agenda.version}.",
                 "contact": f"A concern about this pack, or about a person in it or missing from it: {context.contact}",
             }
-            path = folder / folder_name(practice) / folder_name(clinic_id) / context.file_name("meeting_pack", "pdf")
+            path = (
+                folder
+                / folder_name(practice)
+                / folder_name(clinic_id)
+                / context.file_name(f"meeting_pack_{clinic_id}", "pdf")
+            )
             yield partial(write_pdf, path, "pack", content, made=context.index_date)
 
     with _known(store, context) as known:

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from stratify.care_homes import NOT_KNOWN, home_and_lead
 from stratify.codes import is_unverified, spaced
 from stratify.contract_frames import schema_of
 from stratify.filled_in import ANSWER_COLUMNS
@@ -50,7 +51,8 @@ SELECT p.*, d.tier, d.tier_rank, d.data_gaps, d.reason AS rule_reason, r.reasons
     c.has_digital_access, c.person_status, c.is_spine_sensitive, c.is_hospital_linked, c.identity_doubt,
     coalesce(i.date_of_birth, c.date_of_birth) AS date_of_birth, i.nhs_number, i.nhs_number_status,
     i.family_name, i.given_names,
-    CASE WHEN NOT c.is_spine_sensitive THEN i.phone_mobile END AS phone_mobile
+    CASE WHEN NOT c.is_spine_sensitive THEN i.phone_mobile END AS phone_mobile,
+    CASE WHEN NOT c.is_spine_sensitive THEN i.postcode END AS postcode
 FROM derived.placement AS p
 JOIN derived.pathway_decision AS d USING (patient_key, pathway)
 JOIN core.person AS c USING (patient_key)
@@ -275,7 +277,7 @@ def _write_list(place: Path, book: ClinicWorkbook, context: PublishContext) -> l
     """Write a list as a workbook, and for import its rows as CSV: without the cells to fill in, which come back in the
     workbook; none where nobody is listed.
     """
-    path = place / context.file_name("clinic_list", "xlsx")
+    path = place / context.file_name(f"clinic_list_{book.clinic.id}", "xlsx")
     write_workbook(path, book, context)
     if book.listed.is_empty():
         return [path]
@@ -341,6 +343,12 @@ def _in_words(row: Row, context: PublishContext) -> Row:
         gaps.append(f"Identity to be confirmed: {row['identity_doubt']}")
     if is_unverified(row["nhs_number_status"]):
         gaps.append(words.UNVERIFIED_NUMBER)
+    if not row["nhs_number"] and row["decision"] != "excluded":
+        gaps.append("No NHS number in the record: find the person by name and date of birth, and have it traced")
+    reasons = row["reasons"] or [row["rule_reason"]]
+    home, _ = home_and_lead(row["postcode"], context.care_homes) if pathway.roster else (NOT_KNOWN, "")
+    if home != NOT_KNOWN:
+        reasons = [f"Lives at {home}", *reasons]
     return {
         **row,
         "nhs_number": spaced(row["nhs_number"]),
@@ -349,7 +357,7 @@ def _in_words(row: Row, context: PublishContext) -> Row:
         "language": words.language_in_words(row["preferred_language"], row["interpreter_needed"]),
         "formats": words.formats_in_words(row["ais_format"]),
         "tier": words.tier_in_words(pathway, context.scores, row["tier"]),
-        "why": "\n".join(f"• {text}" for text in row["reasons"] or [row["rule_reason"]]),
+        "why": "\n".join(f"• {text}" for text in reasons),
         "data_gaps": "\n".join(dict.fromkeys(gaps)) or None,
         "state_words": words.state_in_words(row["state"]),
         "other_needs": "\n".join(each.strip() for each in (row["other_needs"] or "").split(";") if each.strip())

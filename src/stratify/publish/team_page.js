@@ -333,20 +333,22 @@
 
   // ------------------------------------------------------------------------------------------------- answers
 
-  const HEADINGS = { decision: "Decision", outcome: "Outcome", outcome_date: "Date of it", until_date: "Booked for or deferred until",
+  const HEADINGS = { decision: "Decision", outcome: "Outcome", other_needs_covered: "Other needs covered (with attended)", outcome_date: "Date of it", until_date: "Booked for or deferred until",
     decision_reason: "Reason for decision", decided_by: "Decided by (role)" };
   const today = () => new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 10);
   const later = (day, days) => new Date(Date.parse(day) + days * 86400000).toISOString().slice(0, 10);
 
+  const formOf = (row) => (row.how_to_offer ? lists.form.offer : lists.form.list);
+
   // What is wrong with an answer, one sentence each; what goes with what is the reader's own word (lists.form.pairs).
-  function faults(answer) {
-    const form = lists.form, pair = form.pairs[`${answer.decision}|${answer.outcome}`];
-    const others = ["decision", "outcome", "outcome_date", "until_date", "decision_reason", "decided_by"].some((name) => answer[name]);
+  function faults(answer, row) {
+    const form = lists.form, pair = formOf(row).pairs[`${answer.decision || ""}|${answer.outcome || ""}`];
+    const others = Object.keys(HEADINGS).some((name) => answer[name]);
     if (!pair) { return others || !answer.concern ? ["Choose a decision or an outcome."] : []; }
     if (pair.wrong) { return [pair.wrong]; }
     const found = Object.entries(pair.needed || {}).filter(([name]) => !answer[name]).map(([, text]) => text);
     found.push(...Object.entries(pair.empty || {}).filter(([name]) => answer[name]).map(([, text]) => text));
-    if ((pair.not_by || []).includes(answer.decided_by)) { found.push("Only a clinician can decide this."); }
+    found.push(...Object.entries(pair.not_with || {}).map(([name, words]) => words[answer[name]]).filter(Boolean));
     const day = answer.outcome_date, until = answer.until_date;
     if (day && day > today()) { found.push("The date of it is still to come: a day to come goes into booked for."); }
     if (day && day < form.earliest) { found.push("The date of it is long before this list."); }
@@ -366,13 +368,15 @@
   }
 
   function answerForm(row) {
-    const reference = row.row_reference, form = lists.form;
+    const reference = row.row_reference, form = lists.form, words = formOf(row).words;
     const before = answers.get(reference) || {};
+    const isOffer = Boolean(row.how_to_offer);
     const controls = {
-      decision: choice(form.words.decision, "–"), outcome: choice(form.words.outcome, "–"),
+      ...(isOffer ? {} : { decision: choice(words.decision, "–") }), outcome: choice(words.outcome, "–"),
+      ...(row.other_needs && !isOffer ? { other_needs_covered: choice(words.other_needs_covered, "–") } : {}),
       outcome_date: make("input", { type: "date", min: form.earliest, max: today() }),
-      until_date: make("input", { type: "date", min: form.earliest }),
-      decision_reason: choice(form.words.decision_reason, "–"), decided_by: choice(form.words.decided_by, "–"),
+      ...(isOffer ? {} : { until_date: make("input", { type: "date", min: form.earliest }) }),
+      decision_reason: choice(words.decision_reason, "–"), decided_by: choice(words.decided_by, "–"),
     };
     const concern = make("input", { type: "checkbox", checked: Boolean(before.concern) });
     const problem = make("p", { role: "status" });
@@ -381,7 +385,7 @@
       for (const [name, control] of Object.entries(controls)) { answer[name] = control.value; }
       const isEmpty = Object.values(answer).every((each) => !each);
       if (isEmpty) { answers.delete(reference); } else { answers.set(reference, answer); }
-      answer.faults = isEmpty ? [] : faults(answer);
+      answer.faults = isEmpty ? [] : faults(answer, row);
       problem.textContent = answer.faults.join(" ");
       problem.className = answer.faults.length ? "problem" : "";
       unsaved = answers.size > 0;

@@ -25,6 +25,7 @@ from stratify.publish import words
 from stratify.publish.context import PublishContext, folder_name, row_reference
 from stratify.publish.list_changes import NEW
 from stratify.publish.offers import OFFERS_PLACE, how_to_offer
+from stratify.publish.returned_rows import RETURNED_PLACE
 from stratify.publish.team_answers import answer_form
 from stratify.publish.workbook import CLASSIFICATION, DECISION_SUPPORT, ClinicWorkbook
 from stratify.rulebook import RuleBook
@@ -54,6 +55,10 @@ _OF_PRACTICES = """
 SELECT * EXCLUDE practice_code FROM {} WHERE practice_code IN (SELECT unnest($1)) ORDER BY ALL
 """
 
+_COUNT_RETURNED = """
+SELECT count(*) FROM audit.answer WHERE status = 'returned' AND source = 'LIST_RETURN' AND practice_code = $1
+"""
+
 Row = dict[str, Any]
 _OF_AN_OFFER = (
     "nhs_number", "family_name", "given_names", "date_of_birth", "age_years", "sex", "phone_mobile", "language",
@@ -61,7 +66,7 @@ _OF_AN_OFFER = (
 )  # fmt: skip
 _ABOUT_OFFERS = (
     "People who are offered help to look after themselves; letters and messages for them are in the folder letters. "
-    "Say what came of an offer: offered, accepted, declined or activated."
+    "Say what came of an offer: offered, accepted, declined, or activated (they use it)."
 )
 
 
@@ -110,7 +115,7 @@ class TeamPages:
             "first_day": context.index_date.isoformat(),
             "support": DECISION_SUPPORT,
             "classification": CLASSIFICATION,
-            "notices": [*held, *context.lost_feeds],
+            "notices": [*held, *context.lost_feeds, *self._came_back(code)],
             "contact": context.contact,
             "sources": [
                 [words.source_in_words(table), periods.in_words(until)]
@@ -134,6 +139,16 @@ class TeamPages:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(page.encode("utf-8"))
         return [path]
+
+    def _came_back(self, practice: str) -> list[str]:
+        """Say that answers of a practice could not be used, and where it stands which."""
+        many = self._store.scalar(_COUNT_RETURNED, [practice])
+        name = f"{RETURNED_PLACE}/{self._context.file_name(RETURNED_PLACE, 'xlsx')}"
+        return (
+            [f"Cells of what you sent that could not be used: {many:,}. Which, and what to write: {name}."]
+            if many
+            else []
+        )
 
     # ---------------------------------------------------------------------------------------------------- clinics
 
@@ -174,7 +189,7 @@ class TeamPages:
             "roles": list(dict.fromkeys(words.roles_in_words(each.clinic(clinic.id).roles) for each in book.pathways)),
             "asked": list(clinic.agenda),
             "notices": list(book.notices),
-            "workbook": f"{folder_name(clinic.id)}/{context.file_name('clinic_list', 'xlsx')}",
+            "workbook": f"{folder_name(clinic.id)}/{context.file_name(f'clinic_list_{clinic.id}', 'xlsx')}",
             "count_columns": columns,
             "counts": [[each.text, *each.numbers] for each in book.counts],
             "pathways": [

@@ -133,6 +133,7 @@ _LIST = (
     _Column("previous_outcome", "Last outcome", 90, least=60),
     _Column("decision", "Decision", 70, is_open=True),
     _Column("outcome", "Outcome", 66, is_open=True),
+    _Column("other_needs_covered", "Other needs covered", 62, is_open=True),
     _Column("outcome_date", "Date of it", 76, "date", is_open=True),
     _Column("until_date", "Booked for or deferred until", 76, "date", is_open=True),
     _Column("decision_reason", "Reason for decision", 90, is_open=True),
@@ -200,15 +201,29 @@ _SAID = tuple(
 # What may be written into a cell with a drop-down, and what to say beside it.
 _WORDS = (
     ("decision", "Decision", "What is decided. Decline: the person said no. All but accept need a reason."),
-    ("outcome", "Outcome", "What has happened by now. Change it and send the list again when more happens."),
-    ("decision_reason", "Reason", "Needed for defer, decline and not appropriate."),
+    (
+        "outcome",
+        "Outcome",
+        "What has happened by now. Rang, no answer: leave it empty. Change it when more happens.",
+    ),
+    (
+        "other_needs_covered",
+        "Other needs covered",
+        "With attended. Yes: all other needs were dealt with, too. No or "
+        "empty: they stay open and are decided anew next week.",
+    ),
+    ("decision_reason", "Reason", "Needed for defer, decline and not appropriate. No answer: only to defer."),
     ("decided_by", "Decided by", "The role, no name. Needed with every decision."),
-    ("concern", "Concern", "Choose yes and tell us, as the Cover says: it is answered in the next list."),
+    (
+        "concern",
+        "Concern",
+        "Choose yes, and say what in a row of the form in the folder feedback: it is answered in the next list.",
+    ),
 )
 
 # Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
-# meaning is in the colour alone, and printed in grey nothing is lost.
-_TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCEEDD")
+# meaning is in the colour alone, and printed in grey nothing is lost. None is green: the lowest need here is a need.
+_TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCE6F2")
 _NO_TIER, _INK = "#E8EDEE", "#231F20"
 
 _PROSE = 140
@@ -346,6 +361,14 @@ class _Writer:
                 ],
                 strong=(len(book.sessions),),
             )
+            if total > book.listed.height and book.waiting.is_empty():
+                row -= 1
+                line(
+                    "There are more places than people on this list, and nobody else waits for one: some may be kept "
+                    "for people who are booked. The table below counts where everybody is, and the sheet Not listed "
+                    "and why says it of each."
+                )
+                row += 1
         elif book.clinic.needs_capacity:
             line("No session of this clinic is planned for this practice in the coming week.")
             row += 1
@@ -404,6 +427,10 @@ class _Writer:
             "Write into the yellow cells of the sheet List and send the file back. Write more into the same file when "
             "more happens, and send it again: nothing is taken in twice. Cells that cannot be used come back to you."
         )
+        line(
+            "Attended closes only the need of this list. The other needs to cover are closed with it where Other needs "
+            "covered says yes; otherwise they stay open and are decided anew next week."
+        )
         if context.actions and is_meeting(book.clinic):
             line("What the meeting agrees goes onto the sheet Actions: each with its owner and the day it is due.")
         row += 1
@@ -448,7 +475,9 @@ class _Writer:
             rank = tier_ranks[position] if position < len(tier_ranks) else None
             shown = {c.name: cut_to_fit(v, c.pixels) if isinstance(v := record[c.name], str) else v for c in columns}
             for number, column in enumerate(columns):
-                self._cell(sheet, position + 1, number, column, shown[column.name], rank)
+                is_shut = column.name == filled_in.COVERED and not record["other_needs"]
+                here = replace(column, is_open=False) if is_shut else column
+                self._cell(sheet, position + 1, number, here, shown[column.name], rank)
             most = max(
                 lines_of(str(shown[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
             )

@@ -20,6 +20,7 @@ _CLINICIANS = ("practice nurse", "GP", "specialist nurse")
 _WHY_NOT = ("no need felt", "no time", "prefers own GP", "too far", "language or interpreter")
 _WHY_LATER = ("in hospital", "too unwell", "away", "test needed first")
 _WHY_WRONG = ("already reviewed", "under a specialist", "record is wrong")
+_COVERS_OTHERS = (("yes", 0.5), ("no", 0.2), ("", 0.3))
 _LEFT_OPEN, _MISTYPED, _CARELESS, _RAISES_CONCERN = 0.12, 0.08, 0.15, 0.02
 
 _FIRST = (("invited", 0.42), ("booked", 0.22), ("attended", 0.12), ("did not attend", 0.03), ("decline", 0.09),
@@ -130,6 +131,8 @@ def _step(step: str, day: date, luck: np.random.Generator) -> Written:
     written: Written = {"decision" if step in _DECISIONS else "outcome": step, "outcome_date": day}
     if step == "booked":
         written["until_date"] = day + timedelta(days=int(luck.integers(3, 15)))
+    if step == "attended" and (covered := _pick(_COVERS_OTHERS, luck)):
+        written["other_needs_covered"] = covered
     if step == "defer":
         written["until_date"] = day + timedelta(days=int(luck.integers(14, 60)))
         written["decision_reason"] = str(luck.choice(_WHY_LATER))
