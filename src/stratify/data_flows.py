@@ -141,9 +141,9 @@ def page(settings: Settings | None) -> str:
             "  rows it is from.",
             "- **To have it put right**: in the source; the next extract carries it. What was listed before stays in",
             "  the memory.",
-            "- **To be erased**: a person who is in no extract any more is in no store of the next run but the memory",
-            "  of past",
-            f"  weeks, backups and releases, which nothing takes them out of by itself. {TO_SAY}\n",
+            "- **To be erased**: `stratify retention erase` takes a person out of kept extracts, the memory of past weeks and",
+            "  filled-in lists, and `stratify retention apply` removes what is older than the settings allow",
+            f"  ([replay](../replay.md)). Backups and releases nothing takes them out of by itself. {TO_SAY}\n",
         ]
     )
 

@@ -100,7 +100,7 @@ def _risk_management() -> list[str]:
         "  these",
         "  pages fail the build when they are out of date.",
         "- **After release**: what practices report is a register that only grows; each entry is answered by a date",
-        "  ([feedback](../for-clinicians.md#for-whoever-answers-the-clinical-lead)). A concern is a reason to open",
+        "  ([feedback](../returned-outcomes.md#for-whoever-answers-the-clinical-lead)). A concern is a reason to open",
         "  the hazard log again.\n",
     ]
 
