@@ -184,7 +184,8 @@ def in_words(done: Replay) -> str:
         lines += [f"  {words}: {name}" for name in names[:_MOST_SHOWN]]
         if len(names) > _MOST_SHOWN:
             lines.append(f"  … and {len(names) - _MOST_SHOWN:,} more")
-    if any("/team_page" in name or name.startswith("team_page") for name in done.differ):
+    is_as_then = not (record.erased or done.other)
+    if is_as_then and any("/team_page" in name for name in done.differ):
         lines.append("A team's page is sealed with the passphrase of then: set it as it was (docs/team-page.md).")
     return "\n".join(lines)
 
