@@ -19,14 +19,14 @@ _WHAT = "Answers that could not be used"
 _SAY = "Correct these cells in the file that you sent and send it again."
 _REST = "Of a row with a wrong cell nothing was taken in; all other rows were, and are not taken in twice."
 _COLUMNS = (
-    ("file", "File that you sent", 190),
+    ("file", "File that you sent", 300),
     ("cell", "Cell", 92),
     ("list_name", "List", 110),
     ("rank", "Rank", 40),
     ("nhs_number", "NHS number", 92),
     ("name", "Name", 130),
     ("wrong", "What is wrong", 250),
-    ("instead", "What to write", 300),
+    ("instead", "What to write", 290),
     ("row_reference", "Row reference", 116),
 )
 
@@ -81,7 +81,7 @@ def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLin
             for number, text in enumerate(texts):
                 sheet.write_string(row, number, text, cell)
             most = max(lines_of(text, pixels) for text, (_, _, pixels) in zip(texts, _COLUMNS, strict=True))
-            sheet.set_row(row, most * LINE_POINTS + 4)
+            sheet.set_row(row, (most + 1) * LINE_POINTS + 4)  # the name of a file breaks early, at its strokes
         sheet.freeze_panes(4, 0)
         sheet.repeat_rows(3)
     return path
