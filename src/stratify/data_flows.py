@@ -141,8 +141,8 @@ def page(settings: Settings | None) -> str:
             "  rows it is from.",
             "- **To have it put right**: in the source; the next extract carries it. What was listed before stays in",
             "  the memory.",
-            "- **To be erased**: `stratify retention erase` takes a person out of kept extracts, the memory of past weeks and",
-            "  filled-in lists, and `stratify retention apply` removes what is older than the settings allow",
+            "- **To be erased**: `stratify retention erase` takes a person out of kept extracts, the memory of past",
+            "  weeks and filled-in lists; `stratify retention apply` removes what is older than the settings allow",
             f"  ([replay](../replay.md)). Backups and releases nothing takes them out of by itself. {TO_SAY}\n",
         ]
     )
