@@ -52,9 +52,9 @@ def take_in_answers(
 ) -> None:
     """Take in every answer that was not taken in before.
 
-    A visit answers the need of its list; those held behind its place are answered only where the row says that they
-    were covered, and are decided anew where it does not. What the GP record answers is left for a week in which the
-    list is not held.
+    A visit answers the need of its list, and any other that was to be met at the same clinic; those held behind its
+    place are answered only where the row says that they were covered, and are decided anew where it does not. What the
+    GP record answers is left for a week in which the list is not held.
 
     Args:
         week: The week.
@@ -75,7 +75,7 @@ def take_in_answers(
 
 
 _StoodFor = Mapping[tuple[str, str], list[tuple[str, str]]]
-"""By reference of a row and person: pathways, each with the placement it had."""
+"""By reference of a row and person: pathways, each with the placement it had; ``beside`` is held at the same clinic."""
 
 
 def _answers_by_key(
@@ -106,10 +106,16 @@ def _answers_by_key(
 def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _StoodFor:
     named = outcomes["row_reference"].drop_nulls().unique().to_list()
     rows = list_rows.filter(pl.col("row_reference").is_in(named)).sort("week", "pathway")
+    columns = ("row_reference", "patient_key", "pathway", "placement", "clinic_id", "week")
+    seats = {
+        (reference, person, week): clinic
+        for reference, person, _, placement, clinic, week in rows.select(columns).iter_rows()
+        if placement != "held"
+    }
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    columns = ("row_reference", "patient_key", "pathway", "placement")
-    for reference, person, pathway, placement in rows.select(columns).iter_rows():
-        found.setdefault((reference, person), []).append((pathway, placement))
+    for reference, person, pathway, placement, clinic, week in rows.select(columns).iter_rows():
+        is_beside = placement == "held" and clinic is not None and clinic == seats.get((reference, person, week))
+        found.setdefault((reference, person), []).append((pathway, "beside" if is_beside else placement))
     return found
 
 
@@ -122,7 +128,8 @@ def _pathways_of(answer: Row, stood_for: _StoodFor, book: RuleBook, *, covers: b
     is_about_all = answer["outcome"] == "attended" and answer["covers_other_needs"] and covers
     behind = {name for name, place in row if place == "held"} if is_about_all else set()
     if answer["pathway"]:
-        return {answer["pathway"]} | behind
+        beside = {name for name, place in row if place == "beside"} if answer["outcome"] == "attended" else set()
+        return {answer["pathway"]} | behind | beside
     if row:
         return {name for name, place in row if place != "held"} | behind
     clinic = answer["clinic_id"]

@@ -229,12 +229,12 @@ class Shown:
 
     def with_reasons(self, fresh: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
         """Put the reasons of the people from one to another beside those that were worked out, in order."""
-        mine = self.reasons.filter(pl.col("patient_key").is_between(first, last))
+        mine = self.reasons.filter(pl.col("patient_key").is_between(pl.lit(first), pl.lit(last)))
         return _together(mine, fresh, ("patient_key", "pathway", "position"))
 
     def with_explanations(self, fresh: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
         """Put the explanations of the people from one to another beside those that were worked out, in order."""
-        mine = self.explanations.filter(pl.col("patient_key").is_between(first, last))
+        mine = self.explanations.filter(pl.col("patient_key").is_between(pl.lit(first), pl.lit(last)))
         return _together(mine, fresh, ("patient_key", "pathway"))
 
 

@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from second import high_risk
+import admission_risk_again
 from stratify import privacy, truth_score
 from stratify.care_homes import CareHome, home_and_lead
 from stratify.errors import PrivacyError, RunError, SettingsError
@@ -214,7 +214,7 @@ def placed(county) -> pl.DataFrame:
 def test_what_the_trained_model_decides_is_that_of_a_plain_reckoning_from_the_extract_files(county):
     """Its weights are in no truth, so they are put on what the files say a second time: nobody is missing or more."""
     model = clinical_folder() / "models" / "emergency_admission_12_months-0.1.0.json"
-    wanted = high_risk.conclude(county.out.parent / "extracts", model, INDEX)
+    wanted = admission_risk_again.conclude(county.out.parent / "extracts", model, INDEX)
     keys = {privacy.pseudonym(THROWAWAY_KEY, number): number for number in wanted}
     with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as store:
         registered = "SELECT patient_key FROM core.person WHERE person_status = 'registered'"

@@ -199,11 +199,16 @@ class Seen:
         )
 
     def _covered(self, lists: Weeks) -> None:
-        """Hold each visit that closed a need which was held behind the place of another to what the row said of it."""
-        held = {
+        """Hold each visit that closed a need of another clinic, held behind its place, to what the row said of it."""
+        rows = list(lists.list_rows.iter_rows(named=True))
+        seats = {(row["row_reference"], row["week"]): row["clinic_id"] for row in rows if row["placement"] != "held"}
+        behind = [row for row in rows if row["placement"] == "held"]
+        beside = {
             (row["row_reference"], row["patient_key"], row["pathway"])
-            for row in lists.list_rows.filter(placement="held").iter_rows(named=True)
+            for row in behind
+            if row["clinic_id"] and row["clinic_id"] == seats.get((row["row_reference"], row["week"]))
         }
+        held = {(row["row_reference"], row["patient_key"], row["pathway"]) for row in behind} - beside
         for (key, on), steps in lists.week.steps.items():
             for step in steps:
                 is_behind = (step["row_reference"], key, on) in held and step["cause"] == "answer"

@@ -138,7 +138,7 @@ def test_codelists_that_stand_in_for_one_another_are_one_group_and_those_that_de
 def test_every_extract_and_core_table_is_structural_or_read_or_known_to_be_read_by_nobody() -> None:
     """A new table must be given its place: what nobody thought of would hold nothing."""
     book = load_rule_book()
-    nobody = {"op_attendance", "ed_attendance", "extract_manifest", *OPTIONAL_TABLES}
+    nobody = {"op_attendance", "extract_manifest", *OPTIONAL_TABLES}
     for name in (*contracts.names("landing"), *contracts.names("core")):
         table = name.split(".")[1]
         is_read = bool(touched(book, Doubt(table)).pathways)
