@@ -42,6 +42,8 @@ def test_who_has_no_recorded_grade_is_not_called_impossible_to_grade():
     book = load_rule_book()
     assert words.tier_in_words(book.pathways["care_homes"], book.scores, None) == "No grade recorded"
     assert words.tier_in_words(book.pathways["care_homes"], book.scores, "severe") == "Severe frailty"
+    high_risk = book.pathways["high_risk_of_admission"]
+    assert words.tier_in_words(high_risk, book.scores, "very_high") == "Very high"
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ def tier_in_words(pathway: Pathway, scores: dict[str, Score], tier: str | None) 
         return "No grade recorded" if score and score.kind == "recorded" else "Cannot be graded"
     if tier is None:
         return None
-    return next((each.label for each in score.tiers if each.tier == tier), plain(tier)) if score else plain(tier)
+    label = next((each.label for each in score.tiers if each.tier == tier), None) if score else None
+    return label[:1].upper() + label[1:] if label else plain(tier)
 
 
 def sex_in_words(sex: str | None) -> str | None:
