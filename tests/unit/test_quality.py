@@ -194,30 +194,6 @@ def test_planted_bad_rows_of_a_landing_table_are_counted_right_for_every_kind_of
     assert {result.row_count for result in results} == {18}
 
 
-def test_of_a_long_table_great_expectations_is_asked_about_a_sample_and_every_row_is_counted_still(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """18 rows and about 5 to ask about; of a view too, which is what landing has of rows that went on to core."""
-    asked = []
-    honest = quality_checks._Asker.count
-
-    def heard(asker, table, checks):
-        asked.append((table.name, store.scalar(f"SELECT count(*) FROM {table.name}")))
-        return honest(asker, table, checks)
-
-    monkeypatch.setattr(quality_checks._Asker, "count", heard)
-    monkeypatch.setattr(quality_checks, "_MOST_ASKED", 5)
-    table = land(store, RAW_ROWS)
-    store.execute("ALTER TABLE landing.reading RENAME TO stored; CREATE VIEW landing.reading AS FROM landing.stored")
-    results = check(store, table)
-
-    [(name, rows)] = asked
-    assert name == "audit.sample_of_rows" and 0 < rows < 18
-    assert {result.rule_id: result.failed_count for result in results} == RAW_FAILED
-    assert {result.row_count for result in results} == {18}
-    assert store.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'audit'") == []
-
-
 def test_landing_rows_that_fail_warn_because_they_are_set_aside(store: Store) -> None:
     results = check(store, land(store, RAW_ROWS))
 

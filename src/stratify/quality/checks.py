@@ -13,11 +13,10 @@ messages are dropped, and its log is silent while it works.
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 _COUNTS_ONLY: Final = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 _COUNTED_AS: Final = ("unexpected_count", "observed_value")
 
-_MOST_ASKED: Final = 1_000_000
-"""Rows of a table that Great Expectations is asked about; of a longer one about so many."""
-_SAMPLE: Final = "audit.sample_of_rows"
 _NEVER: Final = "false"
 """Predicate of what cannot be: a value of a typed table has its type. Nobody is asked."""
 
@@ -98,10 +94,8 @@ def _check_table(
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
     _require_columns(store, table)
-    with _sampled(store, table, stage) as sample:
-        asked = ask.count(sample, [check for check in checks if check.predicate != _NEVER])
-        row_count, counted = _count_plainly(store, table, checks)
-        compared = _count_plainly(store, sample, checks)[1] if sample is not table else counted
+    asked = ask.count(table, [check for check in checks if check.predicate != _NEVER])
+    row_count, counted = _count_plainly(store, table, checks)
     results = []
     for check in checks:
         rule = check.rule
@@ -109,11 +103,11 @@ def _check_table(
             failed_count = _share_failed(table, rule, rejected_percent)
         else:
             found = counted[rule.id]
-            if check.predicate != _NEVER and asked[rule.id] != compared[rule.id]:
+            if check.predicate != _NEVER and asked[rule.id] != found:
                 raise QualityError(
                     f"{table.name}, rule {rule.id}",
                     expected="the same count from Great Expectations and from plain SQL",
-                    found=f"{asked[rule.id]} and {compared[rule.id]} of {row_count} rows",
+                    found=f"{asked[rule.id]} and {found} of {row_count} rows",
                     action=_MEND_COUNT,
                 )
             failed_count = int(found < _minimum_rows(rule)) if rule.kind == "row_count" else found
@@ -218,24 +212,6 @@ def _duplicates(store: Store, table: TableContract, key: Sequence[str]) -> int:
 
 def _sharing(store: Store, table: TableContract, groups: str) -> int:
     return _one_row(store, table, f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM {groups}")[0]
-
-
-@contextmanager
-def _sampled(store: Store, table: TableContract, stage: Stage) -> Iterator[TableContract]:
-    """Lend what Great Expectations is asked about: the table, or one row in so many of one with very many.
-
-    Rows are drawn by the hash of their line: lines of a file may take turns. What goes out has no lines, and is short.
-    """
-    parts = math.ceil(int(store.scalar(f"SELECT count(*) FROM {table.name}")) / _MOST_ASKED)
-    if parts <= 1 or stage == "out":
-        yield table
-        return
-    drawn = f"SELECT * FROM {table.name} WHERE hash(source_row) % {parts} = 0"
-    store.execute(f"CREATE OR REPLACE TABLE {_SAMPLE} AS {drawn}")
-    try:
-        yield replace(table, name=_SAMPLE)
-    finally:
-        store.execute(f"DROP TABLE {_SAMPLE}")
 
 
 def _one_row(store: Store, table: TableContract, sql: str) -> tuple[int, ...]:
