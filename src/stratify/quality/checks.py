@@ -13,6 +13,7 @@ messages are dropped, and its log is silent while it works.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
