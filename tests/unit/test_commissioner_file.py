@@ -267,6 +267,8 @@ def test_every_question_of_the_page_can_be_asked(opened):
     for each in asked:
         found = opened.execute(each.sql)
         assert [name for name, *_ in found.description] == each.columns, each.title
+    others = re.findall(r"^```sql\n([^`]+)```", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(others) > len(asked) and all(opened.execute(each) for each in others)
 
 
 @pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("sha256sum")), reason="no openssl or sha256sum here")

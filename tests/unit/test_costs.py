@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
 import yaml
 
+from commissioner_page import PAGE
 from stratify.cost_book import Costs, load_costs
 from stratify.errors import RuleError
 from stratify.publish.costs import NOBODY, NOT_PRICED, offer_costs, payer_activity, work_out
@@ -147,6 +150,12 @@ metrics:
 """
 OFFER = DECLARED | {"for_each_begun": price(30, 20, 40)}
 SPELL = {"metric": "emergency_admissions", "each": price(2000.0), "owner": "Lead", "price_year": 2026, "source": "Own"}
+
+
+def test_the_example_of_the_page_for_commissioners_can_be_declared(tmp_path):
+    (example,) = re.findall(r"^```yaml\n(offers:[^`]+)```", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    found = load_costs(written(tmp_path, **yaml.safe_load(example)))
+    assert [each.id for each in found.offers] == ["copd_app"] and set(found.activities) == {"emergency_admissions"}
 
 
 def test_costs_are_read_and_none_are_declared_for_anybody(tmp_path):
