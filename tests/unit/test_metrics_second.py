@@ -14,10 +14,12 @@ import pytest
 from publish_example import context, frame
 
 from second.metrics import BREAKDOWNS, Second
+from stratify.controls import keep_promise
 from stratify.cost_book import Costs
+from stratify.errors import RunError
 from stratify.metric_book import load_metrics
 from stratify.metric_run import counted
-from stratify.payers import unreconciled
+from stratify.payers import PROMISE, unreconciled
 from stratify.publish import build_counts
 from stratify.rulebook import load_rule_book
 from stratify.rules.cost import ActivityCost, OfferCost, Price
@@ -185,11 +187,12 @@ def test_a_spell_that_is_counted_twice_or_not_at_all_breaks_the_promise(example,
     assert unreconciled(store, replace(found, counts=counts), run) == 1
 
 
-def test_a_source_spell_that_is_lost_before_it_is_counted_breaks_the_promise(example):
+def test_a_source_spell_that_is_lost_before_it_is_counted_stops_the_run(example):
     store, run, found, *_ = example
     received(store)
     store.execute("DELETE FROM core.apc_episode WHERE spell_id = (SELECT min(spell_id) FROM core.apc_episode)")
-    assert unreconciled(store, found, run) == 1
+    with pytest.raises(RunError, match=r"reconciliation: expected spells and attendances .*; found 1 that do not"):
+        keep_promise(PROMISE, unreconciled(store, found, run))
 
 
 def test_activity_cost_and_outcome_of_each_payer_are_those_of_the_second_reckoning(county):
