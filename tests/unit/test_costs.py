@@ -48,8 +48,9 @@ def told(cost, *values):
 def test_the_published_example_of_dimple_and_its_range():
     """DIMPLE, north-west London, 2013: 366 events reached 9,000 people, 75 % changed what they do, £11.36 for each £1.
 
-    What it cost is not published. With an invented £100 an event (£80 to £130), 366 x 100 / 9,000 = £4.0667 for each
-    person, and £11.36 then stands for a declared worth of 11.36 x 36,600 / 6,750 = £61.60 for each who changed.
+    Source: NIHR CLAHRC for north-west London, DIMPLE, 19 June 2013. What it cost is not there. With an invented £100 an
+    event (£80 to £130), 366 x 100 / 9,000 = £4.0667 for each person, and £11.36 then stands for a declared worth of
+    11.36 x 36,600 / 6,750 = £61.60 for each who changed.
     """
     each = price(366 * 100 / 9000, 366 * 80 / 9000, 366 * 130 / 9000)
     found = work_out(

@@ -189,10 +189,10 @@ def _in_words(
         )
     return (
         f"{cost.name}: about {offered:,} people were offered it, at {_money(total.middle)} in all "
-        f"({_money(total.low)} to {_money(total.high)}, prices of {cost.price_year}). Counted was: {outcome_name}; about "
-        f"{outcomes:,} people. That is {_money(each.middle)} for each ({_money(each.low)} to {_money(each.high)}, by the "
-        f"range of the prices and by chance).{worth} Some of them might have come to it without the offer: only a "
-        "comparison tells (table impact)."
+        f"({_money(total.low)} to {_money(total.high)}, prices of {cost.price_year}). Counted was: {outcome_name}; "
+        f"about {outcomes:,} people. That is {_money(each.middle)} for each ({_money(each.low)} to "
+        f"{_money(each.high)}, by the range of the prices and by chance).{worth} Some of them might have come to it "
+        "without the offer: only a comparison tells (table impact)."
     )
 
 
