@@ -20,6 +20,7 @@ MOST_ACID_TESTS = 6
 """Commissioners judge the whole by a handful of measures; one more, and none of them is."""
 FEEDS: dict[Event, tuple[str, ...]] = {
     "emergency_admission": ("apc_episode",),
+    "other_admission": ("apc_episode",),
     "emergency_bed_day": ("apc_episode",),
     "hospital_discharge": ("apc_episode",),
     "ed_attendance": ("ed_attendance",),

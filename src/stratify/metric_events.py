@@ -39,6 +39,9 @@ _EVENTS: dict[Event, str] = {
         SELECT patient_key, admission_date AS event_date, if({_NIGHTS} > 0, 'overnight', 'same_day') AS kind,
             NULL::VARCHAR AS state, provider_code || ' ' || spell_id AS event
         FROM core.apc_spell WHERE is_emergency""",
+    "other_admission": f"""
+        SELECT patient_key, admission_date AS event_date, {_PLAIN}, provider_code || ' ' || spell_id AS event
+        FROM core.apc_spell WHERE NOT coalesce(is_emergency, false)""",
     "emergency_bed_day": f"""
         SELECT patient_key, admission_date AS event_date, {_PLAIN}, provider_code || ' ' || spell_id AS event,
             {_NIGHTS} AS n

@@ -25,6 +25,7 @@ from stratify import (
     feedback_run,
     holding,
     ingest,
+    payers,
     plug_in,
     publish,
     quality,
@@ -34,6 +35,7 @@ from stratify import (
     taken_over,
 )
 from stratify.audit_trail import Actor
+from stratify.cost_book import load_costs
 from stratify.errors import ExtractError, combine
 from stratify.impact import evaluated
 from stratify.ingest import FileAccount
@@ -375,10 +377,14 @@ def publish_outputs(plan: Plan, progress: Progress = lambda _: None) -> Receipt:
         progress("Counting for commissioners")
         counted, signer = count_metrics(store, plan, context, rule_book_of(plan)), read_signer(os.environ)
         said = feedback_run.answers_given(store, plan.settings.index_date)
+        controls.keep_promise(payers.PROMISE, payers.unreconciled(store, counted, context))
         counted = replace(with_months(store, counted, plan.settings.clinical), said=said)
         judged, words = evaluated(store, plan, context), publish.signature_in_words(signer)
         full, earlier = count_who_is_reached(store, plan, book), published_before(plan)
-        publish.build_counts(store, context, counted, signature=words, impact=judged, full=full, earlier=earlier)
+        costs = load_costs(plan.settings.clinical)
+        publish.build_counts(
+            store, context, counted, signature=words, impact=judged, full=full, earlier=earlier, costs=costs
+        )
         keep_published(store, plan)
         progress("Checking and writing the commissioners' file")
         out = [contracts.load(name) for name in publish.COMMISSIONER_TABLES]

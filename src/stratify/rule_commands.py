@@ -41,6 +41,7 @@ def rules_test(
 ) -> None:
     """Work the worked examples; say which do not come out as written, and which edges none of them shows."""
     with faults_in_words():
+        from stratify.cost_book import load_costs
         from stratify.errors import RuleError, combine
         from stratify.examples import missing_examples, run_examples
         from stratify.metric_book import load_metrics
@@ -53,7 +54,8 @@ def rules_test(
         if only:
             page_of(only, book)
         if not files and not only:
-            load_metrics(clinical)  # one that is wrong would stop a run at its end
+            load_metrics(clinical)  # one that is wrong would stop a run at its end, and so would a price
+            load_costs(clinical)
         outcomes = [] if files else run_examples(book, only=only)
         for file in files or []:
             patients = read_patients(file)

@@ -40,6 +40,7 @@ from stratify.rules import (
     VariablesFile,
 )
 from stratify.rules.control_chart import ControlCharts
+from stratify.rules.cost import CostsFile
 from stratify.rules.evaluation import EvaluationsFile
 from stratify.rules.metric import MetricsFile
 
@@ -543,6 +544,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "metrics": MetricsFile,
         "control_charts": ControlCharts,
         "evaluations": EvaluationsFile,
+        "costs": CostsFile,
     }
     return {
         name: json.loads(json.dumps(model.model_json_schema(by_alias=True), sort_keys=True))

@@ -167,6 +167,9 @@ class Second:
             for s in self.t["core.apc_spell"] if s["is_emergency"]
         ]  # fmt: skip
 
+    def others(self) -> list[Event]:
+        return [Event(s["patient_key"], s["admission_date"]) for s in self.t["core.apc_spell"] if not s["is_emergency"]]
+
     @staticmethod
     def nights(s: Row) -> int:
         return max(0, (s["discharge_date"] - s["admission_date"]).days) if s["discharge_date"] else 0
@@ -277,7 +280,8 @@ class Second:
         start = year_before(end)
         whole = self.now if status == "provisional" else self.then(end - timedelta(days=1))
         rates: dict[str, Callable[[], list[Event]]] = {
-            "emergency_admissions": self.admissions, "emergency_bed_days": self.bed_days,
+            "emergency_admissions": self.admissions, "other_admissions": self.others,
+            "emergency_bed_days": self.bed_days,
             "ed_attendances": self.attendances, "gp_appointments": self.appointments,
             "community_contacts": self.contacts, "care_home_admissions": self.moves,
         }  # fmt: skip

@@ -28,6 +28,7 @@ BY_HAND = {
     # of 15; ten people are registered. Final: 31 October 2025 instead of 2026, no 15 September; person 9 was not there.
     "emergency_admissions": [(10, 10), (9, 9)],
     "emergency_admissions_65_and_over": [(9, 8), (8, 7)],  # without person 4, and 5 of unknown age
+    "other_admissions": [(3, 10), (3, 9)],  # 2 August (2), 16 August (3), 25 February (14)
     "emergency_bed_days": [(18, 10)],  # 3 and 2 (1), 1 (3), 2 (11), 10 (14)
     # 1 after a day and 2 after 29, of 1 twice, 2 twice, 3 twice, 11 and 14; not of 2 November, which is too late.
     "readmitted_within_30_days": [(2, 8)],

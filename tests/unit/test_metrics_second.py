@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from datetime import date
 
 import metrics_county
 import metrics_example
 import polars as pl
 import pytest
-from publish_example import context
+from publish_example import context, frame
 
 from second.metrics import BREAKDOWNS, Second
+from stratify.controls import keep_promise
+from stratify.cost_book import Costs
+from stratify.errors import RunError
 from stratify.metric_book import load_metrics
 from stratify.metric_run import counted
+from stratify.payers import PROMISE, unreconciled
 from stratify.publish import build_counts
 from stratify.rulebook import load_rule_book
+from stratify.rules.cost import ActivityCost, OfferCost, Price
 from stratify.store import open_store
 
 INDEX_DATE = date(2026, 11, 23)
@@ -28,6 +34,16 @@ TABLES = (
     "derived.placement", "derived.patient_score", "derived.variable_value", "audit.transition",
 )  # fmt: skip
 PEOPLE = 1500
+NOBODY = {"owner": "Nobody", "price_year": 2026, "source": "Invented for this test"}
+COSTS = Costs(
+    (OfferCost(
+        id="lungs", version="1.0.0", name="An invented course", pathway="copd", outcome="offers_taken_up",
+        for_each_offered=Price(pounds=10, lowest=8, highest=15), for_each_begun=Price(pounds=40, lowest=40, highest=50),
+        **NOBODY,
+    ),),
+    {"emergency_admissions": ActivityCost(
+        metric="emergency_admissions", each=Price(pounds=2000, lowest=1500, highest=3000), **NOBODY)},
+)  # fmt: skip
 
 
 def worked_out(store):
@@ -54,7 +70,7 @@ def county(tmp_path_factory):
     with open_store(folder / "run.duckdb", temp_directory=folder / "tmp", threads=1) as store:
         metrics_county.fill(store, PEOPLE)
         run, found, mine, practices = worked_out(store)
-        build_counts(store, run, found, signature="Not signed")
+        build_counts(store, run, found, signature="Not signed", costs=COSTS)
         yield store, run, found, mine, practices
 
 
@@ -140,3 +156,83 @@ def interval(kind, part, whole):
     low = part * (1 - 1 / (9 * part) - z / (3 * math.sqrt(part))) ** 3 if part else 0.0
     more = part + 1
     return low / whole, more * (1 - 1 / (9 * more) + z / (3 * math.sqrt(more))) ** 3 / whole
+
+
+def received(store):
+    """Give the store episodes, one for each spell, as a run has them."""
+    spells = store.rows("SELECT provider_code, spell_id FROM core.apc_spell")
+    episodes = [{"provider_code": provider, "spell_id": spell} for provider, spell in spells]
+    store.create("core.apc_episode", frame("core.apc_episode", episodes))
+
+
+@pytest.mark.parametrize("which", ["example", "county"])
+def test_activity_by_payer_is_every_spell_and_attendance_received(which, request):
+    store, run, found, *_ = request.getfixturevalue(which)
+    received(store)
+    assert unreconciled(store, found, run) == 0
+
+
+@pytest.mark.parametrize("change", [1, -1], ids=["one_too_many", "one_too_few"])
+def test_a_spell_that_is_counted_twice_or_not_at_all_breaks_the_promise(example, change):
+    store, run, found, *_ = example
+    received(store)
+    subject = next(row.subject for row in found.rows if row.metric == "other_admissions" and row.status == "final")
+    is_one = (pl.col("subject") == subject) & (pl.col("part") == "numerator")
+    counts = found.counts.with_columns(
+        pl.when(is_one & (pl.int_range(pl.len()).over(is_one) == 0))
+        .then(pl.col("people_count") + change)
+        .otherwise("people_count")
+        .alias("people_count")
+    )
+    assert unreconciled(store, replace(found, counts=counts), run) == 1
+
+
+def test_a_source_spell_that_is_lost_before_it_is_counted_stops_the_run(example):
+    store, run, found, *_ = example
+    received(store)
+    store.execute("DELETE FROM core.apc_episode WHERE spell_id = (SELECT min(spell_id) FROM core.apc_episode)")
+    with pytest.raises(RunError, match=r"reconciliation: expected spells and attendances .*; found 1 that do not"):
+        keep_promise(PROMISE, unreconciled(store, found, run))
+
+
+def test_activity_cost_and_outcome_of_each_payer_are_those_of_the_second_reckoning(county):
+    store, _, _, mine, networks = county
+    rows = store.frame("FROM out.payer_activity").to_dicts()
+    assert {(row["metric"], row["status"]) for row in rows} == {
+        *((name, status) for name in ("emergency_admissions", "other_admissions", "ed_attendances")
+          for status in ("provisional", "final")),
+        ("readmitted_within_30_days", "provisional"), ("three_admissions_before_death", "provisional"),
+    }  # fmt: skip
+    for row in rows:
+        exactly = places(mine.answer(row["metric"], "all", row["status"]).part, networks)["icb", "QXX", "all", "all"]
+        assert row["payer_code"] == "QXX" and row["event_count"] == (exactly + 2) // 5 * 5 > 0
+        if row["metric"] == "emergency_admissions":
+            pounds = (row["cost_pounds"], row["cost_lowest_pounds"], row["cost_highest_pounds"])
+            assert pounds == tuple(price * row["event_count"] for price in (2000, 1500, 3000))
+            assert (row["cost_reason"], row["price_source"]) == (None, "Invented for this test")
+        else:
+            assert row["cost_pounds"] is None and (row["kind"] == "outcome") == (row["cost_reason"] is None)
+
+
+def test_the_cost_of_an_outcome_is_worked_out_again_from_what_is_published_beside_it(county):
+    store, *_, mine, networks = county
+    rows = {row["geography_code"]: row for row in store.frame("FROM out.offer_cost").to_dicts()}
+    answer = mine.answer("offers_taken_up", "copd", "provisional")
+    exactly = [places(items, networks) for items in (answer.whole, answer.part)]
+    assert set(rows) == {"QXX", "U10000", "U10001"}
+    told = 0
+    for code, row in rows.items():
+        kind = "icb" if code == "QXX" else "pcn"
+        offered, begun = ((each[kind, code, "all", "all"] + 2) // 5 * 5 for each in exactly)
+        assert row["offered_count"] == offered and row["begun_count"] == row["outcome_count"]
+        pounds = [row[f"cost_per_outcome{end}_pounds"] for end in ("", "_lower", "_upper")]
+        if row["begun_count"] is None:
+            assert (row["status"], pounds) == ("cannot be told yet", [None] * 3) and "hidden" in row["reason"]
+            continue
+        told += 1
+        assert row["begun_count"] == begun and row["status"] == "told"
+        fewest, most = (offered * each for each in interval("share", begun, offered))
+        worked = [(10 * offered + 40 * begun) / begun, (8 * offered + 40 * begun) / most]
+        assert pounds == pytest.approx([*worked, (15 * offered + 50 * begun) / fewest], abs=0.01)
+        assert "only a comparison tells" in row["in_words"]
+    assert told

@@ -12,6 +12,7 @@ from stratify.publish.commissioner import TABLES as COMMISSIONER_TABLES
 from stratify.publish.commissioner import build_counts
 from stratify.publish.commissioner_file import signature_in_words, write_commissioner_file
 from stratify.publish.context import HeldList, PublishContext, folder_name, row_reference
+from stratify.publish.costs import ACTIVITIES
 from stratify.publish.feedback_files import answers_to_write, is_told, read_told
 from stratify.publish.feedback_files import write_form as write_form_of_practice
 from stratify.publish.feedback_page import feedback_page
@@ -39,6 +40,7 @@ from stratify.publish.what_if_words import what_if_in_words
 from stratify.publish.words import UNVERIFIED_NUMBER, source_in_words
 
 __all__ = [
+    "ACTIVITIES",
     "COMMISSIONER_TABLES",
     "FORM_COLUMNS",
     "FORM_MARK",

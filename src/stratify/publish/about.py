@@ -61,8 +61,10 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
             "What this is",
             "Metrics with intervals (metric, metric_value), how steep they are by deprivation (metric_gradient), which "
             "places differ by more than chance (metric_funnel), their course by month with limits (spc_point, "
-            "spc_chart), imported figures of other places (comparator), people on each pathway by what was proposed "
-            "and by tier (pathway_count), and the registered population (population), for each practice, network and "
+            "spc_chart), imported figures of other places (comparator), what offers cost by prices the site declares "
+            "(offer_cost), activity, cost and outcome by payer (payer_activity), people on each pathway by what was "
+            "proposed and by tier (pathway_count), and the registered population (population), for each practice, "
+            "network and "
             "board. "
             "Under disclosure control; there is no person in it.",
         ),

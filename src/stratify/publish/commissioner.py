@@ -11,6 +11,7 @@ import polars as pl
 
 from stratify import contracts, disclosure
 from stratify.contract_frames import empty
+from stratify.cost_book import Costs
 from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
 from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
@@ -18,6 +19,7 @@ from stratify.publish.comparators import comparator_rows
 from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
 from stratify.publish.control_charts import control_charts, month_cells
+from stratify.publish.costs import offer_costs, payer_activity
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
@@ -35,7 +37,9 @@ TABLES = (
     "out.metric_gradient",
     "out.metric_value",
     "out.metric_week",
+    "out.offer_cost",
     "out.pathway_count",
+    "out.payer_activity",
     "out.population",
     "out.spc_chart",
     "out.spc_point",
@@ -90,6 +94,7 @@ def build_counts(
     impact: pl.DataFrame | None = None,
     full: pl.DataFrame | None = None,
     earlier: pl.DataFrame | None = None,
+    costs: Costs | None = None,
 ) -> None:
     """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
 
@@ -101,6 +106,7 @@ def build_counts(
         impact: Contract ``out.impact``; None where nothing was evaluated.
         full: ``clinic_id``, ``serves`` and ``reason`` of clinics that take nobody in; None where there is none.
         earlier: Contract ``out.metric_week``, as earlier weeks published it; None where nothing is kept.
+        costs: What the site declares; none where None.
 
     Raises:
         PrivacyError: counts do not add up, so that what they reveal cannot be known, or a small number is left.
@@ -131,10 +137,14 @@ def build_counts(
     )
     _keep(store, "out.pathway_count", _marked(pathways, context, places))
     _keep(store, "out.impact", impact if impact is not None else empty("out.impact"))
-    _keep(store, "out.metric", metric_definitions(counted))
+    definitions = metric_definitions(counted)
+    _keep(store, "out.metric", definitions)
     values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
     _keep(store, "out.metric_value", values)
     _keep(store, "out.metric_week", weeks_told(values, earlier, context.index_date))
+    declared, in_words = costs or Costs(), {each.id: each.name for each in counted.metrics}
+    _keep(store, "out.offer_cost", offer_costs(values, names, declared, in_words).with_columns(run))
+    _keep(store, "out.payer_activity", payer_activity(values, names, declared, definitions).with_columns(run))
     _keep(store, "out.full_clinic", full.with_columns(run) if full is not None else empty("out.full_clinic"))
     scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
     boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}

@@ -9,6 +9,7 @@ from stratify.rules.metric import Denominator, Metric, Numerator
 
 _EVENTS = {
     "emergency_admission": "emergency hospital admissions",
+    "other_admission": "hospital admissions that are no emergency",
     "emergency_bed_day": "nights in hospital of emergency admissions, counted on the day of admission",
     "hospital_discharge": "discharges of people alive from hospital",
     "ed_attendance": "emergency department attendances",

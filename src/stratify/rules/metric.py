@@ -17,9 +17,9 @@ Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Words = Annotated[str, Field(min_length=3)]
 Sector = Literal["general_practice", "hospital", "community", "council"]
 Event = Literal[
-    "emergency_admission", "emergency_bed_day", "hospital_discharge", "ed_attendance", "outpatient_attendance",
-    "gp_appointment", "community_contact", "referral", "home_visit_request", "reablement", "care_home_admission",
-    "death", "death_with_preference", "death_in_hospital_data",
+    "emergency_admission", "other_admission", "emergency_bed_day", "hospital_discharge", "ed_attendance",
+    "outpatient_attendance", "gp_appointment", "community_contact", "referral", "home_visit_request", "reablement",
+    "care_home_admission", "death", "death_with_preference", "death_in_hospital_data",
 ]  # fmt: skip
 """What can be counted; what each is, with its kinds and states, is in ``metric_events``."""
 Period = Literal[
