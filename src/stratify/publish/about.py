@@ -63,7 +63,7 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
             "places differ by more than chance (metric_funnel), their course by month with limits (spc_point, "
             "spc_chart), imported figures of other places (comparator), people on each pathway by what was proposed "
             "and by tier (pathway_count), and the registered population (population), for each practice, network and "
-            "board. "
+            "board; and how teams judged whether a pathway will last (sustainability). "
             "Under disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),

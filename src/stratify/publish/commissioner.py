@@ -21,6 +21,7 @@ from stratify.publish.control_charts import control_charts, month_cells
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
+from stratify.publish.sustainability import sustainability_rows
 from stratify.publish.weeks_told import weeks_told
 from stratify.store import Store
 
@@ -39,6 +40,7 @@ TABLES = (
     "out.population",
     "out.spc_chart",
     "out.spc_point",
+    "out.sustainability",
 )
 """The tables of the commissioners' file."""
 
@@ -141,6 +143,8 @@ def build_counts(
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
     _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
+    lasting = sustainability_rows(context.sustainability, context.pathways, context.index_date)
+    _keep(store, "out.sustainability", lasting.with_columns(run))
     for name, frame in zip(("out.spc_point", "out.spc_chart"), control_charts(safe, counted), strict=True):
         _keep(store, name, frame.with_columns(run))
     said = counted.said if counted.said is not None else pl.DataFrame(schema=_SAID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stratify.publish.comparators import BESIDE
+from stratify.publish.sustainability import SUSTAINED
 from stratify.store import Macro
 
 _SHOWN = """geography_code, geography_name, pathway, status, period_start, period_end, numerator, denominator, value,
@@ -66,6 +67,7 @@ MACROS = (
         about="The control chart of a metric, month by month, for every PCN or ICB.",
         example="SELECT * FROM spc('emergency_admissions', 'ICB')",
     ),
+    SUSTAINED,
     Macro(
         name="not_measurable",
         parameters=(),
