@@ -18,6 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from stratify.csv_lines import read_lines
 
 Level = Literal["a", "b", "c", "d"]
+FactorName = Literal[
+    "benefits", "credibility", "adaptability", "monitoring", "training", "behaviours", "senior_leaders",
+    "clinical_leaders", "fit", "infrastructure",
+]  # fmt: skip
 LEVELS: tuple[Level, ...] = ("d", "c", "b", "a")
 """From the worst to the best."""
 LOW = ("c", "d")
@@ -33,7 +37,7 @@ class Factor:
     action: str
 
 
-FACTORS = {
+FACTORS: dict[FactorName, Factor] = {
     "benefits": Factor(
         "process",
         "Benefits beyond helping patients",
@@ -87,11 +91,6 @@ FACTORS = {
 }
 """The factors in the model's order, by the word that the file names them by."""
 
-_FactorName = Literal[
-    "benefits", "credibility", "adaptability", "monitoring", "training", "behaviours", "senior_leaders",
-    "clinical_leaders", "fit", "infrastructure",
-]  # fmt: skip
-
 
 class FactorAnswer(BaseModel):
     """One answer of the team of a pathway.
@@ -107,7 +106,7 @@ class FactorAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pathway: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    factor: _FactorName
+    factor: FactorName
     answered_date: date
     level: Level
     answered_by: Annotated[str, Field(min_length=2)]
