@@ -126,7 +126,8 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
             "everybody in that column, so never add rows with 'all' to rows without. Tier "
             f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
             "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "
-            "counts.",
+            "counts. care_home says whether people live in a care home, as known on the index date; no home is told "
+            "apart.",
         ),
         (
             "Disclosure control",

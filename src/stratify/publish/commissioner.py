@@ -77,7 +77,8 @@ _SUMS = (
     Sum("months of a year", pl.col("year_subject").is_not_null(), {"subject": pl.col("year_subject")}),
 )
 _PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
-_BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex")
+_BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex", "care_home")
+"""``care_home`` is of networks and boards alone: a practice's residents are often those of a single home."""
 _SAID = {"answer": pl.String, "entry_count": pl.Int64, "is_suppressed": pl.Boolean}
 _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
@@ -210,6 +211,7 @@ def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
         )
         for kind, code in KINDS.items()
         for breakdown in _BREAKDOWNS
+        if (kind, breakdown) != ("practice", "care_home")
     ]
     return pl.concat(frames)
 

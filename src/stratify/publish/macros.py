@@ -25,7 +25,7 @@ MACROS = (
         query=f"""SELECT breakdown_value, {_SHOWN} FROM metric_value
     WHERE metric = wanted AND geography_type = lower(place) AND breakdown = lower(grouping)
     ORDER BY geography_code, pathway, status, breakdown_value""",
-        about="The same for each group of people: imd_quintile, ethnic_group, age_band or sex, with those not known.",
+        about="The same by imd_quintile, ethnic_group, age_band, sex or care_home, with those not known.",
         example="SELECT * FROM metric_by('diabetes_all_eight_processes', 'ICB', 'imd_quintile')",
     ),
     Macro(
