@@ -18,7 +18,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")  # rich is a third of a second of e
 import typer
 
 from stratify.command_frame import ClinicalOption, QuickHelp, faults_in_words, progress
-from stratify.commissioner_commands import comparators_app, scorecard_app
+from stratify.commissioner_commands import comparators_app, scorecard_app, sustainability_app
 from stratify.demo_commands import demo
 from stratify.feedback_commands import feedback_app
 from stratify.impact_commands import impact
@@ -53,6 +53,7 @@ app.command()(sandbox)
 app.command()(impact)
 app.add_typer(panel_app, name="panel")
 app.add_typer(comparators_app, name="comparators")
+app.add_typer(sustainability_app, name="sustainability")
 app.add_typer(scorecard_app, name="scorecard")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")

@@ -1,4 +1,4 @@
-"""The commands ``stratify comparators`` and ``stratify scorecard``: files that commissioners import or send in."""
+"""The commands ``stratify comparators``, ``scorecard`` and ``sustainability``: files to import or to send."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ comparators_app = typer.Typer(
     cls=QuickHelp, no_args_is_help=True, help="Figures of other places, to stand beside one's own."
 )
 scorecard_app = typer.Typer(cls=QuickHelp, no_args_is_help=True, help="The neighbourhood-health scorecard.")
+sustainability_app = typer.Typer(
+    cls=QuickHelp, no_args_is_help=True, help="Whether a pathway will last: what its team answers, ten factors."
+)
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV file.")]
 
 
@@ -35,3 +38,23 @@ def check_scorecard(file: _File) -> None:
         from stratify.publish import check_scorecard as check
 
         typer.echo(f"{check(file)} rows, whole and rounded.")
+
+
+@sustainability_app.command("form")
+def print_form(clinical: ClinicalOption = None) -> None:
+    """Print a file to fill in: a line for each published pathway and factor."""
+    with faults_in_words():
+        from stratify.rulebook import load_rule_book
+        from stratify.sustainability import blank_form
+
+        typer.echo(blank_form(load_rule_book(clinical).published), nl=False)
+
+
+@sustainability_app.command("check")
+def check_sustainability(file: _File, clinical: ClinicalOption = None) -> None:
+    """Check a file that teams filled in: every answer whole, of a pathway there is, once a day."""
+    with faults_in_words():
+        from stratify.rulebook import load_rule_book
+        from stratify.sustainability import read_answers
+
+        typer.echo(f"{len(read_answers(file, pathways=load_rule_book(clinical).published))} answers can be read.")

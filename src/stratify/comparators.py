@@ -6,15 +6,14 @@ figure is taken as its source gives it; whether it is of the same definition is 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stratify.errors import SettingsError, combine
+from stratify.csv_lines import read_lines
 
 _Words = Annotated[str, Field(min_length=3)]
 
@@ -80,38 +79,14 @@ def read_comparators(file: Path, *, metrics: Collection[str] | None = None) -> t
     Raises:
         SettingsError: the file cannot be read, or lines are wrong; every one is named, and no value of it.
     """
-    columns = list(Comparator.model_fields)
-    try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise _fault(file.name, "a CSV file in UTF-8", "none that can be read", "Save it as CSV UTF-8.") from None
-    if not lines or lines[0] != columns:
-        raise _fault(f"{file.name}, line 1", f"the columns {', '.join(columns)}", "others", "Correct the header.")
-    faults: list[SettingsError] = []
-    found: dict[tuple[str, str, date, date, date], Comparator] = {}
-    for number, cells in enumerate(lines[1:], 2):
-        where = f"{file.name}, line {number}"
-        if len(cells) != len(columns):
-            faults.append(_fault(where, f"{len(columns)} cells", f"{len(cells)}", "Put quotes around commas."))
-            continue
-        try:
-            one = Comparator.model_validate({k: v.strip() or None for k, v in zip(columns, cells, strict=True)})
-        except ValidationError as wrong:
-            errors = wrong.errors(include_input=False, include_url=False, include_context=False)
-            words = "; ".join(
-                ".".join(map(str, e["loc"])) + " " + e["msg"].removeprefix("Value error, ") for e in errors
-            )
-            faults.append(_fault(where, "cells of their kind", words.strip(), "Correct the line."))
-            continue
-        if metrics is not None and one.metric not in metrics:
-            faults.append(_fault(where, "the id of a metric", "another word", "See the table metric for the ids."))
-        if one.key in found:
-            faults.append(_fault(where, "each figure once", "one that occurs before", "Take one out."))
-        found[one.key] = one
-    if faults:
-        raise combine(list(faults))
-    return tuple(found[key] for key in sorted(found))
+    seen: set[tuple[str, str, date, date, date]] = set()
 
+    def fault_of(line: Comparator) -> tuple[str, str, str] | None:
+        if metrics is not None and line.metric not in metrics:
+            return "the id of a metric", "another word", "See the table metric for the ids."
+        if line.key in seen:
+            return "each figure once", "one that occurs before", "Take one out."
+        seen.add(line.key)
+        return None
 
-def _fault(where: str, expected: str, found: str, action: str) -> SettingsError:
-    return SettingsError(where, expected=expected, found=found, action=action)
+    return tuple(sorted(read_lines(file, Comparator, fault_of=fault_of), key=lambda each: each.key))

@@ -27,6 +27,9 @@ _EVERYBODY = "SELECT * FROM core.person WHERE may_be_counted AND person_status <
 _MINE = "patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)"
 _NO_LIST_YET = "Not measurable yet: no list went out before the last day of the hospital data."
 _KEPT = "out.metric_week"
+_LIVES_THERE = ("lives_in_care_home", "care_home_code_recorded")
+_MAY_LIVE_THERE = "care_home_temporary_code_recorded"
+"""Somebody was there for a time: where the person lives now is not known."""
 NOT_ASKED = "Not measurable from these sources: no survey received has an answer to this question."
 
 # Registered on an earlier day, by the registrations and deaths known now; the age is that of that day.
@@ -85,9 +88,12 @@ def counted(store: Store, declared: Sequence[Metric], context: PublishContext, b
     refused |= {
         each.id: NOT_ASKED if each.period == "newest_survey" else _NO_LIST_YET for each in can if not spans[each.id]
     }
-    people = _groups(store.frame(_REGISTERED)).join(places.select("practice_code"), on="practice_code", how="semi")
+    homes = _in_care_homes(store, book)
+    people = _groups(store.frame(_REGISTERED), homes).join(
+        places.select("practice_code"), on="practice_code", how="semi"
+    )
     asked = [(each, span, name) for each in can for span in spans[each.id] for name in _pathways(each, context)]
-    records = _records(store, can, spans, people, book, answers) if asked else Records.none(people)
+    records = _records(store, can, spans, people, homes, book, answers) if asked else Records.none(people)
     counts, rows, strata = [metrics.population(people, ("population", metrics.ALL))], [], []
     for metric, window, pathway in asked:
         measured = metrics.measure(metric, pathway, window, _not_held(records, metric, pathway, context))
@@ -165,7 +171,22 @@ def _not_held(records: Records, metric: Metric, pathway: str, context: PublishCo
     return replace(records, people=records.people.filter(kept), totals={})
 
 
-def _groups(persons: pl.DataFrame) -> pl.DataFrame:
+def _in_care_homes(store: Store, book: RuleBook) -> pl.DataFrame | None:
+    """Give who lives in a care home, or may (``lives``: yes or not known); None where the rule book cannot tell."""
+    if not set(_LIVES_THERE) & set(book.variables):
+        return None
+    lives = (
+        pl.when(pl.col("variable").is_in(_LIVES_THERE).any()).then(pl.lit("yes")).otherwise(pl.lit(fairness.NOT_KNOWN))
+    )
+    found = store.frame(
+        "SELECT patient_key, variable FROM derived.variable_value "
+        f"WHERE variable IN ({_listed([*_LIVES_THERE, _MAY_LIVE_THERE])}) "
+        f"AND state = 'known' AND value >= 1 AND {_MINE}"
+    )
+    return found.group_by("patient_key").agg(lives.alias("lives"))
+
+
+def _groups(persons: pl.DataFrame, homes: pl.DataFrame | None) -> pl.DataFrame:
     """Give people with the groups that they are counted in; sex is F, M or not known."""
     found = fairness.groups(persons).select(
         "patient_key",
@@ -175,6 +196,11 @@ def _groups(persons: pl.DataFrame) -> pl.DataFrame:
         "age_band",
         pl.when(pl.col("sex").is_in(["F", "M"])).then("sex").otherwise(pl.lit(fairness.NOT_KNOWN)).alias("sex"),
     )
+    if homes is None:
+        found = found.with_columns(pl.lit(fairness.NOT_KNOWN).alias("care_home"))
+    else:
+        found = found.join(homes.rename({"lives": "care_home"}), on="patient_key", how="left", maintain_order="left")
+        found = found.with_columns(pl.col("care_home").fill_null("no"))
     return found.join(persons.select("patient_key", "age_years"), on="patient_key")
 
 
@@ -183,6 +209,7 @@ def _records(
     can: Sequence[Metric],
     spans: Mapping[str, Sequence[Window]],
     people: pl.DataFrame,
+    homes: pl.DataFrame | None,
     book: RuleBook,
     answers: pl.DataFrame,
 ) -> Records:
@@ -206,8 +233,10 @@ def _records(
     is_per_bed = any(each.denominator and each.denominator.occupied_beds for each in can)
     return Records(
         people=people,
-        people_on={day: _groups(store.frame(_PEOPLE_THEN.format(day=day.isoformat()))) for day in sorted(final)},
-        groups=_groups(store.frame(_EVERYBODY)).drop("practice_code") if starts else people.drop("practice_code"),
+        people_on={day: _groups(store.frame(_PEOPLE_THEN.format(day=day.isoformat())), homes) for day in sorted(final)},
+        groups=_groups(store.frame(_EVERYBODY), homes).drop("practice_code")
+        if starts
+        else people.drop("practice_code"),
         events=metric_events.read_events(store, starts),
         decisions=store.frame(f"SELECT patient_key, pathway, decision FROM derived.pathway_decision WHERE {_MINE}"),
         placements=store.frame(

@@ -17,7 +17,7 @@ from stratify.metric_book import Window
 from stratify.rules.metric import Denominator, Metric, Numerator
 
 ALL = "all"
-BREAKDOWNS = ("imd_quintile", "ethnic_group", "age_band", "sex")
+BREAKDOWNS = ("imd_quintile", "ethnic_group", "age_band", "sex", "care_home")
 GROUPS = ("practice_code", *BREAKDOWNS)
 """What people are counted by; a person who is not known is a group too. Empty in counts of no person: beds, answers."""
 

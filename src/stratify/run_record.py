@@ -50,6 +50,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         actions=agenda.actions if agenda else (),
         care_homes=plan.settings.care_homes,
         comparators=plan.settings.comparators,
+        sustainability=plan.settings.sustainability,
         board_name=plan.settings.organisation if "organisation" in plan.settings.model_fields_set else None,
         practice_phones=plan.settings.practice_phones,
         approval=approvals.in_words(plan, book),

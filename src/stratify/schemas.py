@@ -46,6 +46,7 @@ EXCHANGED = (
     "out.self_management_offer",
     "out.spc_chart",
     "out.spc_point",
+    "out.sustainability",
 )
 """Tables that others write for us or read from us."""
 

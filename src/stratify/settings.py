@@ -23,6 +23,7 @@ from stratify.lots import Lot
 from stratify.privacy import STAND_IN_POLICY, EntryPolicy, PrivacyPolicy
 from stratify.rollout import Switch
 from stratify.sign_off import SignOff
+from stratify.sustainability import FactorAnswer, read_answers
 
 Feed = Literal["gp_event", "gp_observation", "gp_medication", "apc_episode", "patient_flag"]
 """Extract tables that only some lists read: those lists can be held when the feed is old."""
@@ -77,6 +78,7 @@ class Settings(BaseModel):
         shared_lists: Clinics whose practices agreed that the team of their network works from one list.
         care_homes: The homes of the area, each with its postcode and who leads the round there.
         comparators: Figures of other places for the commissioners' file, from the CSV file that the settings name.
+        sustainability: What teams answered about whether a pathway will last, from the CSV file that the settings name.
         practice_phones: The number that patients of a practice ring, by ODS code; where there is none, no letter or
             message is made.
         most_minutes_a_week: Minutes that a role may see people in a week, at all clinics of one practice or network.
@@ -111,6 +113,7 @@ class Settings(BaseModel):
     shared_lists: tuple[str, ...] = ()
     care_homes: tuple[CareHome, ...] = ()
     comparators: tuple[Comparator, ...] = ()
+    sustainability: tuple[FactorAnswer, ...] = ()
     practice_phones: dict[str, Annotated[str, Field(pattern=r"^0[0-9 ]{8,13}[0-9]$")]] = {}
     most_minutes_a_week: dict[str, Annotated[int, Field(ge=0)]] = {}
     most_workload_ratio: float = Field(default=3.0, ge=1)
@@ -125,7 +128,7 @@ class Settings(BaseModel):
     def approved(self) -> dict[str, Any]:
         """What was decided about where, by whom and for how many: part of what makes a run."""
         names = {"rollout", "sign_offs", "lots", "shared_lists", "care_homes", "comparators", "practice_phones"}
-        names |= {"most_minutes_a_week", "most_workload_ratio"}
+        names |= {"most_minutes_a_week", "most_workload_ratio", "sustainability"}
         return self.model_dump(mode="json", include=names, by_alias=True)
 
 
@@ -163,6 +166,8 @@ def load_settings(
                 found[name] = _listed(folder / found[name], name)
         if isinstance(found.get("comparators"), str):
             found["comparators"] = read_comparators(folder / found["comparators"])
+        if isinstance(found.get("sustainability"), str):
+            found["sustainability"] = read_answers(folder / found["sustainability"])
         entry = found.get("entry")
         if isinstance(entry, dict) and isinstance(entry.get("code_list"), str):
             found["entry"] = entry | {"code_list": Path(os.path.normpath(folder / entry["code_list"]))}

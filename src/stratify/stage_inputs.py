@@ -42,6 +42,7 @@ _NOT_LOADED = _PLACES | {
     "lots",
     "care_homes",
     "comparators",
+    "sustainability",
     "practice_phones",
     "most_minutes_a_week",
     "most_workload_ratio",

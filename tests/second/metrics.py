@@ -15,8 +15,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
-Groups = tuple[str, str, str, str]
-BREAKDOWNS = ("imd_quintile", "ethnic_group", "age_band", "sex")
+Groups = tuple[str, str, str, str, str]
+BREAKDOWNS = ("imd_quintile", "ethnic_group", "age_band", "sex", "care_home")
 ETHNIC = {"A": 0, "B": 0, "C": 0, "D": 1, "E": 1, "F": 1, "G": 1, "H": 2, "J": 2, "K": 2, "L": 2, "R": 4, "S": 4,
           "M": 3, "N": 3, "P": 3}  # fmt: skip
 ETHNIC_WORDS = ("White", "Mixed", "Asian or Asian British", "Black or Black British", "Other")
@@ -65,8 +65,8 @@ class Event(NamedTuple):
     placed: date | None = None
 
 
-def groups_of(person: Row, age: int | None) -> Groups:
-    """Give the groups of a person of an age."""
+def groups_of(person: Row, age: int | None, home: str) -> Groups:
+    """Give the groups of a person of an age, who lives in a care home, or does not, or nobody knows."""
     limits = ((17, "under 18"), (39, "18 to 39"), (64, "40 to 64"), (79, "65 to 79"))
     band = "not known" if age is None else next((words for last, words in limits if age <= last), "80 and over")
     decile, ethnic = person["imd_decile"], person["ethnic_category"]
@@ -75,6 +75,7 @@ def groups_of(person: Row, age: int | None) -> Groups:
         ETHNIC_WORDS[ETHNIC[ethnic]] if ethnic in ETHNIC else "not known",
         band,
         person["sex"] if person["sex"] in ("F", "M") else "not known",
+        home,
     )
 
 
@@ -98,7 +99,14 @@ class Second:
         self.practices = practices
         counted = [p for p in tables["core.person"] if p["may_be_counted"]]
         self.person = {p["patient_key"]: p for p in counted if p["person_status"] != "test_patient"}
-        self.groups = {key: groups_of(p, p["age_years"]) for key, p in self.person.items()}
+        self.home: dict[str, str] = defaultdict(lambda: "no")
+        said = [v for v in tables["derived.variable_value"] if v["state"] == "known" and v["value"] == 1]
+        for words, variables in (
+            ("not known", ("care_home_temporary_code_recorded",)),
+            ("yes", ("lives_in_care_home", "care_home_code_recorded")),
+        ):
+            self.home |= {v["patient_key"]: words for v in said if v["variable"] in variables}
+        self.groups = {key: groups_of(p, p["age_years"], self.home[key]) for key, p in self.person.items()}
         self.now = [
             Item(p["practice_code"], key, self.groups[key])
             for key, p in self.person.items()
@@ -146,7 +154,7 @@ class Second:
             if key in dead or practice is None or (born and born > day):
                 continue
             age = None if born is None else day.year - born.year - ((day.month, day.day) < (born.month, born.day))
-            found.append(Item(practice, key, groups_of(p, age)))
+            found.append(Item(practice, key, groups_of(p, age, self.home[key])))
         return [each for each in found if each.practice in self.practices]
 
     def items(self, events: list[Event], start: date, end: date, *, kinds: set[str] | None = None) -> list[Item]:

@@ -13,6 +13,8 @@ from publish_example import frame, key, person
 INDEX_DATE = date(2026, 11, 23)
 UNTIL = date(2026, 10, 31)
 PRACTICES = tuple(f"A8100{number}" for number in range(1, 7))
+CARE_HOME = {12: "lives_in_care_home", 18: "care_home_code_recorded", 7: "care_home_temporary_code_recorded"}
+"""Variables that every so many people have."""
 _FIRST = date(2024, 6, 1)
 _PLACES = ("home", "care_home", "hospice", "hospital")
 
@@ -95,6 +97,9 @@ def _add_person(add: Any, day: Any, maybe: Any, rng: Random, number: int) -> Non
         may_be_counted=not maybe(0.03),
     )
     add("core.person", **{**row, "source_file_id": "f"})
+    homes = [name for every, name in CARE_HOME.items() if number % every == 0]
+    for name in homes:
+        add("derived.variable_value", patient_key=me, variable=name, value=1.0, state="known")
     if maybe(0.1):  # was with another practice before, for some days with both
         add(
             "core.registration",

@@ -107,6 +107,11 @@ DECIDED = {1: "clinic", 2: "clinic", 3: "self_management", 8: "self_management",
 PLACED = {1: ("listed", None), 2: ("waiting", date(2026, 10, 26)), 3: ("offered", date(2026, 10, 1)),
           8: ("held", date(2026, 10, 25)), 12: ("listed", None)}  # fmt: skip
 VALUES = [
+    value(1, "lives_in_care_home", 1.0),
+    value(2, "care_home_code_recorded", 1.0),
+    value(2, "care_home_temporary_code_recorded", 1.0),
+    value(3, "care_home_temporary_code_recorded", 1.0),
+    value(4, "lives_in_care_home", 0.0),
     value(1, "copd_emergency_admissions_count", 2.0),
     value(6, "copd_emergency_admissions_count", 1.0),  # not on the pathway
     value(12, "copd_emergency_admissions_count", 5.0),

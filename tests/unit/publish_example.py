@@ -157,6 +157,7 @@ def small_run(
         store.create("core.person", frame("core.person", people))
         store.create("derived.placement", frame("derived.placement", outcomes))
         store.create("derived.pathway_decision", frame("derived.pathway_decision", outcomes))
+        store.create("derived.variable_value", frame("derived.variable_value", []))
         reasons = [
             {
                 "patient_key": row["patient_key"],

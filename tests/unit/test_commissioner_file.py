@@ -149,6 +149,7 @@ NEEDS_MORE_PEOPLE = (
     "offer_cost",
     "spc_chart",
     "spc_point",
+    "sustainability",
 )
 """Tables that are empty where every number is a small one, nothing reaches back far enough, or nothing is declared."""
 
@@ -216,6 +217,9 @@ ALLOWED = {
     "spc_point": (
         "metric metric_version geography_type geography_code geography_name month numerator denominator value mean "
         "lower_limit upper_limit variation signals starts_again_because is_suppressed index_date run_id"
+    ),
+    "sustainability": (
+        "pathway assessed_date factor part name level answered_date is_low action score index_date run_id"
     ),
 }
 """Every column that may ever be published to commissioners. None is about a person; think before adding one."""

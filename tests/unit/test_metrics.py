@@ -168,6 +168,18 @@ def test_groups_always_have_those_who_are_not_known(found):
     assert found.people.filter(pl.col("patient_key") == key(4))["imd_quintile"].item() == "not known"
 
 
+def test_whoever_was_in_a_care_home_for_a_time_is_not_known_to_live_there_or_elsewhere(found):
+    homes = dict(found.people.select("patient_key", "care_home").rows())
+    assert [homes[key(number)] for number in (1, 2, 3, 4)] == ["yes", "yes", "not known", "no"]
+
+
+def test_where_no_definition_tells_of_care_homes_nobody_is_said_to_live_in_none(store, run):
+    book = load_rule_book()
+    variables = {name: each for name, each in book.variables.items() if "care_home" not in name}
+    found = counted(store, [], run, replace(book, variables=variables))
+    assert set(found.people["care_home"]) == {"not known"}
+
+
 def test_events_of_few_people_are_hidden_though_they_are_many(store, run, found):
     """Ten admissions are no small number; that they are of two people is one."""
     again = [spell(1, date(2026, 1, day)) for day in range(1, 20)] + [spell(2, date(2026, 1, 1))]

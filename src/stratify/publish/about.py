@@ -64,8 +64,7 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
             "spc_chart), imported figures of other places (comparator), what offers cost by prices the site declares "
             "(offer_cost), activity, cost and outcome by payer (payer_activity), people on each pathway by what was "
             "proposed and by tier (pathway_count), and the registered population (population), for each practice, "
-            "network and "
-            "board. "
+            "network and board; and how teams judged whether a pathway will last (sustainability). "
             "Under disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),
@@ -128,7 +127,8 @@ def _the_counts(not_counted: Sequence[tuple[str, int]]) -> list[tuple[str, str]]
             "everybody in that column, so never add rows with 'all' to rows without. Tier "
             f"'{NOT_GRADED}' means that there is no tier. IMD quintile 1 is the most deprived fifth of areas. A person "
             "on two pathways is counted in both: do not add pathways together. Clinic capacity plays no part in these "
-            "counts.",
+            "counts. care_home says whether people live in a care home, as known on the index date; no home is told "
+            "apart.",
         ),
         (
             "Disclosure control",

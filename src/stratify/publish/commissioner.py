@@ -23,6 +23,7 @@ from stratify.publish.costs import offer_costs, payer_activity
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
+from stratify.publish.sustainability import sustainability_rows
 from stratify.publish.weeks_told import weeks_told
 from stratify.store import Store
 
@@ -43,6 +44,7 @@ TABLES = (
     "out.population",
     "out.spc_chart",
     "out.spc_point",
+    "out.sustainability",
 )
 """The tables of the commissioners' file."""
 
@@ -79,7 +81,8 @@ _SUMS = (
     Sum("months of a year", pl.col("year_subject").is_not_null(), {"subject": pl.col("year_subject")}),
 )
 _PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
-_BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex")
+_BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex", "care_home")
+"""``care_home`` is of networks and boards alone: a practice's residents are often those of a single home."""
 _SAID = {"answer": pl.String, "entry_count": pl.Int64, "is_suppressed": pl.Boolean}
 _OF_PATHWAYS = ("all", "imd_quintile")
 """Breakdowns of ``out.pathway_count``."""
@@ -151,6 +154,8 @@ def build_counts(
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
     _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
+    lasting = sustainability_rows(context.sustainability, context.pathways, context.index_date)
+    _keep(store, "out.sustainability", lasting.with_columns(run))
     for name, frame in zip(("out.spc_point", "out.spc_chart"), control_charts(safe, counted), strict=True):
         _keep(store, name, frame.with_columns(run))
     said = counted.said if counted.said is not None else pl.DataFrame(schema=_SAID)
@@ -216,6 +221,7 @@ def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
         )
         for kind, code in KINDS.items()
         for breakdown in _BREAKDOWNS
+        if (kind, breakdown) != ("practice", "care_home")
     ]
     return pl.concat(frames)
 

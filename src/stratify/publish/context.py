@@ -16,6 +16,7 @@ from stratify.care_homes import CareHome
 from stratify.comparators import Comparator
 from stratify.errors import ContractError
 from stratify.rules import Pathway, Score
+from stratify.sustainability import FactorAnswer
 
 _T = TypeVar("_T")
 _MANY = 20
@@ -73,6 +74,7 @@ class PublishContext:
         approval: Who signed each pathway off, or that nobody did, in a sentence.
         care_homes: The homes of the area.
         comparators: Figures of other places.
+        sustainability: What teams answered about whether a pathway will last.
         board_name: What the board is called, where there is one and the settings name it.
         practice_phones: The number that patients ring, by practice.
     """
@@ -96,6 +98,7 @@ class PublishContext:
     approval: Mapping[str, str] = field(default_factory=dict)
     care_homes: tuple[CareHome, ...] = ()
     comparators: tuple[Comparator, ...] = ()
+    sustainability: tuple[FactorAnswer, ...] = ()
     board_name: str | None = None
     practice_phones: Mapping[str, str] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda _: None

@@ -181,7 +181,7 @@ def _weeks(file: PublishedFile) -> Figure:
 
 
 _GROUPS = {"imd_quintile": "Deprivation (1 is the most deprived fifth)", "ethnic_group": "Ethnic group",
-           "age_band": "Age", "sex": "Sex"}  # fmt: skip
+           "age_band": "Age", "sex": "Sex", "care_home": "Lives in a care home"}  # fmt: skip
 
 
 def _equity(file: PublishedFile) -> Section:
@@ -236,6 +236,8 @@ def _group(row: Row) -> str:
     group, breakdown = str(row["group_name"]), str(row["breakdown"])
     if breakdown == "sex":
         return {"F": "female", "M": "male"}.get(group, f"sex {group}")
+    if breakdown == "care_home":
+        return {"yes": "in a care home", "no": "in no care home"}.get(group, f"care home {group}")
     if breakdown == "imd_quintile":
         return f"deprivation {group}"
     return f"{breakdown.replace('_', ' ').removesuffix(' band')} {group}" if group == "not known" else group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stratify.publish.comparators import BESIDE
+from stratify.publish.sustainability import SUSTAINED
 from stratify.store import Macro
 
 _SHOWN = """geography_code, geography_name, pathway, status, period_start, period_end, numerator, denominator, value,
@@ -24,7 +25,7 @@ MACROS = (
         query=f"""SELECT breakdown_value, {_SHOWN} FROM metric_value
     WHERE metric = wanted AND geography_type = lower(place) AND breakdown = lower(grouping)
     ORDER BY geography_code, pathway, status, breakdown_value""",
-        about="The same for each group of people: imd_quintile, ethnic_group, age_band or sex, with those not known.",
+        about="The same by imd_quintile, ethnic_group, age_band, sex or care_home, with those not known.",
         example="SELECT * FROM metric_by('diabetes_all_eight_processes', 'ICB', 'imd_quintile')",
     ),
     Macro(
@@ -66,6 +67,7 @@ MACROS = (
         about="The control chart of a metric, month by month, for every PCN or ICB.",
         example="SELECT * FROM spc('emergency_admissions', 'ICB')",
     ),
+    SUSTAINED,
     Macro(
         name="not_measurable",
         parameters=(),
