@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from python_calamine import CalamineWorkbook
 
-from stratify import audit_trail, metric_run, pipeline, runs
+from stratify import audit_trail, metric_run, pipeline, runs, taken_over
 from stratify.publish.commissioner import TABLES
 from stratify.rulebook import load_rule_book
 from stratify.run_record import publish_context
@@ -496,7 +496,8 @@ def test_reasons_do_not_depend_on_how_many_people_are_worked_out_together(
         changes = store.frame("SELECT patient_key, pathway, off_list_when FROM derived.explanation")
         people = store.scalar("SELECT count(DISTINCT patient_key) FROM derived.reason")
         monkeypatch.setattr(pipeline, "_PEOPLE_AT_ONCE", -(-people // parts))
-        pipeline._put_into_words(store, book, changes, load_wording(plan.settings.clinical).plain)
+        known = taken_over.Shown.of(store, ())
+        pipeline._put_into_words(store, book, changes, load_wording(plan.settings.clinical).plain, known)
         again = [store.rows(f"FROM derived.{name}") for name in ("reason", "explanation")]
     assert len(written[0]) > people and again == written
 

@@ -148,9 +148,10 @@ def build_counts(
     declared, in_words = costs or Costs(), {each.id: each.name for each in counted.metrics}
     _keep(store, "out.offer_cost", offer_costs(values, names, declared, in_words).with_columns(run))
     _keep(store, "out.payer_activity", payer_activity(values, names, declared, definitions).with_columns(run))
-    _keep(store, "out.full_clinic", full.with_columns(run) if full is not None else empty("out.full_clinic"))
-    scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
     boards = {row[kind]: row["icb_code"] for row in places.to_dicts() for kind in ("practice_code", "pcn_code")}
+    told = full.filter(pl.col("serves").is_in(sorted(each for each in boards if each))) if full is not None else None
+    _keep(store, "out.full_clinic", told.with_columns(run) if told is not None else empty("out.full_clinic"))
+    scales = {each.metric: (each.is_share, each.per) for each in counted.rows}
     _keep(store, "out.metric_gradient", gradients(values, scales).with_columns(run))
     _keep(store, "out.metric_funnel", funnels(values, boards, scales).with_columns(run))
     _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
