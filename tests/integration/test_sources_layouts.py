@@ -45,6 +45,9 @@ def without_what_decides(folder):
     manifest.write_csv(folder / "manifest.csv")
 
 
+pytestmark = pytest.mark.slow  # three whole runs; what each layout is read as is in every run of the tests
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """One clean county of 800 people in each layout, run with the source of that layout."""
