@@ -122,16 +122,18 @@ def _what_rows_stood_for(list_rows: pl.DataFrame, outcomes: pl.DataFrame) -> _St
 def _pathways_of(answer: Row, stood_for: _StoodFor, book: RuleBook, *, covers: bool) -> set[str]:
     """Give the pathways an answer is about: that it names, of its row, or else those whose clinic it names.
 
-    A visit is about the needs, too, that were held behind its place, where it says so and nothing says that it is not.
+    A visit is about the needs, too, that were to be met at its clinic; and about those held behind its place, where it
+    says so and nothing says that it is not. Any other answer is about neither: a no to one thing is no to no other.
     """
     row = stood_for.get((answer["row_reference"] or "", answer["patient_key"]), [])
-    is_about_all = answer["outcome"] == "attended" and answer["covers_other_needs"] and covers
-    behind = {name for name, place in row if place == "held"} if is_about_all else set()
+    met = set()
+    if answer["outcome"] == "attended":
+        met = {"beside", "held"} if answer["covers_other_needs"] and covers else {"beside"}
+    also = {name for name, place in row if place in met}
     if answer["pathway"]:
-        beside = {name for name, place in row if place == "beside"} if answer["outcome"] == "attended" else set()
-        return {answer["pathway"]} | behind | beside
+        return {answer["pathway"]} | also
     if row:
-        return {name for name, place in row if place != "held"} | behind
+        return {name for name, place in row if place not in ("beside", "held")} | also
     clinic = answer["clinic_id"]
     return {name for name, each in book.pathways.items() if clinic in {here.id for here in each.clinics}}
 

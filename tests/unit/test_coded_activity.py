@@ -117,6 +117,19 @@ def test_a_review_in_the_record_closes_what_was_to_be_met_at_the_same_clinic():
     assert at(lists) == at(lists, on="frailty") == ("not_listed", "attended")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "other"), [("attended", ("not_listed", "attended")), ("declined", ("listed", "listed"))]
+)
+def test_a_visit_on_a_list_does_too_and_a_no_is_about_the_need_of_its_list_alone(outcome, other):
+    """Frailty is held behind the place at the same clinic; the row says nothing of other needs."""
+    lists, needs = Weeks(BOOK), [wants(), wants(on="frailty")]
+    lists.run(week_of(0), needs, capacity=[slots(0)])
+    row = {"row_reference": f"{week_of(0)} lung_clinic a", "clinic_id": "lung_clinic", "pathway": None}
+    came = answer("a", outcome, MONDAY + timedelta(days=3), **row)
+    lists.shown = lists.run(week_of(1), needs, outcomes=[came], capacity=[slots(1)])
+    assert at(lists) == ("not_listed", outcome) and at(lists, on="frailty") == other
+
+
 def test_an_app_that_is_used_and_one_that_is_declined_close_the_offer():
     used = weeks_with(entry("app_used", 3), decisions=[wants(None)])
     assert at(used) == ("not_listed", "activated")

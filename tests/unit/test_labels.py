@@ -9,14 +9,14 @@ from test_smallest_change import jargon_in
 from readability import flesch_kincaid_age, smog_age
 from stratify import contracts, feedback
 from stratify.filled_in import ANSWER_COLUMNS, OUTCOME_WORDS
-from stratify.publish import feedback_files, feedback_rows, workbook
+from stratify.publish import feedback_files, feedback_rows, list_columns
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-clinicians.md").read_text(encoding="utf-8")
 ANSWERING = (Path(__file__).parents[2] / "docs" / "returned-outcomes.md").read_text(encoding="utf-8")
 EXPLAINED = PAGE.partition("## Words on the lists")[2].partition("\n## ")[0]
-SHEETS = {"List": workbook._LIST, "Waiting": workbook._WAITING, "Not listed": workbook._NOT_LISTED,
-          "Changes": workbook._CHANGES, "Said": workbook._SAID}  # fmt: skip
-HINTS = {name: (title, hint) for name, title, hint in workbook._WORDS}
+SHEETS = {"List": list_columns.LIST, "Waiting": list_columns.WAITING, "Not listed": list_columns.NOT_LISTED,
+          "Changes": list_columns.CHANGES, "Said": list_columns.SAID}  # fmt: skip
+HINTS = {name: (title, hint) for name, title, hint in list_columns.HINTS}
 DROP_DOWNS = {
     f"{name}.{column.name}": column.valid_values
     for name in ("out.returned_outcome", "out.feedback_form", "out.feedback_answer")
@@ -47,7 +47,7 @@ def test_every_outcome_and_answer_in_words_is_plain_or_explained():
 
 def test_every_open_cell_of_a_list_and_of_the_form_says_beside_it_what_it_is_for():
     dates = {"outcome_date", "until_date"}  # their hints stand with the dates they may hold
-    assert {each.name for each in workbook._LIST if each.is_open} == set(ANSWER_COLUMNS) == HINTS.keys() | dates
+    assert {each.name for each in list_columns.LIST if each.is_open} == set(ANSWER_COLUMNS) == HINTS.keys() | dates
     assert all(hint for _, hint in HINTS.values())
     assert feedback_files.FORM_HEADINGS.keys() == set(contracts.load("out.feedback_form").column_names) - {
         "practice_code",
@@ -72,7 +72,7 @@ def test_every_hint_of_a_list_is_plain_or_explained():
 
 
 def test_the_page_for_clinicians_names_every_sheet_and_cell_they_fill_in():
-    for each in (*(column.heading for column in workbook._LIST if column.is_open), feedback_rows.SAID_SHEET):
+    for each in (*(column.heading for column in list_columns.LIST if column.is_open), feedback_rows.SAID_SHEET):
         words = {"Booked for or deferred until": "Booked for", "Reason for decision": "Reason"}.get(each, each)
         assert words in PAGE, each
     for word in DROP_DOWNS["out.feedback_answer.answer"] + DROP_DOWNS["out.feedback_answer.answered_by"]:

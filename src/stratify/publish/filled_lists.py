@@ -24,9 +24,9 @@ from stratify import contracts
 from stratify.actions import ACTION_COLUMNS
 from stratify.deliveries import REPORT_COLUMNS
 from stratify.filled_in import ANSWER_COLUMNS, NEEDED_COLUMNS, Cell, Fault, FilledRow, is_filled, plain_text
+from stratify.publish.list_columns import LIST_HEADINGS
 from stratify.publish.register import ACTION_HEADINGS, ACTIONS_SHEET
 from stratify.publish.sheets import letters_of
-from stratify.publish.workbook import LIST_HEADINGS
 
 MOST_BYTES = 5_000_000
 _MOST_UNPACKED = 60_000_000

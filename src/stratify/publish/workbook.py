@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from stratify import disclosure, filled_in, periods
 from stratify.publish import words
 from stratify.publish.context import PublishContext
 from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
+from stratify.publish.list_columns import CHANGES, HINTS, LAST_PRINTED, LIST, NOT_LISTED, SAID, WAITING, Column
 from stratify.publish.register import ACTIONS_SHEET, OpenAction, is_meeting, write_action_sheet
 from stratify.publish.sheets import (
     GREY,
@@ -100,127 +101,6 @@ class ClinicWorkbook:
     elsewhere: int = 0
 
 
-@dataclass(frozen=True)
-class _Column:
-    name: str
-    heading: str
-    pixels: int
-    kind: Literal["text", "name", "date", "number", "tier", "mono"] = "text"
-    is_open: bool = False
-    least: int | None = None
-    """Width when no row has a value; None keeps the width."""
-
-
-# In the order people use them: who, why, then what was decided; what is for the screen alone comes last and is not
-# printed, so that the rest can be read on A4.
-_LIST = (
-    _Column("priority_rank", "Rank", 38, "number"),
-    _Column("clinic_date", "Session", 74, "date"),
-    _Column("nhs_number", "NHS number", 88, "mono"),
-    _Column("family_name", "Family name", 92, "name"),
-    _Column("given_names", "Given names", 82, "name"),
-    _Column("date_of_birth", "Date of birth", 74, "date"),
-    _Column("age_years", "Age", 32, "number"),
-    _Column("sex", "Sex", 50),
-    _Column("phone_mobile", "Mobile", 90, "mono"),
-    _Column("language", "Language", 72, least=64),
-    _Column("ais_format", "Format needed", 66, least=60),
-    _Column("tier", "Priority", 84, "tier"),
-    _Column("why", "Why on this list", 250),
-    _Column("data_gaps", "Data gaps", 140, least=46),
-    _Column("other_needs", "Other needs to cover", 66, least=60),
-    _Column("since_last_week", "Since last week", 150),
-    _Column("previous_outcome", "Last outcome", 90, least=60),
-    _Column("decision", "Decision", 70, is_open=True),
-    _Column("outcome", "Outcome", 66, is_open=True),
-    _Column("other_needs_covered", "Other needs covered", 62, is_open=True),
-    _Column("outcome_date", "Date of it", 76, "date", is_open=True),
-    _Column("until_date", "Booked for or deferred until", 76, "date", is_open=True),
-    _Column("decision_reason", "Reason for decision", 90, is_open=True),
-    _Column("decided_by", "Decided by", 76, is_open=True),
-    _Column("concern", "Concern", 54, is_open=True),
-    _Column("contact_preference", "Prefers contact by", 96),
-    _Column("usual_gp_id", "Usual GP", 76),
-    _Column("suggested_roles", "Suggested roles", 190),
-    _Column("state", "Stands at", 96),
-    _Column("waiting_since", "Waiting since", 74, "date"),
-    _Column("row_reference", "Row reference", 110, "mono"),
-)
-_LAST_PRINTED = "outcome"
-LIST_HEADINGS = {each.name: each.heading for each in _LIST}
-"""How the columns of a list are headed: a list that comes back is read by them."""
-_WAITING = (
-    _Column("priority_rank", "Rank", 38, "number"),
-    _Column("nhs_number", "NHS number", 88, "mono"),
-    _Column("family_name", "Family name", 96, "name"),
-    _Column("given_names", "Given names", 90, "name"),
-    _Column("date_of_birth", "Date of birth", 74, "date"),
-    _Column("age_years", "Age", 34, "number"),
-    _Column("sex", "Sex", 52),
-    _Column("phone_mobile", "Mobile", 90, "mono"),
-    _Column("tier", "Priority", 96, "tier"),
-    _Column("why", "Why on the pathway", 300),
-    _Column("data_gaps", "Data gaps", 180),
-    _Column("why_waiting", "Why waiting", 190),
-    _Column("waiting_since", "Waiting since", 74, "date"),
-    _Column("since_last_week", "Since last week", 150),
-    _Column("previous_outcome", "Last outcome", 90, least=60),
-    _Column("row_reference", "Row reference", 110, "mono"),
-)
-_NOT_LISTED = (
-    _Column("nhs_number", "NHS number", 88, "mono"),
-    _Column("family_name", "Family name", 96, "name"),
-    _Column("given_names", "Given names", 90, "name"),
-    _Column("date_of_birth", "Date of birth", 74, "date"),
-    _Column("pathway", "Pathway", 70),
-    _Column("what_happens", "What happens instead", 230),
-    _Column("why", "Why not on this list", 270),
-    _Column("data_gaps", "Data gaps", 190),
-    _Column("priority_rank", "Rank, if waiting here", 60, "number"),
-    _Column("waiting_since", "Waiting since", 74, "date"),
-    _Column("since_last_week", "Since last week", 190),
-    _Column("previous_outcome", "Last outcome", 90, least=60),
-    _Column("row_reference", "Row reference", 110, "mono"),
-)
-_CHANGES = (
-    _Column("change", "What changed", 110),
-    _Column("nhs_number", "NHS number", 88, "mono"),
-    _Column("family_name", "Family name", 96, "name"),
-    _Column("given_names", "Given names", 90, "name"),
-    _Column("date_of_birth", "Date of birth", 74, "date"),
-    _Column("pathway", "Pathway", 70),
-    _Column("why", "Why", 420),
-    _Column("row_reference", "Row reference", 110, "mono"),
-)
-
-_SAID = tuple(
-    _Column(name, heading, pixels, "date" if name.endswith("_on") else "mono" if name == "item" else "text")
-    for name, (heading, pixels) in ITEM_HEADINGS.items()
-)
-
-# What may be written into a cell with a drop-down, and what to say beside it.
-_WORDS = (
-    ("decision", "Decision", "What is decided. Decline: the person said no. All but accept need a reason."),
-    (
-        "outcome",
-        "Outcome",
-        "What has happened by now. Rang, no answer: leave it empty. Change it when more happens.",
-    ),
-    (
-        "other_needs_covered",
-        "Other needs covered",
-        "With attended. Yes: all other needs were dealt with, too. No or "
-        "empty: they stay open and are decided anew next week.",
-    ),
-    ("decision_reason", "Reason", "Needed for defer, decline and not appropriate. No answer: only to defer."),
-    ("decided_by", "Decided by", "The role, no name. Needed with every decision."),
-    (
-        "concern",
-        "Concern",
-        "Choose yes, and say what in a row of the form in the folder feedback: it is answered in the next list.",
-    ),
-)
-
 # Fills of tiers, highest need first. Text on them is near black (contrast above 9 to 1) and always names the tier: no
 # meaning is in the colour alone, and printed in grey nothing is lost. None is green: the lowest need here is a need.
 _TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCE6F2")
@@ -243,7 +123,7 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
         writer.cover()
         writer.table(
             "List",
-            _LIST,
+            LIST,
             book.listed,
             book.tier_ranks,
             empty=f"Nobody has a place on this list for the week of {words.week_in_words(context.index_date)}.",
@@ -255,7 +135,7 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
             writer.page(sheet, landscape=True, title=ACTIONS_SHEET)
         writer.table(
             "Changes",
-            _CHANGES,
+            CHANGES,
             book.changes,
             (),
             empty="Nobody came onto this list or left it since last week.",
@@ -263,7 +143,7 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
         )
         writer.table(
             "Waiting",
-            _WAITING,
+            WAITING,
             book.waiting,
             book.waiting_ranks,
             empty="Nobody waits for this clinic.",
@@ -271,13 +151,13 @@ def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) ->
         )
         writer.table(
             "Not listed and why",
-            _NOT_LISTED,
+            NOT_LISTED,
             book.not_listed,
             (),
             empty="Everybody on the pathway at this practice is on this list.",
             frozen=3,
         )
-        writer.table(SAID_SHEET, _SAID, book.said, (), empty=NOTHING_SAID, frozen=1)
+        writer.table(SAID_SHEET, SAID, book.said, (), empty=NOTHING_SAID, frozen=1)
 
 
 class _Writer:
@@ -448,7 +328,7 @@ class _Writer:
     def table(
         self,
         name: str,
-        columns: Sequence[_Column],
+        columns: Sequence[Column],
         frame: pl.DataFrame,
         tier_ranks: Sequence[int | None],
         *,
@@ -488,12 +368,12 @@ class _Writer:
         else:
             sheet.autofilter(0, 0, frame.height, len(columns) - 1)
         names = [column.name for column in columns]
-        last = names.index(_LAST_PRINTED) if _LAST_PRINTED in names else len(columns) - 1
+        last = names.index(LAST_PRINTED) if LAST_PRINTED in names else len(columns) - 1
         sheet.print_area(0, 0, max(frame.height, 1), last)
         if "decision" in names and frame.height:
             self._checks(sheet, names, frame.height)
 
-    def _cell(self, sheet: Any, row: int, number: int, column: _Column, value: Any, rank: int | None) -> None:  # noqa: ANN401
+    def _cell(self, sheet: Any, row: int, number: int, column: Column, value: Any, rank: int | None) -> None:  # noqa: ANN401
         look: dict[str, Any] = {"border": 1, "border_color": LINE, "text_wrap": column.kind not in ("mono", "date")}
         if column.is_open:
             look |= {"locked": False, "bg_color": OPEN}
@@ -520,7 +400,7 @@ class _Writer:
         else:
             sheet.write_string(row, number, words.without_marks(str(value)), style)
 
-    def _head(self, column: _Column) -> Any:  # noqa: ANN401
+    def _head(self, column: Column) -> Any:  # noqa: ANN401
         fill = GREY if column.is_open else NAVY
         return self.style(
             bold=True,
@@ -534,7 +414,7 @@ class _Writer:
 
     def _checks(self, sheet: Any, names: Sequence[str], rows: int) -> None:  # noqa: ANN401
         """Let the cells to fill in hold what can be read back, and say so where somebody writes something else."""
-        for name, title, hint in _WORDS:
+        for name, title, hint in HINTS:
             at, values = names.index(name), filled_in.words_for(name)
             sheet.data_validation(
                 1,
@@ -597,7 +477,7 @@ def _overdue(said: pl.DataFrame) -> str:
     return f": {late:,} without an answer in time" if late else ""
 
 
-def _fitted(column: _Column, frame: pl.DataFrame) -> _Column:
+def _fitted(column: Column, frame: pl.DataFrame) -> Column:
     """Make a column narrow when no row has a value for it, so that the others print larger."""
     is_empty = frame[column.name].null_count() == frame.height
     return replace(column, pixels=column.least) if column.least and is_empty else column
