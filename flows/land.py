@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from datetime import date
 from functools import partial
-from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.stage import in_process, stage
+from flows.stage import in_process, settings_of, stage
 from stratify import pipeline, refusals, runs
 from stratify.operations import notices
-from stratify.settings import load_settings
 
 
 @flow(name="stratify check of extract files", persist_result=False, validate_parameters=False)
@@ -30,12 +27,7 @@ def land(settings_file: str, index_date: str | None = None) -> None:
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None.
     """
     with notices.told_of_faults(os.environ):
-        settings = load_settings(
-            Path(settings_file),
-            environment=os.environ,
-            overrides={"index_date": index_date},
-            today=date.today(),  # the only clock: below this line the index date is an argument
-        )
+        settings = settings_of(settings_file, index_date)
         key = runs.identity_key(settings, os.environ)
         # Beside the outputs and not in /tmp: what is read here is as confidential as what is kept there.
         checking = settings.out / "checking"

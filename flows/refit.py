@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
 from functools import partial
-from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.stage import in_process, stage
+from flows.stage import in_process, settings_of, stage
 from stratify.errors import RuleError, StratifyError, combine
 from stratify.modelling import card_run, fitting, promotion, review
 from stratify.modelling.design import declared
 from stratify.operations import notices
 from stratify.rulebook import load_rule_book
-from stratify.settings import Settings, load_settings
+from stratify.settings import Settings
 
 
 @flow(name="stratify refit of models", persist_result=False, validate_parameters=False)
@@ -32,12 +30,7 @@ def refit(settings_file: str, index_date: str | None = None) -> None:
         index_date: ``YYYY-MM-DD``; the settings' own, or today, when None. The run in place decides which people.
     """
     with notices.told_of_faults(os.environ):
-        settings = load_settings(
-            Path(settings_file),
-            environment=os.environ,
-            overrides={"index_date": index_date},
-            today=date.today(),  # the only clock: below this line the index date is an argument
-        )
+        settings = settings_of(settings_file, index_date)
         faults: list[StratifyError] = []
         for name in declared(settings.clinical):
             try:

@@ -1,4 +1,4 @@
-"""What every flow shares: a stage with its retries, and a flow started from a terminal with no server.
+"""What every flow shares: its settings, a stage with its retries, and a start from a terminal with no server.
 
 Tasks take no parameters and nothing they give is stored, so that Prefect keeps names, states and counts and nothing
 else. What a stage does belongs to ``stratify.pipeline``.
@@ -7,8 +7,10 @@ else. What a stage does belongs to ``stratify.pipeline``.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +20,21 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from stratify.errors import HELD_EXIT_CODE, RunError, StratifyError
+from stratify.settings import Settings, load_settings
 
 Result = TypeVar("Result")
 RETRIES = 2
 RETRY_DELAY_SECONDS = 30
+
+
+def settings_of(settings_file: str, index_date: str | None = None) -> Settings:
+    """Read the settings of a flow; for an index date that neither it nor they name, today."""
+    return load_settings(
+        Path(settings_file),
+        environment=os.environ,
+        overrides={"index_date": index_date},
+        today=date.today(),  # the only clock: below this line the index date is an argument
+    )
 
 
 def stage(name: str, work: Callable[[], Result]) -> Result:

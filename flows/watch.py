@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
 from functools import partial
-from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.stage import in_process, stage
+from flows.stage import in_process, settings_of, stage
 from stratify.audit_trail import this_account
 from stratify.errors import RuleError, StratifyError, combine
 from stratify.modelling import card_run, promotion
 from stratify.modelling.design import declared
 from stratify.operations import notices
-from stratify.settings import load_settings
 
 
 @flow(name="stratify watch of models", persist_result=False, validate_parameters=False)
@@ -33,8 +30,7 @@ def watch(settings_file: str, fall_back: bool = False) -> None:
         fall_back: Put the published score in the place of one that may not be used.
     """
     with notices.told_of_faults(os.environ):
-        today = date.today()  # the only clock: the run in place decides which day is looked at
-        settings = load_settings(Path(settings_file), environment=os.environ, overrides={}, today=today)
+        settings = settings_of(settings_file)  # the run in place decides which day is looked at
         run, clinical, kept = settings.out, settings.clinical, settings.out / "models"
         by = this_account("Prefect") if fall_back else None
         faults: list[StratifyError] = []

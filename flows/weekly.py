@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import date
 from functools import partial
-from pathlib import Path
 
 from prefect import flow, get_run_logger
 
-from flows.stage import in_process, stage
+from flows.stage import in_process, settings_of, stage
 from stratify import audit_trail, pipeline, run_trail, runs
 from stratify.operations import notices
-from stratify.settings import load_settings
 
 MOST_COUNTS = 4
 """Counts of a stage in its log line; run_manifest.json has them all."""
@@ -33,12 +30,7 @@ def weekly(settings_file: str, index_date: str | None = None, afresh: bool = Fal
         afresh: Take nothing over from the run in place.
     """
     with notices.told_of_faults(os.environ):
-        settings = load_settings(
-            Path(settings_file),
-            environment=os.environ,
-            overrides={"index_date": index_date},
-            today=date.today(),  # the only clock: below this line the index date is an argument
-        )
+        settings = settings_of(settings_file, index_date)
         key = runs.identity_key(settings, os.environ)
         with run_trail.recorded(settings, by=audit_trail.this_account("Prefect")) as ended:
             plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
