@@ -11,6 +11,8 @@ from stratify import codelist_trial, codelists
 from stratify.rulebook import load_rule_book
 from whole_runs import KEY, counted_plainly, extract_set, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # a run of its own
+
 COPD = "13645005"
 EMPHYSEMA = "87433001"
 """Both in the COPD list that comes with stratify."""
@@ -93,7 +95,6 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path):
     assert "expected a finished run; found none. Run first, or correct the name." in done.stderr
 
 
-@pytest.mark.slow
 def test_the_same_list_moves_nobody_even_when_all_is_reckoned_twice(run):
     """Under another digest the run's own results are not what it is compared with."""
     book = dataclasses.replace(load_rule_book(), digest="another")

@@ -11,6 +11,8 @@ from stratify import quality
 from stratify.publish import source_in_words
 from whole_runs import KEY, all_text, counted_plainly, extract_set, files, refusal, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # two weeks of whole runs
+
 PEOPLE = 240
 CANARY_NUMBER = extract_set.nhs(7_777)
 CANARIES = ("CANARYNAME", "CANARYGIVEN", "CANARYTEXT", CANARY_NUMBER, "07700900000")

@@ -18,6 +18,8 @@ from stratify import audit_trail, kept_records
 from stratify.publish import fill_in, read_filled
 from whole_runs import KEY, counted_plainly, extract_set, refusal, same_files, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # whole runs, made again
+
 WEEKS = ("2026-01-05", "2026-01-07")
 HOMES = ("A10001", "A10002")
 PEOPLE = 9
@@ -116,7 +118,6 @@ def test_a_week_is_made_again_on_another_machine_to_the_byte(site, elsewhere, tm
     assert json.loads((tmp_path / "again" / "out" / "published" / "run_manifest.json").read_text())["answers"]
 
 
-@pytest.mark.slow
 def test_the_week_before_it_is_made_again_from_what_was_known_before_the_answer(site, elsewhere, tmp_path):
     done = made_again(site, elsewhere, WEEKS[0], tmp_path / "again")
     assert done.exit_code == 0, done.output
@@ -223,7 +224,6 @@ CAUSES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("place", "cause"), CAUSES.items(), ids=CAUSES.values())
 def test_what_became_of_a_persons_own_rows_is_the_cause_of_their_difference(known_now, place, cause):
     assert known_now.done.exit_code == 0, known_now.done.output
@@ -234,19 +234,16 @@ def test_what_became_of_a_persons_own_rows_is_the_cause_of_their_difference(know
     assert known_now.done.stdout.count(f"  {cause}: ") == 1
 
 
-@pytest.mark.slow
 def test_an_objection_is_counted_and_named_to_no_practice(known_now):
     assert "  objection: 1\n" in known_now.done.stdout
     assert not any(number_of(HOMES[0], 3) in text for text in known_now.files.values())
 
 
-@pytest.mark.slow
 def test_who_lost_a_place_to_fewer_slots_is_put_down_to_capacity(known_now):
     mine = [row for row in known_now.rows if row["practice_code"] == HOMES[1] and row["causes"] == "changed capacity"]
     assert len(mine) >= PEOPLE - 3 and all(row["now"].startswith("waiting ") for row in mine)
 
 
-@pytest.mark.slow
 def test_every_difference_is_explained_and_nothing_said_outside_names_anybody(known_now):
     assert "not explained" not in known_now.done.stdout
     outside = known_now.done.output + (known_now.folder / "replay/restricted/differences.csv").read_text()
@@ -254,7 +251,6 @@ def test_every_difference_is_explained_and_nothing_said_outside_names_anybody(kn
     assert "CANARYNAME" not in outside
 
 
-@pytest.mark.slow
 def test_changed_definitions_and_settings_are_told_from_changed_files(site, elsewhere, tmp_path):
     clinical = Path(shutil.copytree(site.clinical, tmp_path / "clinical"))
     pathway = clinical / "pathways" / "copd.yaml"
@@ -313,7 +309,6 @@ def test_the_trails_hold_and_say_that_somebody_was_taken_out_and_why(erased):
     assert (lines[-1].entry["act"], details["state"], details["weeks"]) == ("erasure", "done", list(WEEKS))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("week", WEEKS)
 def test_after_an_erasure_only_what_came_of_the_person_cannot_be_made_again(erased, tmp_path, week):
     done = replay(erased.records, week, tmp_path / "again")

@@ -20,6 +20,8 @@ from stratify.verification.definitions import Codes, Definitions
 from stratify.verification.values import Value, values_of
 from whole_runs import counted_plainly, refusal, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # a county worked out twice
+
 
 def _plain(book):
     """Give a rule book as the plain dicts its files would hold."""
@@ -91,7 +93,6 @@ def _run(folder, **changes):
     return folder / "out"
 
 
-@pytest.mark.slow
 def test_every_score_that_no_pathway_uses_is_derived_again_without_a_difference(tmp_path):
     done = stratify("verify", _run(tmp_path, other_scores=True), "--everybody")
     assert done.exit_code == 0, done.output
@@ -175,7 +176,6 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     assert "a finished run" in refusal(stratify("verify", tmp_path), 8)
 
 
-@pytest.mark.slow
 def test_the_people_of_a_run_are_compared_under_two_folders_of_definitions(finished, tmp_path):
     """Before, up to seven deficits of 36 (0.194) are fit; after, as it comes, four at most (0.111)."""
     before = tmp_path / "before"
