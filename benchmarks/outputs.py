@@ -110,8 +110,8 @@ _TABLES = (
     "core.person", "core.practice", "core.clinic_capacity", "core.gp_observation", "core.apc_spell", "core.death",
     "core.gp_medication", "core.community_contact", "core.referral", "core.patient_flag", "core.outcome",
     "derived.placement", "derived.pathway_decision", "derived.reason", "derived.explanation", "derived.variable_value",
-    "derived.clinic_session", "audit.list_row", "audit.transition", "audit.action", "audit.answer", "audit.delivery", "audit.withheld",
-    "audit.feedback",
+    "derived.clinic_session", "audit.list_row", "audit.transition", "audit.action", "audit.answer", "audit.delivery",
+    "audit.withheld", "audit.feedback",
 )  # fmt: skip
 _FACT = """
 CREATE TEMP TABLE fact AS SELECT row_number() OVER () - 1 AS n, * FROM (SELECT unnest($1) AS id, unnest($2) AS label)
