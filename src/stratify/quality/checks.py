@@ -1,9 +1,8 @@
 """Counts the rows that break each contract rule, twice, and gives each rule its verdict.
 
-Great Expectations counts with its own expectation where it has one (missing, pattern, values, duplicate, row count)
-and with the contract's predicate otherwise; plain SQL counts the same rules. If the two differ the run stops: one of
-them has misread the rule. Of a table with very many rows Great Expectations is asked about a sample, which plain SQL
-counts too: that tells a misreading as well, and every row is still counted, once. Belongs here: turning rules into
+Great Expectations counts with its own expectation where it has one (missing, pattern, values, duplicate, row count),
+and all the other rules of a table together by the contract's predicates, which it cannot read in another way; plain SQL
+counts each rule. If the two differ the run stops: one of them has misread a rule. Belongs here: turning rules into
 expectations, both counts, their comparison. Does not belong: the wording of rules and predicates (``contracts``).
 
 Great Expectations keeps failing values in its results, its messages and its log. It is asked for counts only, its
@@ -95,8 +94,18 @@ def _check_table(
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
     _require_columns(store, table)
-    asked = ask.count(table, [check for check in checks if check.predicate != _NEVER])
+    questions = _questions(table, [check for check in checks if check.predicate != _NEVER])
+    asked = ask.count(table, questions)
     row_count, counted = _count_plainly(store, table, checks)
+    for question in questions:
+        found = sum(counted[rule_id] for rule_id in question.rule_ids)
+        if asked[question.name] != found:
+            raise QualityError(
+                f"{table.name}, rule {question.name}",
+                expected="the same count from Great Expectations and from plain SQL",
+                found=f"{asked[question.name]} and {found} of {row_count} rows",
+                action=_MEND_COUNT,
+            )
     results = []
     for check in checks:
         rule = check.rule
@@ -104,13 +113,6 @@ def _check_table(
             failed_count = _share_failed(table, rule, rejected_percent)
         else:
             found = counted[rule.id]
-            if check.predicate != _NEVER and asked[rule.id] != found:
-                raise QualityError(
-                    f"{table.name}, rule {rule.id}",
-                    expected="the same count from Great Expectations and from plain SQL",
-                    found=f"{asked[rule.id]} and {found} of {row_count} rows",
-                    action=_MEND_COUNT,
-                )
             failed_count = int(found < _minimum_rows(rule)) if rule.kind == "row_count" else found
         results.append(
             RuleResult(
@@ -228,25 +230,47 @@ def _one_row(store: Store, table: TableContract, sql: str) -> tuple[int, ...]:
 # Great Expectations
 
 
+@dataclass(frozen=True)
+class _Question:
+    """What Great Expectations is asked at once: a rule it has an expectation for (``kind``), or all that are left."""
+
+    checks: tuple[_Check, ...]
+    kind: str | None
+
+    @property
+    def rule_ids(self) -> tuple[str, ...]:
+        return tuple(check.rule.id for check in self.checks)
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.rule_ids)
+
+
+def _questions(table: TableContract, checks: Sequence[_Check]) -> list[_Question]:
+    counted = [(check, _own_kind(table, check)) for check in checks if check.rule.kind != "rejected_percent"]
+    questions = [_Question((check,), kind) for check, kind in counted if kind]
+    left = tuple(check for check, kind in counted if kind is None)
+    return [*questions, _Question(left, None)] if left else questions
+
+
 class _Asker:
     """Puts the checks of one table at a time to Great Expectations."""
 
     def __init__(self, source: SQLDatasource, faults: tuple[type[Exception], ...]) -> None:
         self._source, self._faults = source, faults
 
-    def count(self, table: TableContract, checks: Sequence[_Check]) -> dict[str, int]:
-        """Give the count of each rule, by rule id; the row count for a rule about that."""
+    def count(self, table: TableContract, questions: Sequence[_Question]) -> dict[str, int]:
+        """Give the count of each question, by its name; the row count for one about that."""
         import great_expectations as gx
 
-        asked = [check for check in checks if check.rule.kind != "rejected_percent"]
-        if not asked:
+        if not questions:
             return {}
         layer, name = table.name.split(".")
         answers: Any = None
         try:
             asset = self._source.add_table_asset(name=table.name, table_name=name, schema_name=layer)
             batch = asset.add_batch_definition_whole_table("whole").get_batch()
-            suite = gx.ExpectationSuite(table.name, expectations=[_expectation(table, check) for check in asked])
+            suite = gx.ExpectationSuite(table.name, expectations=[_expectation(table, each) for each in questions])
             answers = batch.validate(suite, result_format=_COUNTS_ONLY).results
         except self._faults:
             pass  # its message may hold a value; raised below, outside, so that nothing is chained to it
@@ -256,17 +280,17 @@ class _Asker:
             )
         counts: dict[str, int] = {}
         for answer in answers:
-            rule_id = answer.expectation_config.meta["rule_id"]
+            asked = answer.expectation_config.meta["question"]
             found = answer.result
             # A sum over no rows is null: an empty table has no count, and no bad row either.
             empty = 0 if found.get("element_count") == 0 else None
             count = next((found[key] for key in _COUNTED_AS if found.get(key) is not None), empty)
             if _has_raised(answer.exception_info) or not isinstance(count, int):
-                raise _cannot(table, rule_id)
-            counts[rule_id] = count
-        for check in asked:
-            if check.rule.id not in counts:
-                raise _cannot(table, check.rule.id)
+                raise _cannot(table, asked)
+            counts[asked] = count
+        for question in questions:
+            if question.name not in counts:
+                raise _cannot(table, question.name)
         return counts
 
 
@@ -288,28 +312,44 @@ def _has_raised(info: Mapping[str, Any] | None) -> bool:
     return any(_has_raised(entry) for entry in info.values() if isinstance(entry, Mapping))
 
 
-def _expectation(table: TableContract, check: _Check) -> Expectation:
-    """Write one check as an expectation: Great Expectations' own where it has one, else over the predicate."""
+def _expectation(table: TableContract, question: _Question) -> Expectation:
+    """Write one question as an expectation: Great Expectations' own, or over predicates."""
     from great_expectations import expectations as gxe
 
-    rule = check.rule
-    # Suites drop expectations that differ in metadata only, so the rule's id stands in the description as well.
-    named: dict[str, Any] = {"meta": {"rule_id": rule.id}, "description": rule.id}
-    if rule.kind == "row_count":
+    # Suites drop expectations that differ in metadata only, so the name stands in the description as well.
+    named: dict[str, Any] = {"meta": {"question": question.name}, "description": question.name}
+    if question.kind is None:
+        return gxe.UnexpectedRowsExpectation(unexpected_rows_query=_query(question.checks), **named)
+    rule, key = question.checks[0].rule, question.checks[0].key
+    if question.kind == "row_count":
         return gxe.ExpectTableRowCountToBeBetween(min_value=_minimum_rows(rule), **named)
-    if len(check.key) == 1:
-        return gxe.ExpectColumnValuesToBeUnique(column=check.key[0], **named)
-    if check.key:
-        return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(check.key), **named)
-    column = table.column(rule.column) if rule.column else None
-    if column is not None and rule.kind == "missing":
+    if len(key) == 1:
+        return gxe.ExpectColumnValuesToBeUnique(column=key[0], **named)
+    if key:
+        return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(key), **named)
+    column = table.column(str(rule.column))
+    if question.kind == "missing":
         return gxe.ExpectColumnValuesToNotBeNull(column=column.name, **named)
-    if column is not None and column.type == "VARCHAR":
-        if rule.kind == "pattern" and column.pattern:
-            return gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=column.pattern, **named)
-        if rule.kind == "values" and column.valid_values and _is_only_list(table, rule):
-            return gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.valid_values), **named)
-    return gxe.UnexpectedRowsExpectation(unexpected_rows_query=_query(str(check.predicate)), **named)
+    if question.kind == "pattern":
+        return gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=str(column.pattern), **named)
+    return gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.valid_values or ()), **named)
+
+
+def _own_kind(table: TableContract, check: _Check) -> str | None:
+    """Say which expectation of Great Expectations' own counts a rule; None where it has none."""
+    rule = check.rule
+    if check.key or rule.kind == "row_count":
+        return rule.kind
+    column = table.column(rule.column) if rule.column else None
+    if column is None:
+        return None
+    is_text = column.type == "VARCHAR"
+    has_own = {
+        "missing": True,
+        "pattern": is_text and bool(column.pattern),
+        "values": is_text and bool(column.valid_values) and _is_only_list(table, rule),
+    }
+    return rule.kind if has_own.get(rule.kind) else None
 
 
 def _is_only_list(table: TableContract, rule: Rule) -> bool:
@@ -317,14 +357,15 @@ def _is_only_list(table: TableContract, rule: Rule) -> bool:
     return sum(other.kind == "values" and other.column == rule.column for other in table.rules) == 1
 
 
-def _query(predicate: str) -> str:
-    """Select a constant for each bad row, never a value.
+def _query(checks: Sequence[_Check]) -> str:
+    """Select a constant as often as rows break one of the rules, never a value.
 
     Braces are doubled for Great Expectations, colons escaped for SQLAlchemy, which would take ``:word`` for a
     parameter.
     """
-    literal = predicate.replace("{", "{{").replace("}", "}}").replace(":", "\\:")
-    return f"SELECT 1 AS bad FROM (SELECT * FROM {{batch}}) t WHERE {literal}"
+    counts = " + ".join(f"count(*) FILTER (WHERE {check.predicate})" for check in checks)
+    literal = counts.replace("{", "{{").replace("}", "}}").replace(":", "\\:")
+    return f"SELECT unnest(range((SELECT {literal} FROM (SELECT * FROM {{batch}}) t))) AS bad"
 
 
 @contextmanager
