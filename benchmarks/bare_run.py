@@ -170,7 +170,7 @@ _FEATURES = {
         WHERE before IS NULL OR day > before + 14 GROUP BY person""",
     "values": f"""CREATE TABLE measured AS
         SELECT person, measurement, value, day FROM (
-            SELECT org_code, source_patient_id, measurement, {_FIRST_DAY} AS day,
+            SELECT org_code, source_patient_id, parent_event_id, measurement, {_FIRST_DAY} AS day,
                 CASE WHEN comparator IS NULL OR comparator <> '~' THEN round(value_num * times + plus, 6) END AS value,
                 value_num, least, most, not_done
             FROM gp_observation AS o JOIN '{{values}}' AS v ON o.snomed_code = v.code AND grade IS NULL
@@ -178,6 +178,9 @@ _FEATURES = {
             WHERE NOT is_deleted AND NOT is_confidential) JOIN person_of USING (org_code, source_patient_id)
         WHERE value BETWEEN least AND most AND NOT list_contains(not_done, value_num)
             AND day >= DATE '{{day}}' - INTERVAL 24 MONTH AND day < DATE '{{day}}'
+        WINDOW pair AS (PARTITION BY person, org_code, day, parent_event_id, measurement LIKE 'home%')
+        QUALIFY measurement NOT LIKE '%stolic%' OR min(value) FILTER (WHERE measurement LIKE '%systolic%') OVER pair
+            >= max(value) FILTER (WHERE measurement LIKE '%diastolic%') OVER pair
         UNION ALL SELECT person, measurement, grade, {_FIRST_DAY} FROM
             (SELECT org_code, source_patient_id, snomed_code, effective_date, effective_precision FROM gp_event
              WHERE NOT is_deleted AND NOT is_confidential UNION ALL SELECT org_code, source_patient_id, snomed_code,
