@@ -117,6 +117,12 @@ def test_the_page_has_a_table_for_each_plot_and_says_what_each_shows(card):
     plots = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', page)
     assert len(plots) == page.count("<figure>") > 20
     assert len(set(plots)) == len(plots)
+    tables = re.findall(r"<caption>By group.*?</table>", page, re.DOTALL)
+    assert len(tables) == 2 * len(PARTS)
+    drawn = {each.split(", by group")[0] for each in plots if ", by group" in each}
+    heads = "".join(tables[:2])
+    assert "Net benefit for each person of acting on those inside the cut" in drawn
+    assert heads.count('<th scope="col" class="number">') == len(drawn) + len(("rows", "with the outcome", "inside"))
     for part in PARTS.values():
         assert part in page
     assert "<script" not in page

@@ -66,7 +66,7 @@ def test_measures_at_the_cut_by_hand():
     """40 rows, 20 with the outcome; 16 places; of the 16 highest 12 have it: 12/20 found, 12/16 right, 16/12 reviewed.
 
     Expected are 16 times 0.8 and 24 times 0.2, 17.6, so 20/17.6 observed to expected and a gap of 0.5 - 0.44. At 0.5
-    the net benefit is 12/40 - 4/40.
+    the net benefit is 12/40 - 4/40; at the cut, whose odds are 0.8 to 0.2, each of the 4 counts four times.
     """
     risk = np.repeat([0.8, 0.2], [16, 24])
     outcome = np.repeat([1, 0, 1, 0], [12, 4, 8, 16])
@@ -78,6 +78,7 @@ def test_measures_at_the_cut_by_hand():
     assert done.measures["number_to_review"].low == pytest.approx(1 / done.measures["ppv"].high)
     assert done.measures["observed_to_expected"].value == pytest.approx(20 / 17.6)
     assert done.measures["calibration_gap"].value == pytest.approx(0.06)
+    assert done.measures["net_benefit"].value == pytest.approx(12 / 40 - 4 / 40 * 0.8 / 0.2)
     curve = decision_curve(outcome, risk, [0.5]).row(0, named=True)
     assert curve["net_benefit"] == pytest.approx(0.2)
     assert curve["treat_all"] == pytest.approx(0)  # at even odds 20 of 40 are right and 20 are wrong
@@ -129,7 +130,10 @@ def test_intervals_of_95_percent_hold_the_truth_in_about_95_of_100_draws():
 
 
 def test_groups_are_measured_at_the_cut_of_everybody():
-    """6 of 60 places go to the highest risks, all in the north: the south has none and its share found is 0."""
+    """6 of 60 places go to the highest risks, all in the north: the south has none, its share found and benefit are 0.
+
+    Of the 6, three have it; the last place is at a risk of 0.05 + 54 of 59 steps of 0.9: 0.8737, odds 6.919.
+    """
     risk = np.linspace(0.05, 0.95, 60)
     outcome = np.tile([0, 1], 30)
     groups = pl.DataFrame({"area": ["south"] * 30 + ["north"] * 30})
@@ -137,6 +141,8 @@ def test_groups_are_measured_at_the_cut_of_everybody():
     assert list(found) == [("all", "all"), ("area", "north"), ("area", "south")]
     assert found["area", "north"].listed == 6
     assert found["area", "south"].measures["sensitivity"].value == 0
+    assert found["area", "south"].measures["net_benefit"].value == 0
+    assert found["area", "north"].measures["net_benefit"].value == pytest.approx((3 - 3 * 6.919) / 30, abs=1e-3)
     assert "ppv" not in found["area", "south"].measures
 
 

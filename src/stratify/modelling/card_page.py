@@ -13,7 +13,8 @@ from stratify.modelling.evaluation import MEASURES, Estimate
 from stratify.modelling.model_card import BREAKDOWNS, PARTS, GroupRow, Judged, ModelCard
 from stratify.modelling.plots import Course, interval_plot, line_plot
 
-_IN_GROUPS = ("auroc", "calibration_gap", "calibration_slope", "sensitivity", "ppv", "number_to_review")
+_RISKS = ("auroc", "auprc", "calibration_slope", "calibration_intercept", "calibration_gap", "brier")
+_AT_THE_CUT = ("sensitivity", "ppv", "number_to_review", "net_benefit")
 _SHORT = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
@@ -24,6 +25,7 @@ _SHORT = {
     "sensitivity": "Sensitivity",
     "ppv": "PPV",
     "number_to_review": "To review for one",
+    "net_benefit": "Net benefit",
 }
 _GROUP_PLOTS = {
     "auroc": None,
@@ -35,6 +37,7 @@ _GROUP_PLOTS = {
     "sensitivity": None,
     "ppv": None,
     "number_to_review": None,
+    "net_benefit": None,
 }
 """Measures drawn by group, and the value that is right where there is one."""
 _MOST_DRAWN = 40
@@ -85,7 +88,8 @@ def model_page(card: ModelCard, *, is_test: bool) -> str:
             if each.groups
         ],
         judged=[_part(each) for each in card.judged],
-        group_heads=["Group", "Rows", "With the outcome", "Inside the cut", *(_SHORT[name] for name in _IN_GROUPS)],
+        risk_heads=["Group", "Rows", "With the outcome", *(_SHORT[name] for name in _RISKS)],
+        cut_heads=["Group", "Inside the cut", *(_SHORT[name] for name in _AT_THE_CUT)],
         learning=[
             (f"{each.rows:,}", _number(each.auroc), _number(each.calibration_slope), _number(each.brier))
             for each in card.learning
@@ -134,18 +138,15 @@ def _part(judged: Judged) -> dict[str, Any]:
             for at, gain, low, high, everybody in judged.decisions
         ],
         "capacities": [(f"{each[0]:g}", *(f"{part:.3f}" for part in each[1:])) for each in judged.capacities],
-        "groups": [_group(each) for each in judged.groups],
+        "risks": [
+            (_named(row), _count(row.rows), _count(row.events), *_numbers(row, _RISKS)) for row in judged.groups
+        ],
+        "cut": [(_named(row), _count(row.listed), *_numbers(row, _AT_THE_CUT)) for row in judged.groups],
     }  # fmt: skip
 
 
-def _group(row: GroupRow) -> tuple[str, ...]:
-    return (
-        _named(row),
-        _count(row.rows),
-        _count(row.events),
-        _count(row.listed),
-        *(_number(row.measures.get(name)) for name in _IN_GROUPS),
-    )
+def _numbers(row: GroupRow, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_number(row.measures.get(name)) for name in names)
 
 
 def _named(row: GroupRow) -> str:

@@ -72,6 +72,7 @@ MEASURES = {
     "sensitivity": "Of people with the outcome, share inside the cut",
     "ppv": "Of people inside the cut, share with the outcome",
     "number_to_review": "People to review for each one with the outcome",
+    "net_benefit": "Net benefit for each person of acting on those inside the cut",
 }
 
 
@@ -93,7 +94,12 @@ def inside_capacity(risk: ArrayLike, places: float) -> Floats:
 
 
 def evaluate(
-    outcome: ArrayLike, risk: ArrayLike, *, listed: ArrayLike | None = None, person: ArrayLike | None = None
+    outcome: ArrayLike,
+    risk: ArrayLike,
+    *,
+    listed: ArrayLike | None = None,
+    person: ArrayLike | None = None,
+    cut: float | None = None,
 ) -> Performance:
     """Measure risks against outcomes.
 
@@ -102,6 +108,7 @@ def evaluate(
         risk: The risk that was given, above or equal to 0 and at most 1.
         listed: What :func:`inside_capacity` gives; without it nothing is said about a cut.
         person: Who each row is about; every row another one where it is not given.
+        cut: The risk of the last place, at whose odds the net benefit is counted; the lowest listed where not given.
 
     Raises:
         RunError: lengths differ, or a risk or an outcome is missing or outside 0 to 1.
@@ -115,7 +122,7 @@ def evaluate(
     rows = _Rows(happened, risks, _numbered(person, risks.size))
     found = {"auroc": _auroc(rows), "auprc": _average_precision(rows), **_calibration(rows), **_brier(rows)}
     if listed is not None:
-        found |= _at_the_cut(rows, inside)
+        found |= _at_the_cut(rows, inside, _cut(risks, inside) if cut is None else cut)
     return Performance(*counts, measures={name: each for name in MEASURES if (each := found.get(name)) is not None})
 
 
@@ -167,6 +174,7 @@ def evaluate_groups(
     """
     happened, risks = _checked(outcome, risk)
     inside = None if listed is None else np.asarray(listed, dtype=np.float64)
+    cut = None if inside is None else _cut(risks, inside)
     who = _numbered(person, risks.size)
     found = {("all", "all"): evaluate(happened, risks, listed=inside, person=who)}
     for column in groups.columns:
@@ -174,7 +182,11 @@ def evaluate_groups(
         for value in sorted(set(values)):
             here = values == value
             found[column, str(value)] = evaluate(
-                happened[here], risks[here], listed=None if inside is None else inside[here], person=who[here]
+                happened[here],
+                risks[here],
+                listed=None if inside is None else inside[here],
+                person=who[here],
+                cut=cut,
             )
     return found
 
@@ -402,7 +414,12 @@ def _brier(rows: _Rows) -> dict[str, Estimate | None]:
     return {"brier": _plain(mean, shares, rows.who), "brier_scaled": _plain(1 - mean / unit, scaled, rows.who)}
 
 
-def _at_the_cut(rows: _Rows, inside: Floats) -> dict[str, Estimate | None]:
+def _cut(risks: Floats, inside: Floats) -> float:
+    """Give the lowest risk inside the cut; 1 where nobody is."""
+    return float(risks[inside > 0].min(initial=1.0))
+
+
+def _at_the_cut(rows: _Rows, inside: Floats, cut: float) -> dict[str, Estimate | None]:
     """Measure use at the cut; the cut itself is taken as given."""
     found: dict[str, Estimate | None] = {
         "sensitivity": _share_of(inside * rows.happened, rows.happened, rows.who),
@@ -412,4 +429,7 @@ def _at_the_cut(rows: _Rows, inside: Floats) -> dict[str, Estimate | None]:
         found["ppv"] = ppv
         if ppv.value > 0:
             found["number_to_review"] = Estimate(1 / ppv.value, 1 / ppv.high, 1 / ppv.low)
+    if cut < 1:
+        gain = inside * np.where(rows.happened > 0, 1.0, -cut / (1 - cut))
+        found["net_benefit"] = _plain(float(gain.mean()), (gain - gain.mean()) / gain.size, rows.who)
     return found

@@ -58,8 +58,9 @@ THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 CAPACITIES = (0.5, 1, 2, 5, 10, 20, 50)
 """Percent of people that there are places for, for the course of sensitivity and PPV."""
 
-_AT_THE_CUT = ("sensitivity", "ppv", "number_to_review")
-_ORDER_ALONE = ("auroc", "auprc", *_AT_THE_CUT)
+_PLACES = ("sensitivity", "ppv", "number_to_review")
+_AT_THE_CUT = (*_PLACES, "net_benefit")
+_ORDER_ALONE = ("auroc", "auprc", *_PLACES)
 """Measures of a score that is no risk."""
 
 
@@ -291,7 +292,7 @@ def _baseline(
     rows: pl.DataFrame, listed: Floats, person: npt.NDArray[Any], groups: list[GroupRow]
 ) -> dict[str, Estimate]:
     """Measure the published score at as many places; it is no risk, so that only the order of people is judged."""
-    if not groups or not set(_AT_THE_CUT) <= set(groups[0].measures):
+    if not groups or not set(_PLACES) <= set(groups[0].measures):
         return {}
     # Who has no score could not be found by it, and comes last.
     order = rows["baseline"].cast(pl.Float64).rank("dense").fill_null(0).to_numpy()
