@@ -82,6 +82,33 @@ def write_admitted(out: Path, month: date, into: Path) -> str:
     return "\n".join([f"Admitted as an emergency in {stem}, all practices; numbers under 8 are hidden:", *lines])
 
 
+def write_last_month(out: Path, into: Path) -> str:
+    """Write as :func:`write_admitted` of the last whole month that the hospital data of the run in place cover.
+
+    Args:
+        out: Output folder of a finished run.
+        into: A folder that holds a folder for each month.
+
+    Raises:
+        RunError: there is no finished run, no hospital data, or no list is kept of before that month.
+    """
+    known_to = plan_in_place(out).data_cutoffs.get(_HOSPITAL)
+    if known_to is None:
+        raise RunError(
+            "admissions of the last month",
+            expected="hospital data in the run in place",
+            found="none",
+            action="Ask again after a run that has them.",
+        )
+    month = last_whole_month(known_to)
+    return write_admitted(out, month, into / f"{month:%Y-%m}")
+
+
+def last_whole_month(known_to: date) -> date:
+    """Give the first day of the last month that ends no later than a day."""
+    return ((known_to + timedelta(days=1)).replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
 def _days_of(month: date) -> tuple[date, date]:
     first = month.replace(day=1)
     return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)

@@ -15,7 +15,7 @@ from stratify import answers, kept_weeks, remembered
 from stratify.contract_frames import schema_of
 from stratify.errors import RunError
 from stratify.operations.backup import back_up, restore
-from stratify.overlooked_run import write_admitted
+from stratify.overlooked_run import last_whole_month, write_admitted, write_last_month
 from stratify.store import open_store
 from stratify.synth import CountyOrder, write_county
 from whole_runs import KEY, counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
@@ -231,6 +231,15 @@ def test_what_others_may_count_has_nobody_in_it_and_hides_the_few(december, tmp_
     assert not [key for key in keys if key in text]
     assert "999 " not in text
     assert "hidden  Waited for a place" in said
+
+
+def test_the_last_month_is_the_last_that_the_hospital_data_cover_whole(december, tmp_path):
+    assert last_whole_month(date(2026, 12, 31)) == date(2026, 12, 1)
+    assert last_whole_month(date(2026, 12, 30)) == date(2026, 11, 1)
+    assert last_whole_month(date(2027, 1, 30)) == date(2026, 12, 1)
+    out, practice, _ = december
+    assert "in 2026-12, all practices" in write_last_month(out, tmp_path)
+    assert (tmp_path / "2026-12/direct_care" / practice / "admitted_never_listed_2026-12.csv").is_file()
 
 
 def test_a_month_that_hospital_data_do_not_cover_is_refused(december, tmp_path):
