@@ -58,8 +58,9 @@ def protect(
 ) -> pl.DataFrame:
     """Hide and round the counts of a table, so that no published count reveals one to seven people.
 
-    Counts from 1 to 7 are hidden, and those ``hide`` asks for. Where exactly one part of a sum is hidden, the smallest
-    other part is hidden too (the total, when there is no other part), until that is so nowhere. Then every published
+    Counts from 1 to 7 are hidden, and those ``hide`` asks for. Where exactly one part of a sum is hidden, another part
+    is hidden too (the total, when there is no other part), until that is so nowhere: the one that leaves the fewest
+    other sums with one hidden, the smallest of those. What turns out not to be needed is shown again. Every published
     count is taken as what it could be (10 is 8 to 12), bounds are carried through all sums, and wherever a hidden count
     could only be one number, more is hidden. Ties go by the key, so the order of rows makes no difference.
 
@@ -139,23 +140,42 @@ class _Table:
     hidden: set[int]
     series: list[list[int]]
     touching: dict[int, list[int]] = field(default_factory=dict)
+    hidden_in: list[int] = field(default_factory=list)
     beside: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number, addition in enumerate(self.additions):
             for cell in addition.cells:
                 self.touching.setdefault(cell, []).append(number)
+        self.hidden_in = [sum(cell in self.hidden for cell in addition.cells) for addition in self.additions]
         for cells in self.series:
             together = [cell for cell in cells if self.counts[cell] > 0]
             self.beside.update((cell, together) for cell in cells)
 
     def hide_until_safe(self) -> None:
         for cell in sorted(self.hidden):
-            self._hide(cell)
-        changed = set(range(len(self.additions)))
+            for each in self.beside.get(cell, ()):
+                self._hide(each)
+        asked = set(self.hidden)
+        self._hide_more(set(range(len(self.additions))))
+        if self._show_needless(asked):
+            self._hide_more(self._hide_beside(self._worked_out()))
+
+    def _hide_more(self, changed: set[int]) -> None:
         while changed:
             self._hide_partners(changed)
             changed = self._hide_beside(self._worked_out())
+
+    def _show_needless(self, asked: set[int]) -> bool:
+        """Show again, the largest first, what was hidden for others and is no longer the second of any sum."""
+        before = len(self.hidden)
+        for cell in sorted(self.hidden - asked - self.beside.keys(), key=lambda cell: (-self.counts[cell], cell)):
+            sums = self.touching.get(cell, ())
+            if all(self.hidden_in[number] != 2 for number in sums):
+                self.hidden.discard(cell)
+                for number in sums:
+                    self.hidden_in[number] -= 1
+        return len(self.hidden) < before
 
     def _hide_partners(self, changed: set[int]) -> None:
         """Leave no sum with exactly one hidden cell."""
@@ -165,9 +185,9 @@ class _Table:
             number = queue.popleft()
             waiting.discard(number)
             addition = self.additions[number]
-            if sum(cell in self.hidden for cell in addition.cells) != 1:
+            if self.hidden_in[number] != 1:
                 continue
-            more = self._smallest_published(addition)
+            more = self._best_published(addition)
             if more is None:
                 continue
             for each in sorted(self._hide(more)):
@@ -177,15 +197,25 @@ class _Table:
 
     def _hide(self, cell: int) -> set[int]:
         """Hide a cell and its series; give the sums that this touches."""
-        cells = self.beside.get(cell, [cell])
+        cells = [each for each in self.beside.get(cell, [cell]) if each not in self.hidden]
         self.hidden.update(cells)
-        return {number for each in cells for number in self.touching.get(each, ())}
+        changed = [number for each in cells for number in self.touching.get(each, ())]
+        for number in changed:
+            self.hidden_in[number] += 1
+        return set(changed)
 
-    def _smallest_published(self, addition: _Addition) -> int | None:
+    def _best_published(self, addition: _Addition) -> int | None:
+        """Give the part that it costs least to hide; the total where all parts are hidden."""
         published = [cell for cell in addition.parts if cell not in self.hidden]
         if published:
-            return min(published, key=lambda cell: (self.counts[cell], cell))
+            return min(published, key=self._cost)
         return addition.total if addition.total not in self.hidden else None
+
+    def _cost(self, cell: int) -> tuple[int, int, int]:
+        """Give what hiding a cell costs: sums that would then ask for one more, its count, and its place for ties."""
+        cells = [each for each in self.beside.get(cell, [cell]) if each not in self.hidden]
+        asked = sum(not self.hidden_in[number] for each in cells for number in self.touching.get(each, ()))
+        return asked, self.counts[cell], cell
 
     def _worked_out(self) -> list[int]:
         """Give the hidden cells that sums and rounding leave too few values for, by carrying bounds to a standstill."""
@@ -235,10 +265,10 @@ class _Table:
         seen, ring = {cell}, [cell]
         while ring:
             sums = sorted({number for each in ring for number in self.touching.get(each, ())})
-            found = [self._smallest_published(self.additions[number]) for number in sums]
+            found = [self._best_published(self.additions[number]) for number in sums]
             published = [each for each in found if each is not None]
             if published:
-                return min(published, key=lambda each: (self.counts[each], each))
+                return min(published, key=self._cost)
             ring = sorted({each for number in sums for each in self.additions[number].cells} - seen)
             seen.update(ring)
         return None

@@ -26,7 +26,8 @@ _REGISTERED = "SELECT * FROM core.person WHERE may_be_counted AND person_status 
 _EVERYBODY = "SELECT * FROM core.person WHERE may_be_counted AND person_status <> 'test_patient'"
 _MINE = "patient_key IN (SELECT patient_key FROM core.person WHERE may_be_counted)"
 _NO_LIST_YET = "Not measurable yet: no list went out before the last day of the hospital data."
-_KEPT = "out.metric_week"
+_KEPT = ("out.metric_week", "out.release_week")
+"""What each week keeps of what it published."""
 _LIVES_THERE = ("lives_in_care_home", "care_home_code_recorded")
 _MAY_LIVE_THERE = "care_home_temporary_code_recorded"
 """Somebody was there for a time: where the person lives now is not known."""
@@ -117,18 +118,20 @@ def counted(store: Store, declared: Sequence[Metric], context: PublishContext, b
     )
 
 
-def published_before(plan: Plan) -> pl.DataFrame:
-    """Give contract ``out.metric_week`` of the weeks kept before this one, a row as its own week published it."""
-    today = plan.settings.index_date
-    return kept_weeks.scan(plan.settings.out / "restricted", _KEPT, before=today, same_person={}).collect()
+def published_before(plan: Plan) -> dict[str, pl.DataFrame]:
+    """Give what the weeks kept before this one published, by contract, a row as its own week published it."""
+    today, restricted = plan.settings.index_date, plan.settings.out / "restricted"
+    return {name: kept_weeks.scan(restricted, name, before=today, same_person={}).collect() for name in _KEPT}
 
 
 def keep_published(store: Store, plan: Plan) -> None:
-    """Keep what this week publishes of its offers, places, waits and answers; a look back adds nothing."""
+    """Keep what this week publishes of its offers, places, waits and answers, and how much it hid."""
     today = plan.settings.index_date
+    # A look back adds nothing.
     if not kept_weeks.is_look_back(plan.settings.out / "restricted", today):
-        mine = store.frame(f"SELECT * FROM {_KEPT} ORDER BY ALL").filter(pl.col("week") == today)
-        kept_weeks.write(plan.restricted, _KEPT, mine, today)
+        for name in _KEPT:
+            mine = store.frame(f"SELECT * FROM {name} WHERE week = DATE '{today}' ORDER BY ALL")
+            kept_weeks.write(plan.restricted, name, mine, today)
 
 
 def _row(metric: Metric, how: Metric, pathway: str, window: Window, measured: Measured) -> MetricRow:

@@ -30,6 +30,7 @@ from stratify import (
     publish,
     quality,
     reasons,
+    release_history,
     returned,
     run_trail,
     taken_over,
@@ -454,6 +455,7 @@ def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, 
 
 def finish(plan: Plan) -> Summary:
     """Put a run whose stages have all passed in place, and say what it did."""
+    release_history.keep(plan)
     taken_over.seal(plan)
     account = taken_over.account(plan)
     return _summary(plan, put_in_place(plan), account)

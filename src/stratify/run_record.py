@@ -45,6 +45,7 @@ def publish_context(store: Store, plan: Plan, book: RuleBook) -> PublishContext:
         contact=plan.settings.contact,
         held=tuple(holding.held(store)),
         lost_feeds=holding.feed_notices(plan),
+        rollout=plan.settings.rollout,
         off=approvals.places_off(store, plan, book),
         shared_lists=frozenset(plan.settings.shared_lists),
         actions=agenda.actions if agenda else (),

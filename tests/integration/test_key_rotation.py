@@ -182,7 +182,12 @@ def test_all_it_writes_is_for_the_owner_alone(out, tmp_path):
         *("run.duckdb", "identity.duckdb", "plan.json", "key.json", "key_crosswalk.csv"),
         *(f"{week}/transition.parquet", f"{week}/list_row.parquet", f"{week}/answer.parquet"),
         *(f"{week}/feedback.parquet", f"{week}/feedback_words.parquet"),
-        *(f"{week}/action.parquet", f"{week}/delivery.parquet", f"{week}/metric_week.parquet"),
+        *(
+            f"{week}/action.parquet",
+            f"{week}/delivery.parquet",
+            f"{week}/metric_week.parquet",
+            f"{week}/release_week.parquet",
+        ),
     }
     for path in restricted.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.is_file() else 0o700), path.name

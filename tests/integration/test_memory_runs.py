@@ -16,6 +16,7 @@ from stratify.contract_frames import schema_of
 from stratify.errors import RunError
 from stratify.operations.backup import back_up, restore
 from stratify.overlooked_run import last_whole_month, write_admitted, write_last_month
+from stratify.release_history import released_cells
 from stratify.store import open_store
 from stratify.synth import CountyOrder, write_county
 from whole_runs import KEY, counted_plainly, same_files, settings_file, sheet, stratify, workbooks, working_store
@@ -79,6 +80,7 @@ def test_each_week_is_kept_in_a_folder_of_its_own_that_later_runs_take_along(sit
             "feedback_words",
             "list_row",
             "metric_week",
+            "release_week",
             "transition",
         )
     ]
@@ -92,6 +94,21 @@ def test_the_file_for_commissioners_tells_the_week_before_as_that_week_told_it(s
     told = pl.read_parquet(site.second / "secondary_use" / "metric_week.parquet")
     assert first.height > 0 and set(told["week"]) == set(WEEKS)
     assert told.sort(told.columns).equals(pl.concat([first, second]).select(told.columns).sort(told.columns))
+
+
+def test_whatever_a_week_released_is_kept_number_by_number_and_asked_on_the_command_line(site):
+    cells = released_cells(site.out).filter(pl.col("subject") == "population", pl.col("breakdown") == "all")
+    for week, published in zip(WEEKS, (site.backup / "run" / "published", site.second), strict=True):
+        told = pl.read_parquet(published / "secondary_use" / "population.parquet").filter(pl.col("breakdown") == "all")
+        mine = cells.filter(pl.col("index_date") == week)
+        columns = ["geography_type", "geography_code"]
+        assert told.height > 2 and sorted(mine.select(*columns, "told_count").rows()) == sorted(
+            told.select(*columns, "people_count").rows()
+        )
+    weeks = pl.read_parquet(site.second / "secondary_use" / "release_week.parquet")
+    assert set(weeks["week"]) == set(WEEKS)
+    said = stratify("released", site.out)
+    assert said.exit_code == 0 and said.output.count("numbers shown") == len(WEEKS)
 
 
 def test_a_wait_keeps_its_day_over_the_weeks(site):

@@ -147,6 +147,8 @@ NEEDS_MORE_PEOPLE = (
     "metric_funnel",
     "metric_gradient",
     "offer_cost",
+    "place_change",
+    "similar_place",
     "spc_chart",
     "spc_point",
     "sustainability",
@@ -206,9 +208,15 @@ ALLOWED = {
         "lower_95 upper_95 reason cost_pounds cost_lowest_pounds cost_highest_pounds cost_reason price_year "
         "price_source index_date run_id"
     ),
+    "place_change": "geography_type geography_code geography_name changed_date kind what index_date run_id",
     "population": (
         "geography_type geography_code geography_name breakdown breakdown_value people_count is_suppressed "
         "index_date run_id"
+    ),
+    "release_week": ("week table_name geography_type rows_shown rows_hidden hidden_percent rules code_version run_id"),
+    "similar_place": (
+        "geography_type geography_code geography_name nearness other_code other_name distance compared index_date "
+        "run_id"
     ),
     "spc_chart": (
         "metric metric_version geography_type geography_code geography_name first_month last_month better variation "

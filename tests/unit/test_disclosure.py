@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import polars as pl
 import pytest
@@ -234,3 +235,20 @@ def test_no_table_that_fits_everything_published_is_the_only_one(table):
             for cell in seen:
                 seen[cell].add(whole[cell])
     assert all(len(values) > 1 for values in seen.values())
+
+
+def test_of_the_other_parts_the_one_goes_that_asks_for_no_more_elsewhere():
+    # 40 and 45 are smaller than 60, but each would leave a column with a single hidden number.
+    shown = published([[3, 60, 40, 50], [60, 4, 45, 55], [70, 80, 90, 100]])
+    assert {cell for cell, number in shown.items() if number is None} == {
+        ("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")
+    }  # fmt: skip
+
+
+def test_what_was_hidden_for_another_and_is_not_needed_any_more_is_shown_again(monkeypatch):
+    chance = random.Random(1)
+    tables = [[[chance.choice([2, 5, 20, 30, 60, 90]) for _ in range(6)] for _ in range(6)] for _ in range(40)]
+    fewer = [sum(number is None for number in published(table).values()) for table in tables]
+    monkeypatch.setattr(disclosure._Table, "_show_needless", lambda self, asked: False)
+    hidden = [sum(number is None for number in published(table).values()) for table in tables]
+    assert all(few <= many for few, many in zip(fewer, hidden, strict=True)) and sum(fewer) < sum(hidden)

@@ -236,3 +236,71 @@ def test_the_cost_of_an_outcome_is_worked_out_again_from_what_is_published_besid
         assert pounds == pytest.approx([*worked, (15 * offered + 50 * begun) / fewest], abs=0.01)
         assert "only a comparison tells" in row["in_words"]
     assert told
+
+
+def told(rows, places_of_kind):
+    """Give what is shown of each feature at each place: None where it is hidden, 0 where there is no row."""
+    features = {name for found in rows.values() for name in found}
+    return {code: {name: rows.get(code, {}).get(name, 0) for name in features} for code in places_of_kind}
+
+
+def test_the_places_alike_are_those_of_a_second_reckoning_of_the_published_numbers(county):
+    store, *_ = county
+    sizes, rows = {}, defaultdict(dict)
+    for row in store.frame("FROM out.population WHERE geography_type = 'practice'").to_dicts():
+        if row["breakdown"] == "all":
+            sizes[row["geography_code"]] = row["people_count"]
+        elif row["breakdown"] != "care_home" and row["breakdown_value"] not in ("M", "not known"):
+            rows[row["geography_code"]][row["breakdown"], row["breakdown_value"]] = row["people_count"]
+    for row in store.frame("FROM out.pathway_count WHERE geography_type = 'practice'").to_dicts():
+        if (row["decision"], row["tier"], row["breakdown"]) == ("all", "all", "all"):
+            rows[row["geography_code"]]["on", row["pathway"]] = row["people_count"]
+    shown = told(rows, sizes)
+    shares = {code: {name: n / sizes[code] for name, n in shown[code].items() if n is not None} for code in sizes}
+    spreads = {}
+    for name in {each for found in shares.values() for each in found}:
+        have = [found[name] for found in shares.values() if name in found]
+        mean = sum(have) / len(have)
+        spread = math.sqrt(sum((each - mean) ** 2 for each in have) / len(have))
+        if spread > 1e-12:
+            spreads[name] = spread
+    mine = defaultdict(list)
+    for one in sizes:
+        for other in set(sizes) - {one}:
+            both = [name for name in spreads if name in shares[one] and name in shares[other]]
+            if 2 * len(both) >= len(spreads):
+                squares = [((shares[one][name] - shares[other][name]) / spreads[name]) ** 2 for name in both]
+                mine[one].append((math.sqrt(sum(squares) / len(squares)), other))
+    given = store.rows("SELECT geography_code, distance, other_code FROM out.similar_place WHERE geography_type = "
+                       "'practice' ORDER BY geography_code, nearness")  # fmt: skip
+    assert len(given) == sum(min(3, len(each)) for each in mine.values()) >= 15
+    for code in mine:
+        nearest = [distance for distance, _ in sorted(mine[code])[:3]]
+        assert [distance for one, distance, _ in given if one == code] == pytest.approx(nearest, abs=0.0051)
+    distances = {(one, other): distance for one in mine for distance, other in mine[one]}
+    assert all(distance == pytest.approx(distances[one, other], abs=0.0051) for one, distance, other in given)
+
+
+def test_the_history_has_every_number_as_it_is_published_and_says_why_one_is_hidden(county):
+    store, _, found, mine, networks = county
+    cells = {
+        tuple(row[name] for name in ("subject", "part", "geography_type", "geography_code", "breakdown",
+                                     "breakdown_value")): (row["told_count"], row["hidden_because"])
+        for row in store.frame("FROM audit.released_cell WHERE tier = 'all'").to_dicts()
+    }  # fmt: skip
+    names = {(each.metric, each.pathway, each.status): each for each in found.rows}
+    why = set()
+    for row in store.frame("FROM out.metric_value WHERE breakdown IN ('all', 'sex')").to_dicts():
+        which = names[row["metric"], row["pathway"], row["status"]]
+        place = (row["geography_type"], row["geography_code"], row["breakdown"], row["breakdown_value"])
+        for subject, part, number in (
+            (which.subject, "numerator", row["numerator"]), (*which.total, row["denominator"])
+        ):  # fmt: skip
+            count, because = cells.get((subject, part, *place), (0, None))
+            assert count == number, (which, place)
+            why.add(because)
+        if cells.get((which.subject, "numerator", *place), (0, None))[1] == "from 1 to 7":
+            assert 1 <= places(mine.answer(row["metric"], row["pathway"], row["status"]).part, networks)[place] <= 7
+    assert why == {
+        None, "from 1 to 7", "of fewer than 8 people", "breakdown of a small practice", "would give another away"
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
     BACKUP/run/published  run/restricted    the run in place: lists, working store, identities, every week remembered
     BACKUP/released                         what went out last, where anything did
-    BACKUP/audit/trail.jsonl                the audit trail
+    BACKUP/audit                            the audit trail, and what was ever released of the commissioners' numbers
     BACKUP/SHA256SUMS                       the digest of every file, in the form that ``sha256sum --check`` reads
 
 It holds names and NHS numbers, as the output folder does, and is not encrypted: it belongs on an encrypted disk. The
@@ -15,7 +15,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from stratify import audit_trail
+from stratify import audit_trail, release_history
 from stratify.errors import RunError
 from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point, put_in_place, without_values
 
@@ -96,6 +96,7 @@ def restore(backup: Path, out: Path, *, replace: bool) -> Plan:
         plan = plan.model_copy(update={"build": build, "settings": settings})
         (build / "restricted" / "plan.json").write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
         _take_back_trail(backup / "audit", out, plan.run_id)
+        release_history.take_back(backup / "audit", out)
         if (backup / "released").is_dir() and not (out / "released").exists():
             _take_back_release(backup / "released", out, plan.run_id)
         put_in_place(plan)

@@ -64,7 +64,11 @@ def _the_run(context: PublishContext) -> list[tuple[str, str]]:
             "spc_chart), imported figures of other places (comparator), what offers cost by prices the site declares "
             "(offer_cost), activity, cost and outcome by payer (payer_activity), people on each pathway by what was "
             "proposed and by tier (pathway_count), and the registered population (population), for each practice, "
-            "network and board; and how teams judged whether a pathway will last (sustainability). "
+            "network and board; which places are alike in the people they have and what changed at each "
+            "(similar_place, place_change); offers, places, waits and answers week by week (metric_week), clinics that "
+            "take nobody in (full_clinic), what came of what practices said (feedback_count), what programmes did "
+            "against a comparison (impact); how teams judged whether a pathway will last (sustainability); and what "
+            "each week's file showed and hid (release_week). "
             "Under disclosure control; there is no person in it.",
         ),
         ("Run", context.run_id),

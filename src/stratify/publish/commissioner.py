@@ -7,6 +7,8 @@ to it that subtracting reveals nobody. Rates, comparisons and trends do not belo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from stratify import contracts, disclosure
@@ -23,7 +25,10 @@ from stratify.publish.costs import offer_costs, payer_activity
 from stratify.publish.macros import MACROS
 from stratify.publish.metric_tables import Counted, metric_definitions, metric_values
 from stratify.publish.places import KINDS, held_marks, named, places_of
+from stratify.publish.released import CELLS, WEEKS, hidden_because, release_weeks, released_cells
+from stratify.publish.similar_places import place_changes, similar_places
 from stratify.publish.sustainability import sustainability_rows
+from stratify.publish.weeks_told import TABLE as METRIC_WEEK
 from stratify.publish.weeks_told import weeks_told
 from stratify.store import Store
 
@@ -41,7 +46,10 @@ TABLES = (
     "out.offer_cost",
     "out.pathway_count",
     "out.payer_activity",
+    "out.place_change",
     "out.population",
+    "out.release_week",
+    "out.similar_place",
     "out.spc_chart",
     "out.spc_point",
     "out.sustainability",
@@ -96,7 +104,7 @@ def build_counts(
     signature: str,
     impact: pl.DataFrame | None = None,
     full: pl.DataFrame | None = None,
-    earlier: pl.DataFrame | None = None,
+    earlier: Mapping[str, pl.DataFrame] | None = None,
     costs: Costs | None = None,
 ) -> None:
     """Make the tables of the commissioners' file in the run's store, all under one disclosure control.
@@ -108,7 +116,8 @@ def build_counts(
         signature: Who signs the file, in words.
         impact: Contract ``out.impact``; None where nothing was evaluated.
         full: ``clinic_id``, ``serves`` and ``reason`` of clinics that take nobody in; None where there is none.
-        earlier: Contract ``out.metric_week``, as earlier weeks published it; None where nothing is kept.
+        earlier: Contracts ``out.metric_week`` and ``out.release_week``, as earlier weeks published them; None where
+            nothing is kept.
         costs: What the site declares; none where None.
 
     Raises:
@@ -125,6 +134,7 @@ def build_counts(
     if months is not None:
         cells = pl.concat([cells, months.select(cells.columns)])
     safe = _protected(cells, places)
+    store.create(CELLS, released_cells(safe, context))
     names = named(places).select("geography_type", "geography_code", "geography_name")
     safe = safe.join(names, on=["geography_type", "geography_code"], how="left", maintain_order="left")
     run = [pl.lit(context.index_date).alias("index_date"), pl.lit(context.run_id).alias("run_id")]
@@ -138,13 +148,16 @@ def build_counts(
         pl.col("part").alias("decision"),
         *run,
     )
-    _keep(store, "out.pathway_count", _marked(pathways, context, places))
+    marked = _marked(pathways, context, places)
+    _keep(store, "out.pathway_count", marked)
+    _keep(store, "out.similar_place", similar_places(people, marked, context, places).with_columns(run))
     _keep(store, "out.impact", impact if impact is not None else empty("out.impact"))
     definitions = metric_definitions(counted)
     _keep(store, "out.metric", definitions)
     values = metric_values(safe, counted, held_marks(context, places)).with_columns(run)
     _keep(store, "out.metric_value", values)
-    _keep(store, "out.metric_week", weeks_told(values, earlier, context.index_date))
+    before = earlier or {}
+    _keep(store, METRIC_WEEK, weeks_told(values, before.get(METRIC_WEEK), context.index_date))
     declared, in_words = costs or Costs(), {each.id: each.name for each in counted.metrics}
     _keep(store, "out.offer_cost", offer_costs(values, names, declared, in_words).with_columns(run))
     _keep(store, "out.payer_activity", payer_activity(values, names, declared, definitions).with_columns(run))
@@ -157,8 +170,14 @@ def build_counts(
     _keep(store, "out.comparator", comparator_rows(context.comparators).with_columns(run))
     lasting = sustainability_rows(context.sustainability, context.pathways, context.index_date)
     _keep(store, "out.sustainability", lasting.with_columns(run))
-    for name, frame in zip(("out.spc_point", "out.spc_chart"), control_charts(safe, counted), strict=True):
-        _keep(store, name, frame.with_columns(run))
+    points, charts = control_charts(safe, counted)
+    _keep(store, "out.spc_point", points.with_columns(run))
+    _keep(store, "out.spc_chart", charts.with_columns(run))
+    _keep(store, "out.place_change", place_changes(points, in_words, context, places).with_columns(run))
+    tables = {
+        "out.metric_value": values, "out.pathway_count": marked, "out.population": people, "out.spc_point": points
+    }  # fmt: skip
+    _keep(store, WEEKS, release_weeks(tables, before.get(WEEKS), context))
     said = counted.said if counted.said is not None else pl.DataFrame(schema=_SAID)
     _keep(store, "out.feedback_count", said.with_columns(run))
     rows = about_rows(context, not_counted=_not_counted(store), macros=MACROS, signature=signature)
@@ -276,7 +295,9 @@ def _protected(cells: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     is_of_few = pl.col("person_count") <= disclosure.LARGEST_HIDDEN
     together = ("series", "geography_type", "geography_code")
     hide = is_small | is_of_few
-    return disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=hide, together=together)
+    safe = disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=hide, together=together)
+    exact = pl.lit(placed["people_count"])
+    return safe.with_columns(hidden_because(exact, is_of_few=is_of_few, is_small_practice=is_small))
 
 
 def _not_counted(store: Store) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from stratify import contracts
 from stratify.care_homes import CareHome
 from stratify.comparators import Comparator
 from stratify.errors import ContractError
+from stratify.rollout import Switch
 from stratify.rules import Pathway, Score
 from stratify.sustainability import FactorAnswer
 
@@ -67,6 +68,7 @@ class PublishContext:
         contact: How to report a concern.
         held: What is held this week.
         lost_feeds: What is read instead of each feed whose newest file was refused or is missing, a sentence each.
+        rollout: Where pathways are switched on, and from when until when.
         off: Where pathways are not switched on, by pathway and practice: nothing of them is published there.
         shared_lists: Clinics of which the practices of a network share one list.
         actions: What a meeting may agree to do, in the words of the agenda.
@@ -92,6 +94,7 @@ class PublishContext:
     contact: str
     held: tuple[HeldList, ...] = ()
     lost_feeds: tuple[str, ...] = ()
+    rollout: tuple[Switch, ...] = ()
     off: frozenset[tuple[str, str | None]] = frozenset()
     shared_lists: frozenset[str] = frozenset()
     actions: tuple[str, ...] = ()

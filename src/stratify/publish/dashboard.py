@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 from stratify import pages, periods
 from stratify.publish import dashboard_charts as charts
@@ -63,12 +65,16 @@ def dashboard(file: PublishedFile) -> str:
         subtitle=f"State on {file.about['Index date'].split(':')[0]} · run {file.about['Run']}",
         is_test="TEST" in file.about,
         sections=sections,
+        few_rows=_FEW_ROWS,
         notes=[(name, file.about[name]) for name in _NOTES if name in file.about],
     )
 
 
 _FEWEST_PRACTICES = 5
 """With fewer that can be shown, a funnel compares nothing."""
+
+_FEW_ROWS = 6
+"""A table without a picture is open, and printed, up to this many rows."""
 
 _MOST_ROWS = 60
 """With more, a picture has the boards alone; the table has every place."""
@@ -113,12 +119,12 @@ def _tiers_and_flow(file: PublishedFile) -> Section:
             f"AND ({column} <> 'all' OR held = 'all')\nORDER BY ALL"
         )
         rows = file.rows(query)
-        drawn = [
-            charts.Bar(
-                f"{plain(row['pathway'])}: {_tier(file, row, column)}", row["people_count"], shown(row, "people_count")
-            )
-            for row in rows
-        ]
+        drawn: list[charts.Bar] = []
+        for (_, pathway), mine in groupby(rows, key=itemgetter("place", "pathway")):
+            drawn.append(charts.Bar(plain(pathway), None, ""))
+            drawn += [
+                charts.Bar(_tier(file, row, column), row["people_count"], shown(row, "people_count")) for row in mine
+            ]
         hidden = sum(row["people_count"] is None for row in rows)
         largest = max(rows, key=lambda row: row["people_count"] or 0, default=None)
         said = "Nobody is on a pathway."
@@ -160,7 +166,8 @@ def _weeks(file: PublishedFile) -> Figure:
         "SELECT m.name AS measure, w.geography_code AS place, w.pathway, w.week, w.numerator, w.denominator, w.value,\n"
         "    w.lower_95, w.upper_95, w.reason\n"
         "FROM metric_week AS w JOIN metric AS m ON m.metric = w.metric\n"
-        "WHERE w.geography_type = 'icb' AND m.kind = 'share' ORDER BY m.name, place, w.pathway, w.week"
+        "WHERE w.geography_type = 'icb' AND m.kind = 'share' AND w.pathway <> 'all'\n"
+        "ORDER BY m.name, place, w.pathway, w.week"
     )
     rows = file.rows(query)
     weeks = sorted({row["week"] for row in rows})
@@ -469,12 +476,34 @@ def _what_changed(file: PublishedFile) -> Section:
         "to hold against that of an earlier file. Numbers of two files are not to be subtracted from one another.",
         (
             _icons(file, everything=False),
+            _places_alike(file),
             _figure("Charts that start again", said, None, rows, again),
             _figure(
                 "Definitions in force", f"{len(defined)} definitions, each with its version.", None, defined, versions
             ),
         ),
     )
+
+
+def _places_alike(file: PublishedFile) -> Figure:
+    query = (
+        "SELECT coalesce(s.geography_name, s.geography_code) AS place, s.distance,\n"
+        "    coalesce(s.other_name, s.other_code) AS alike, c.changed_date, c.what\n"
+        "FROM similar_place AS s LEFT JOIN place_change AS c\n"
+        "    ON c.geography_type = s.geography_type AND c.geography_code = s.other_code\n"
+        "ORDER BY s.geography_type, s.geography_code, s.nearness, c.changed_date, c.what"
+    )
+    rows = file.rows(query)
+    places, changed = (
+        len({row[name] for row in rows if row["what"] or name == "place"}) for name in ("place", "alike")
+    )
+    said = "There are too few places, or too little is shown of them, to say which are alike."
+    if rows:
+        said = (
+            f"{places} places, each with those most alike in the people they have; of {changed or 'none'} of these a "
+        )
+        said += "change is written down. It says whom to ask, and nothing about why a place does better or worse."
+    return _figure("Places alike, and what changed there", said, None, rows, query)
 
 
 def _about_query(*topics: str) -> str:
@@ -513,7 +542,10 @@ def _interval(row: Row, label: str) -> charts.Interval:
 
 
 def _place(row: Row) -> str:
-    return _short(row) + _of(row["pathway"])
+    """Name a place and pathway on a picture: what is too long is cut from the place, since pathways tell rows apart."""
+    name, of = _short(row), _of(row["pathway"])
+    room = charts.LONGEST - len(of)
+    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + of
 
 
 def _short(row: Row) -> str:

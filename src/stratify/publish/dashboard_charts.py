@@ -17,7 +17,8 @@ _WIDE = 760.0
 _LABEL = 290.0
 _ROW = 24.0
 _RIGHT = 70.0
-_LONGEST = 44
+LONGEST = 44
+"""Letters of a label that fit beside a picture."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,15 @@ def courses(rows: Sequence[Course], *, title: str) -> str:
 
 
 def bars(rows: Sequence[Bar], *, title: str) -> str:
-    """Draw a bar for each number, from nought."""
+    """Draw a bar for each number, from nought; a label with nothing shown is a heading."""
     most = _round_up(max([row.value or 0 for row in rows], default=0))
     width = _WIDE - _LABEL - _RIGHT - 20
     parts = []
     for number, row in enumerate(rows):
         y = 8 + number * _ROW
+        if not row.shown:
+            parts.append(_text(8, y + 14, row.label, weight="bold"))
+            continue
         parts.append(_text(_LABEL - 8, y + 14, _shortened(row.label), anchor="end"))
         long = width * (row.value or 0) / most
         if row.value:
@@ -174,13 +178,19 @@ def funnel(points: Sequence[FunnelPoint], *, title: str, unit: str, board: float
         parts.append(f'<polyline points="{course}" fill="none" stroke="{_GREY}" stroke-dasharray="{dash}"/>')
     _, y = place(0, board)
     parts.append(_line(left, y, right, y, stroke=_INK))
+    named: list[tuple[float, float, float]] = []
     for each in points:
         x, y = place(each.size, each.value)
         if each.is_beyond:
             diamond = f"{x:.1f},{y - 7:.1f} {x + 7:.1f},{y:.1f} {x:.1f},{y + 7:.1f} {x - 7:.1f},{y:.1f}"
             parts.append(f'<polygon points="{diamond}" fill="{_ORANGE}"/>')
-            anchor = "end" if x > (left + right) / 2 else "start"
-            parts.append(_text(x - 10 if anchor == "end" else x + 10, y + 4, each.label, anchor=anchor))
+            # Away from the board's line, and from the names that stand there already.
+            away, half = -14.0 if each.value > board else 14.0, 3.5 * len(each.label)
+            x, y = min(max(x, left + half), right - half), y + away + 4
+            while any(abs(x - x0) < half + half0 and abs(y - y0) < 14 for x0, y0, half0 in named):
+                y += away
+            named.append((x, y, half))
+            parts.append(_text(x, y, each.label, anchor="middle"))
         else:
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{_BLUE}"/>')
     parts.append(_text((left + right) / 2, bottom + 34, "people or events counted among", anchor="middle", fill=_GREY))
@@ -302,7 +312,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, *, stroke: str = _GREY, wi
 
 
 def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1].rstrip()}…"
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1].rstrip()}…"
 
 
 def _step(span: float) -> float:

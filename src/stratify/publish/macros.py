@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from stratify.publish.comparators import BESIDE
+from stratify.publish.similar_places import PLACES_ALIKE
 from stratify.publish.sustainability import SUSTAINED
+from stratify.publish.weeks_told import BY_MONTH
 from stratify.store import Macro
 
 _SHOWN = """geography_code, geography_name, pathway, status, period_start, period_end, numerator, denominator, value,
@@ -67,6 +69,8 @@ MACROS = (
         about="The control chart of a metric, month by month, for every PCN or ICB.",
         example="SELECT * FROM spc('emergency_admissions', 'ICB')",
     ),
+    BY_MONTH,
+    PLACES_ALIKE,
     SUSTAINED,
     Macro(
         name="not_measurable",
