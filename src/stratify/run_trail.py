@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stratify import audit_trail, kept_records
+from stratify import audit_trail, kept_records, lineage, run_metrics
 from stratify.audit_trail import Actor
 from stratify.refusals import supplier_told
 from stratify.runs import Summary, one_at_a_time
@@ -37,7 +37,9 @@ def recorded(settings: Settings, *, by: Actor) -> Iterator[dict[str, Any]]:
     }
     with (
         one_at_a_time(settings.out),
+        run_metrics.measured(settings, by=by),
         audit_trail.recorded(settings.out, "run", asked, by=by) as ended,
+        lineage.told(settings, ended, by=by),
         supplier_told(settings),
         kept_records.kept(settings, ended, by=by),
     ):
