@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: setup wheel docs sbom demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
+.PHONY: setup wheel docs sbom audit demo demo-model weeks picture clinician-pictures commissioner-picture county faults bench test test-slow check format schemas lock clean
 
 setup: .venv/ready
 
@@ -31,6 +31,12 @@ docs: setup
 # What it is made of (CycloneDX), with licences: docs/dependencies.md.
 sbom: setup
 	$(BIN)/stratify safety sbom requirements.lock --out build/sbom.json
+
+# What is known to be weak in what is locked, asked of a service on the network: docs/dependencies.md. --strict, or a
+# package that the service could not be asked about would count as a sound one.
+audit:
+	test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit==2.10.1; }
+	build/audit/bin/pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
 wheel: setup
 	rm -rf dist && $(BIN)/uv build --quiet --wheel --no-build-isolation --out-dir dist

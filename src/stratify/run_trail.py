@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stratify import audit_trail, kept_records
+from stratify import audit_trail, kept_records, lineage, run_metrics, taken_over
 from stratify.audit_trail import Actor
 from stratify.refusals import supplier_told
 from stratify.runs import Summary, one_at_a_time
@@ -27,7 +27,7 @@ def recorded(settings: Settings, *, by: Actor) -> Iterator[dict[str, Any]]:
         A dict for what the trail says of a run that finished (:func:`of_run`).
 
     Raises:
-        RunError: another run is at work, or nothing can be written there.
+        RunError: another run is at work, nothing can be written there, or what is remembered was changed.
     """
     asked = {
         "index_date": settings.index_date.isoformat(),
@@ -37,10 +37,13 @@ def recorded(settings: Settings, *, by: Actor) -> Iterator[dict[str, Any]]:
     }
     with (
         one_at_a_time(settings.out),
+        run_metrics.measured(settings, by=by),
         audit_trail.recorded(settings.out, "run", asked, by=by) as ended,
+        lineage.told(settings, ended, by=by),
         supplier_told(settings),
         kept_records.kept(settings, ended, by=by),
     ):
+        taken_over.stop_if_memory_changed(settings.out)
         yield ended
 
 

@@ -449,6 +449,7 @@ def put_in_place(plan: Plan) -> Path:
     final = runs / f"{plan.run_id}.{max(taken, default=0) + 1}"
     flush_folder(plan.build)
     plan.build.rename(final)
+    _flush(runs)
     point(out / "current", Path("runs") / final.name)
     for name in ("published", "restricted"):
         if not (out / name).is_symlink():
@@ -473,14 +474,23 @@ def point(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
+    _flush(link.parent)
 
 
 def flush_folder(folder: Path) -> None:
-    """Have every file of a folder on the disk before it is put in place."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
+    """Have every file and every name of a folder on the disk before it is put in place."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_file() or path.is_dir():
+            _flush(path)
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk: a power cut then finds all of it."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _code_digest() -> str:

@@ -86,6 +86,8 @@ class Settings(BaseModel):
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
         records: Folder that keeps of each run what it read, so that it can be made again; none is kept otherwise.
         record_weeks: For how many weeks, by ``stratify retention``.
+        metrics_file: File that gets the figures of the last run for Prometheus; none is written otherwise.
+        lineage_file: File that gets what each run read and put out, as OpenLineage events; none is written otherwise.
         fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
@@ -120,6 +122,8 @@ class Settings(BaseModel):
     returned: Path | None = None
     records: Path | None = None
     record_weeks: int = Field(default=104, ge=1)
+    metrics_file: Path | None = None
+    lineage_file: Path | None = None
     fhir: bool = False
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
@@ -158,7 +162,7 @@ def load_settings(
         where = f"settings file {file.name}"
         found = _read(file, where)
         folder = file.resolve().parent
-        for name in ("extracts", "out", "clinical", "returned", "records"):
+        for name in ("extracts", "out", "clinical", "returned", "records", "metrics_file", "lineage_file"):
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
         for name in ("rollout", "sign_offs", "care_homes", "practice_phones"):

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stratify import contracts, engine
 from stratify.contract_frames import schema_of
+from stratify.errors import RunError
 from stratify.quality import RuleResult
 from stratify.runs import Plan
 from stratify.stage_inputs import Digests, StageInputs, digest_of_files
@@ -32,6 +33,7 @@ Kind: TypeAlias = Literal["values", "scores", "pathways"]
 """What is taken over piece by piece."""
 
 _RECORD, _LOADED = "work.json", "loaded"
+_MEMORY = "restricted/memory/"
 _DATABASES = ("run", "identity")
 _CHANGED_LATER = (
     "audit.answer",
@@ -177,6 +179,33 @@ def seal(plan: Plan) -> None:
     _write(plan, record.model_copy(update={"files": files}))
 
 
+def stop_if_memory_changed(out: Path) -> None:
+    """Refuse to go on from weeks that are not as the run in place left them: a changed byte can read as another answer.
+
+    Raises:
+        RunError: a file of the memory is missing or changed.
+    """
+    link = out / "current"
+    record = _read(link.resolve()) if link.is_dir() else None
+    kept = {name: sha for name, sha in record.files.items() if name.startswith(_MEMORY)} if record else {}
+    changed = [name for name, sha in kept.items() if not (link / name).is_file() or _digest(link / name) != sha]
+    if changed:
+        raise RunError(
+            "memory of earlier weeks",
+            expected=f"{len(kept)} files as the last run left them",
+            found=f"{len(changed)} missing or changed, first {changed[0].removeprefix(_MEMORY)}",
+            action="Put the last backup in place (`stratify restore`), then run again; nothing was published.",
+        )
+
+
+def note_changed(home: Path, paths: Sequence[Path]) -> None:
+    """Note the digest of files of a finished run that were changed on purpose: somebody was taken out of them."""
+    record = _read(home)
+    if record is not None and record.files:
+        fresh = {path.relative_to(home).as_posix(): _digest(path) for path in paths}
+        _put(home / "restricted", record.model_copy(update={"files": record.files | fresh}))
+
+
 def account(plan: Plan) -> dict[str, str]:
     """Say for each part of a run what was done, for the audit trail: names of definitions and counts only."""
     record = _own(plan)
@@ -256,7 +285,7 @@ def _read(home: Path) -> _Record | None:
     """Give the record of a run; None where there is none that this code wrote."""
     try:
         return _Record.model_validate_json((home / "restricted" / _RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, UnicodeDecodeError, ValidationError):
         return None
 
 
@@ -266,8 +295,12 @@ def _own(plan: Plan) -> _Record | None:
 
 
 def _write(plan: Plan, record: _Record) -> None:
+    _put(plan.restricted, record)
+
+
+def _put(restricted: Path, record: _Record) -> None:
     """Put a record in place in one step: a stage that is tried again finds the old one or the new one."""
-    path = plan.restricted / _RECORD
+    path = restricted / _RECORD
     fresh = path.with_suffix(".new")
     fresh.touch(mode=0o600)
     fresh.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -154,10 +154,12 @@ def heard():
 def finished(heard, tmp_path_factory):
     folder = tmp_path_factory.mktemp("canaries")
     extracts = extract_set.write_set(folder / "extracts", **planted())
-    settings = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", clinical=None)
+    observed = {"metrics_file": str(folder / "stratify.prom"), "lineage_file": str(folder / "lineage.jsonl")}
+    settings = settings_file(folder, extracts, folder / "out", index_date="2026-01-05", clinical=None, **observed)
     done = stratify("run", "--settings", settings, STRATIFY_IDENTITY_KEY=KEY)
     assert done.exit_code == 0, done.output
-    return SimpleNamespace(out=folder / "out", said=done.output + done.stderr, scratch=folder / "scratch")
+    said = {"said": done.output + done.stderr, "observed": [Path(each) for each in observed.values()]}
+    return SimpleNamespace(out=folder / "out", scratch=folder / "scratch", **said)
 
 
 def test_the_canaries_were_read(finished):
@@ -244,6 +246,17 @@ def test_nothing_misplaced_is_published_outside_the_practice(finished):
             assert not _named(all_text(path)), path.relative_to(finished.out)
     assert {"index.html", "unmatched_codes.csv", "run_manifest.json", "commissioner.duckdb"} <= seen
     assert {"practices.html", "supplier_report_TEST_2026-01-05.html", "supplier_report_TEST_2026-01-05.xlsx"} <= seen
+
+
+def test_what_monitoring_reads_has_no_number_no_name_no_key_and_no_practice(finished):
+    """Prometheus and OpenLineage files leave the machine with nobody asking who may read them."""
+    metrics, lineage = (path.read_text(encoding="utf-8") for path in finished.observed)
+    assert f"stratify_people {PEOPLE}" in metrics and '"eventType":"COMPLETE"' in lineage
+    keys = [privacy.pseudonym(KEY.encode(), extract_set.nhs(number)) for number in range(PEOPLE)]
+    hidden = [*keys, KEY, "ordinary", *(extract_set.nhs(number) for number in range(PEOPLE))]
+    hidden += [each.name for each in (finished.out / "published" / "direct_care").iterdir()]
+    for text in (metrics, lineage):
+        assert not _named(text) and [each for each in hidden if each.lower() in text.lower()] == []
 
 
 def test_a_verdict_that_blocks_shows_nothing_misplaced(heard, tmp_path):

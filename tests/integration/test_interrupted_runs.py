@@ -6,9 +6,11 @@ databases are open. Children are forked from one fresh process, so that each can
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -172,6 +174,36 @@ def test_the_run_after_a_killed_one_completes_and_leaves_two_runs_and_no_buildin
     assert len(found["then"]["published"]) == 5
     assert len({*found["then"]["published"].values()} - {found["then"]["published"]["run_manifest.json"]}) == 1
     assert len(found["then"]["runs"]) == 2 and "building" not in found["then"]["runs"]
+
+
+def test_everything_of_a_run_is_on_the_disk_before_the_link_is_swapped_and_the_swap_is_too(tmp_path, monkeypatch):
+    """After a power cut a name can be there without what it names, unless each was flushed before the next."""
+    built = tmp_path / "runs" / "building"
+    (built / "published" / "a").mkdir(parents=True)
+    (built / "published" / "a" / "list").touch()
+    (built / "restricted").mkdir()
+    done = []
+
+    def note(name, real):
+        def noted(first, *rest):
+            place = Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else Path(first)
+            done.append((name, place.relative_to(tmp_path).as_posix()))
+            return real(first, *rest)
+
+        return noted
+
+    monkeypatch.setattr(os, "fsync", note("flush", os.fsync))
+    monkeypatch.setattr(Path, "rename", note("rename", Path.rename))
+    monkeypatch.setattr(Path, "replace", note("swap", Path.replace))
+    plan = SimpleNamespace(
+        settings=SimpleNamespace(out=tmp_path), build=built, run_id="abc", restricted=built / "restricted"
+    )
+    runs.put_in_place(plan)
+    renamed, swapped = done.index(("rename", "runs/building")), done.index(("swap", ".current.new"))
+    parts = ("", "/published", "/published/a", "/published/a/list", "/restricted")
+    assert {place for name, place in done[:renamed] if name == "flush"} == {f"runs/building{part}" for part in parts}
+    assert done[renamed + 1 : swapped] == [("flush", "runs")]
+    assert done[swapped + 1] == ("flush", ".")
 
 
 def _settings(extracts, out, day=5):

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from bare_manifest import bare_manifest
-from stratify import audit_trail, privacy, runs
+from stratify import audit_trail, kept_records, privacy, runs
 from stratify.errors import SettingsError
 from stratify.operations import doctor
 from stratify.settings import Settings
@@ -24,7 +24,7 @@ BY = audit_trail.Actor("tester", lambda: NOW)
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """A deployment that is well: extract files, a run of this hour, its trail, a temporary folder of its own."""
-    (tmp_path / "extracts").mkdir()
+    (tmp_path / "extracts").mkdir(mode=0o750)
     (tmp_path / "extracts" / "manifest.csv").touch()
     (tmp_path / "tmp").mkdir(mode=0o700)
     out = tmp_path / "out"
@@ -39,15 +39,18 @@ def site(tmp_path, monkeypatch):
         ("restricted", "current/restricted"),
     ):
         (out / name).symlink_to(target)
+    for name in ("direct_care", "secondary_use"):
+        (run / "published" / name).mkdir()
+    out.chmod(0o750)
     audit_trail.add(out, "run", {}, by=BY)
     monkeypatch.setattr(doctor, "_swap", lambda: doctor.Finding("swap", "ok", "none"))
     return tmp_path
 
 
-def _examine(site, *, now=NOW, load=None, **environment):
+def _examine(site, *, now=NOW, load=None, records=None, **environment):
     settings = Settings(
         extracts=site / "extracts", source="synthetic_county", out=site / "out", index_date=date(2026, 11, 2),
-        privacy=privacy.STAND_IN_POLICY,
+        privacy=privacy.STAND_IN_POLICY, records=records,
     )  # fmt: skip
     named = {"TMPDIR": str(site / "tmp"), **environment}
     return {each.check: each for each in doctor.examine(load or (lambda: settings), named, now)}
@@ -89,6 +92,93 @@ def test_folders_others_can_open_are_told(site):
     (site / "tmp").chmod(0o755)
     _wrong(site, "output folder", "fault", "others can open restricted")
     _wrong(site, "TMPDIR", "warning", "others can open")
+
+
+def test_landing_files_that_every_account_can_read_or_change_are_told(site):
+    (site / "extracts" / "2026-11-02").mkdir()
+    (site / "extracts" / "2026-11-02").chmod(0o755)
+    _wrong(site, "landing files", "warning", "can read")
+    (site / "extracts" / "2026-11-02").chmod(0o757)
+    _wrong(site, "landing files", "fault", "can change")
+
+
+def test_identities_and_working_files_of_any_run_kept_are_for_this_account_alone(site):
+    older = site / "out" / "runs" / "older.1" / "restricted"
+    older.mkdir(parents=True, mode=0o700)
+    for name, check in (("identity", "identities"), ("run", "working files")):
+        (older / f"{name}.duckdb").touch(mode=0o600)
+        assert _examine(site)[check].state == "ok"
+        (older / f"{name}.duckdb").chmod(0o640)
+        _wrong(site, check, "fault", "others can open 1")
+        (older / f"{name}.duckdb").chmod(0o600)
+
+
+def test_direct_care_files_are_not_for_every_account_unless_no_account_can_reach_them(site):
+    listed = site / "out" / "runs" / "abc.1" / "published" / "direct_care" / "list.xlsx"
+    listed.touch(mode=0o644)
+    assert _examine(site)["direct care files"].state == "ok"  # the output folder itself is closed
+    (site / "out").chmod(0o755)
+    _wrong(site, "direct care files", "fault", "every account")
+
+
+def test_files_for_commissioners_that_others_can_change_are_a_fault_and_readable_ones_are_not(site):
+    counts = site / "out" / "runs" / "abc.1" / "published" / "secondary_use" / "counts.csv"
+    counts.touch(mode=0o644)
+    assert _examine(site)["secondary use files"].state == "ok"
+    counts.chmod(0o664)
+    _wrong(site, "secondary use files", "fault", "others can change")
+
+
+def test_a_link_that_was_swapped_for_one_that_leads_elsewhere_is_a_fault(site):
+    elsewhere = site / "elsewhere" / "published"
+    elsewhere.mkdir(parents=True)
+    (site / "out" / "published").unlink()
+    (site / "out" / "published").symlink_to(elsewhere)
+    _wrong(site, "links", "fault", "published leads out")
+
+
+def _keep(site, run_id):
+    """Keep a record of a run that read one file; gives the folder and the place of that file's content."""
+    records = site / "records"
+    (site / "read.csv").write_text("a", encoding="utf-8")
+    digest = kept_records.put(records, site / "read.csv")
+    settings = Settings(
+        extracts=site,
+        source="synthetic_county",
+        out=site,
+        index_date=date(2026, 11, 2),
+        privacy=privacy.STAND_IN_POLICY,
+    )
+    record = kept_records.Record(
+        week=date(2026, 11, 2), run_id=run_id, code_version="1", versions={}, settings=settings, outputs={},
+        key_fingerprint="", inputs={"extracts/read.csv": digest}, placements=digest,
+    )  # fmt: skip
+    kept_records.add(records, record, by=BY)
+    return records, kept_records.object_path(records, digest)
+
+
+def test_kept_records_that_are_sealed_whole_and_of_the_run_in_place_are_well(site):
+    records, _ = _keep(site, "abc")
+    assert _examine(site, records=records)["kept records"].found.startswith("1 weeks and runs, as they were sealed, 1")
+
+
+def test_kept_records_that_lack_the_run_in_place_a_content_or_their_seal_are_told(site):
+    records, content = _keep(site, "another")
+    _wrong(site, "kept records", "warning", "none of the run in place", records=records)
+    content.rename(site / "moved")
+    _wrong(site, "kept records", "fault", "1 contents are missing", records=records)
+    (site / "moved").rename(content)
+    path = records / "weeks" / "2026-11-02" / "another.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"code_version": "1"', '"code_version": "2"'))
+    found = _examine(site, records=records)["kept records"]
+    assert found.state == "fault" and "sealed" in found.found
+    content.parent.chmod(0o755)
+    _wrong(site, "kept records", "fault", "others can open", records=records)
+
+
+def test_no_kept_records_is_said_and_is_no_fault_where_none_are_asked_for(site):
+    assert "no week can be made again" in _examine(site)["kept records"].found
+    _wrong(site, "kept records", "warning", "none yet", records=site / "not made")
 
 
 def test_a_key_that_others_can_read_is_a_fault_and_is_not_shown(site):

@@ -54,6 +54,14 @@ def test_a_record_is_read_as_it_was_written_and_each_content_is_kept_once(kept):
     assert _contents(records) == first.contents | second.contents and len(_contents(records)) == 5
 
 
+def test_a_week_laid_out_to_be_made_again_writes_to_no_file_that_the_site_named(kept, tmp_path):
+    records, first, _ = kept
+    named = {"metrics_file": tmp_path / "stratify.prom", "lineage_file": tmp_path / "lineage.jsonl", "records": records}
+    of_site = first.model_copy(update={"settings": first.settings.model_copy(update=named)})
+    laid_out = kept_records.lay_out(records, of_site, tmp_path / "again")
+    assert (laid_out.metrics_file, laid_out.lineage_file, laid_out.records) == (None, None, None)
+
+
 def test_of_two_records_of_a_week_the_last_is_read_unless_one_is_named(kept, tmp_path):
     records, first, _ = kept
     later = first.model_copy(update={"run_id": "later"})

@@ -14,7 +14,7 @@ import stat
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from packaging.requirements import Requirement
 
-from stratify import audit_trail, kept_weeks, page_lock, runs
+from stratify import audit_trail, kept_records, kept_weeks, page_lock, runs
 from stratify.errors import StratifyError
 from stratify.rulebook import load_rule_book
 from stratify.settings import Settings
@@ -77,8 +77,8 @@ def examine(
         return [*found, _of("settings", fault)]
     found.append(Finding("settings", "ok", f"{settings.privacy.purpose}, source {Path(settings.source).name}"))
     found += [_definitions(settings), *_secrets(settings, environment), _extracts(settings, now)]
-    found += [*_output_folder(settings), _temporary_folder(environment), _disk(settings)]
-    found += [_last_run(settings, now), *_leftovers(settings), _trail(settings.out)]
+    found += [*_output_folder(settings), *_folders_by_role(settings), _temporary_folder(environment), _disk(settings)]
+    found += [_last_run(settings, now), *_leftovers(settings), _trail(settings.out), _kept_for_replay(settings)]
     if server and environment.get("PREFECT_API_URL"):
         found += _server(environment, now)
     return found
@@ -204,6 +204,93 @@ def _output_folder(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("output folder", "ok", "restricted to this account where it has to be")
+
+
+_OTHERS, _OTHERS_WRITE, _ANYBODY_ELSE, _ANYBODY_ELSE_WRITES = 0o007, 0o002, 0o077, 0o022
+
+
+def _folders_by_role(settings: Settings) -> Iterator[Finding]:
+    """Say for each role who can open or change its files beside those who have to."""
+    out = settings.out
+    landing = [each for each in (settings.extracts, settings.returned) if each is not None and each.is_dir()]
+    landing += sorted(each for folder in landing for each in folder.iterdir() if each.is_dir())
+    if _open_to(_OTHERS_WRITE, landing):
+        yield Finding("landing files", "fault", "every account can change them", "Run chmod o-rwx on the folder.")
+    elif _open_to(_OTHERS, landing):
+        yield Finding("landing files", "warning", "every account can read them", "Run chmod o-rwx on the folder.")
+    else:
+        yield Finding("landing files", "ok", "for this account, its group and the supplier's")
+    restricted = sorted(out.glob("runs/*/restricted"))
+    for role, paths in (
+        ("identities", [each / "identity.duckdb" for each in restricted]),
+        ("working files", [*restricted, *(each / "run.duckdb" for each in restricted)]),
+    ):
+        wide = _open_to(_ANYBODY_ELSE, paths)
+        if wide:
+            yield Finding(role, "fault", f"others can open {len(wide)}", "Run chmod go-rwx on runs/*/restricted.")
+        else:
+            yield Finding(role, "ok", "for this account alone")
+    yield from _published_by_role(out)
+
+
+def _published_by_role(out: Path) -> Iterator[Finding]:
+    runs_here = (out / "runs").resolve()
+    astray = [
+        name
+        for name in ("current", "published", "restricted")
+        if (out / name).is_symlink() and not (out / name).resolve().is_relative_to(runs_here)
+    ]
+    if astray:
+        found = f"{', '.join(astray)} leads out of the output folder"
+        yield Finding("links", "fault", found, "Somebody swapped it: put the backup in place, and find out who.")
+        return
+    yield Finding("links", "ok", "lead to runs of this output folder")
+    places = [out / "published", out / "released"]
+    for role, bits, words, action in (
+        ("direct care files", _OTHERS, "every account can open them: names are in there", "Run chmod o-rwx on it."),
+        ("secondary use files", _ANYBODY_ELSE_WRITES, "others can change them", "Run chmod go-w on it."),
+    ):
+        folder = role.replace(" files", "").replace(" ", "_")
+        mine = [each / folder for each in places if (each / folder).is_dir()]
+        paths = [*mine, *(each for one in mine for each in one.rglob("*"))]
+        is_reached = bits != _OTHERS or _open_to(_OTHERS, [out])
+        if is_reached and _open_to(bits, paths):
+            yield Finding(role, "fault", words, f"{action[:-1]}: {folder} in the output folder.")
+        else:
+            yield Finding(role, "ok", "nobody else can change them" if bits != _OTHERS else "not for every account")
+
+
+def _open_to(bits: int, paths: Sequence[Path]) -> list[Path]:
+    """Give those of some paths that give one of these permissions."""
+    return [each for each in paths if each.exists() and stat.S_IMODE(each.stat().st_mode) & bits]
+
+
+def _kept_for_replay(settings: Settings) -> Finding:
+    """Say whether the kept records are as they were sealed, with every content there and the run in place among them.
+
+    That each content is still what its name says is for ``stratify replay``, which reads it.
+    """
+    records, check = settings.records, "kept records"
+    if records is None:
+        return Finding(check, "ok", "none is kept: no week can be made again")
+    if not records.is_dir():
+        return Finding(check, "warning", "none yet", "The next run keeps its own, if this account can write there.")
+    if _open_to(_ANYBODY_ELSE, [*records.glob("objects/*"), *records.glob("weeks/*")]):
+        return Finding(check, "fault", "others can open them", "Run chmod -R go-rwx on it: names are in there.")
+    try:
+        kept = kept_records.all_records(records)
+    except StratifyError as fault:
+        return _of(check, fault)
+    digests = {digest for each in kept for digest in each.contents}
+    missing = sum(not os.access(kept_records.object_path(records, each), os.R_OK) for each in digests)
+    if missing:
+        return Finding(check, "fault", f"{missing} contents are missing", "Put the folder back from its backup.")
+    words = f"{len(kept)} weeks and runs, as they were sealed, {len(digests):,} contents there"
+    manifest = settings.out / "published" / "run_manifest.json"
+    in_place = json.loads(manifest.read_text(encoding="utf-8"))["run_id"] if manifest.is_file() else None
+    if in_place is not None and in_place not in {each.run_id for each in kept}:
+        return Finding(check, "warning", f"{words}; none of the run in place", "Run that week once more.")
+    return Finding(check, "ok", words)
 
 
 def _temporary_folder(environment: Mapping[str, str]) -> Finding:

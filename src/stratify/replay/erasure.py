@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from stratify import audit_trail, ingest, kept_records, kept_weeks, privacy
+from stratify import audit_trail, ingest, kept_records, kept_weeks, privacy, taken_over
 from stratify.audit_trail import Actor
 from stratify.errors import RunError
 from stratify.kept_records import EXTRACTS, RETURNED, STATE, Erasure, Record
@@ -237,6 +237,7 @@ def _out_of_memory(out: Path, person: Person, ring: KeyRing | None) -> int:
         for run in sorted((out / "runs").glob("*.[0-9]*")):
             tables = sorted((run / "restricted" / kept_weeks.FOLDER).glob("*/*.parquet"))
             references = {each for path in tables for each in taken_out.references_of(path, keys)}
+            changed = []
             for path in tables:
                 content = taken_out.without_keys(path, keys, references)
                 if content is not None:
@@ -244,7 +245,9 @@ def _out_of_memory(out: Path, person: Person, ring: KeyRing | None) -> int:
                     fresh.touch(mode=0o600)
                     fresh.write_bytes(content)
                     fresh.replace(path)
-                    count += 1
+                    changed.append(path)
+            taken_over.note_changed(run, changed)
+            count += len(changed)
     return count
 
 
