@@ -196,7 +196,13 @@ def lay_out(records: Path, record: Record, into: Path) -> Settings:
             _copy_out(object_path(records, digest), into / name)
     lay_out_state(records, record, into / "out")
     changes: dict[str, Any] = {name: into / name for name in sorted(given)}
-    changes |= {"out": into / "out", "records": None, "memory_limit": None, "threads": None}  # of that machine
+    changes |= {
+        "out": into / "out",
+        "records": None,
+        "memory_limit": None,
+        "threads": None,
+        "spread": None,
+    }  # of that machine
     if record.settings.source.endswith(".yaml"):
         changes["source"] = str(into / SOURCE / Path(record.settings.source).name)
     if listed := next((name for name in record.inputs if name.startswith(f"{CODE_LIST}/")), None):
