@@ -136,7 +136,7 @@ schemas: setup
 	$(BIN)/stratify safety docs docs/safety
 
 lock:
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dask --extra dev --extra docs --universal --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 
 clean:
 	rm -rf $(DEMO) .venv build dist

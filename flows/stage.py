@@ -48,12 +48,13 @@ def stage(name: str, work: Callable[[], Result]) -> Result:
         cache_policy=NO_CACHE,
         retries=RETRIES,
         retry_delay_seconds=RETRY_DELAY_SECONDS,
-        retry_condition_fn=_can_help,
+        retry_condition_fn=can_help,
         persist_result=False,
     )(run_stage)()
 
 
-def _can_help(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+def can_help(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a second try can help: after a fault of the machine, and no other."""
     fault = state.result(raise_on_failure=False)
     if isinstance(fault, OSError):
         get_run_logger().warning("%s: %s", type(fault).__name__, fault.strerror)

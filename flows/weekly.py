@@ -12,6 +12,7 @@ from functools import partial
 
 from prefect import flow, get_run_logger
 
+from flows import on_dask
 from flows.stage import in_process, settings_of, stage
 from stratify import audit_trail, pipeline, run_trail, runs
 from stratify.operations import notices
@@ -36,7 +37,7 @@ def weekly(settings_file: str, index_date: str | None = None, afresh: bool = Fal
             plan = stage("Checking definitions and files", partial(runs.prepare, settings, key=key))
             done = pipeline.begin(plan, key=key, afresh=afresh)
             if done is None:
-                for name, work in pipeline.stages(key):
+                for name, work in pipeline.stages(key, spread=on_dask.spread_of(settings)):
                     counts = list(stage(name, partial(work, plan)).counts.items())[:MOST_COUNTS]
                     get_run_logger().info("%s: %s", name, ", ".join(f"{count:,} {what}" for what, count in counts))
                 done = pipeline.finish(plan)  # once only: a rename is done or not done

@@ -5,6 +5,7 @@ For tests that no single hand-worked case can make: order of rows, engines again
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from random import Random
@@ -141,6 +142,14 @@ def random_county(book: RuleBook, seed: int, people: int) -> County:
         for _ in range(random.randrange(26))
     ]
     return county(records, people)
+
+
+def with_digests(found: County) -> County:
+    """Give the same county with keys that are hex digests, as those of a run are."""
+    persons, tables, capacity = found
+    keys = {key: hashlib.sha256(key.encode()).hexdigest()[:32] for key in persons["patient_key"]}
+    tables = {name: table.with_columns(pl.col("patient_key").replace(keys)) for name, table in tables.items()}
+    return persons.with_columns(pl.col("patient_key").replace(keys)), tables, capacity
 
 
 def shuffled(found: County, seed: int) -> County:

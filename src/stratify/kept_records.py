@@ -196,8 +196,8 @@ def lay_out(records: Path, record: Record, into: Path) -> Settings:
             _copy_out(object_path(records, digest), into / name)
     lay_out_state(records, record, into / "out")
     changes: dict[str, Any] = {name: into / name for name in sorted(given)}
-    changes |= {"out": into / "out", "records": None, "memory_limit": None, "threads": None}  # of that machine
-    changes |= {"metrics_file": None, "lineage_file": None}
+    of_that_machine = ("records", "memory_limit", "threads", "spread", "metrics_file", "lineage_file")
+    changes |= {"out": into / "out", **dict.fromkeys(of_that_machine)}
     if record.settings.source.endswith(".yaml"):
         changes["source"] = str(into / SOURCE / Path(record.settings.source).name)
     if listed := next((name for name in record.inputs if name.startswith(f"{CODE_LIST}/")), None):

@@ -33,6 +33,7 @@ from stratify import (
     release_history,
     returned,
     run_trail,
+    scaled,
     taken_over,
 )
 from stratify.audit_trail import Actor
@@ -231,7 +232,7 @@ def rule_book_of(plan: Plan) -> RuleBook:
     return book if plan.settings.other_scores else book.for_pathways
 
 
-def work_features(plan: Plan) -> Receipt:
+def work_features(plan: Plan, *, spread: scaled.Spread | None = None) -> Receipt:
     """Match codes to codelists and reduce the records to one value per person and variable."""
     book = rule_book_of(plan)
     with _opened(plan) as store:
@@ -240,7 +241,10 @@ def work_features(plan: Plan) -> Receipt:
         _note_unused(store, _codelists_read(book) - {codelist for _, _, codelist in matches})
         holding.check_codes(store, plan, book)
         same = taken_over.unchanged(plan, "values", book.variables)
-        kept = work_values(store, book, index_date=plan.settings.index_date, unchanged=same)
+        if plan.settings.spread:
+            kept = scaled.work_everybody(store, plan, book, spread)
+        else:
+            kept = work_values(store, book, index_date=plan.settings.index_date, unchanged=same)
         kept += plug_in.ask_all(store, book, plan.settings)
         return Receipt(stage="features", counts={"variable values": kept})
 
@@ -269,7 +273,10 @@ def score(plan: Plan) -> Receipt:
     book = rule_book_of(plan)
     with _opened(plan) as store:
         same = taken_over.unchanged(plan, "scores", book.scores)
-        kept = score_everybody(store, book, index_date=plan.settings.index_date, unchanged=same)
+        if plan.settings.spread:
+            kept = scaled.gather(store, scaled.work_of(plan), book, "derived.patient_score")
+        else:
+            kept = score_everybody(store, book, index_date=plan.settings.index_date, unchanged=same)
         return Receipt(stage="score", counts={"scores": kept})
 
 
@@ -280,7 +287,10 @@ def decide(plan: Plan) -> Receipt:
         same = taken_over.unchanged(plan, "pathways", book.pathways)
         known = taken_over.Shown.of(store, same)
         fresh = replace(book, pathways={name: each for name, each in book.pathways.items() if name not in same})
-        kept = decide_everybody(store, fresh, index_date=plan.settings.index_date, known=known.decisions(store))
+        if plan.settings.spread:
+            kept = scaled.gather_decisions(store, scaled.work_of(plan), book)
+        else:
+            kept = decide_everybody(store, fresh, index_date=plan.settings.index_date, known=known.decisions(store))
         apart = approvals.set_comparators_apart(store, plan, book)
         to_clinic = f"{_SHOWN} WHERE decision = 'clinic' AND {known.is_fresh} ORDER BY patient_key, pathway"
         changes = smallest_changes(_scored_for_clinics(store, fresh), store.frame(to_clinic), fresh)
@@ -440,12 +450,20 @@ def run(
     return done
 
 
-def stages(key: bytes, progress: Progress = lambda _: None) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
-    """Give the stages in order, each with what to call it in front of people; none lets a message of others out."""
+def stages(
+    key: bytes, progress: Progress = lambda _: None, *, spread: scaled.Spread | None = None
+) -> tuple[tuple[str, Callable[[Plan], Receipt]], ...]:
+    """Give the stages in order, each with what to call it in front of people; none lets a message of others out.
+
+    Where the settings spread what is per person, ``spread`` does it; by the engine of the settings when None.
+    """
     return (
         ("Reading the extract files", without_values(lambda plan: land(plan, key=key))),
         ("Checking data quality", without_values(lambda plan: validate(as_landed(plan), key=key))),
-        ("Working out what is known of each person", without_values(lambda plan: work_features(as_landed(plan)))),
+        (
+            "Working out what is known of each person",
+            without_values(lambda plan: work_features(as_landed(plan), spread=spread)),
+        ),
         ("Scoring", without_values(score)),
         ("Proposing a route for each person", without_values(decide)),
         ("Giving out places", without_values(route)),

@@ -38,8 +38,7 @@ def work_values(store: Store, book: RuleBook, *, index_date: date, unchanged: Co
     Returns:
         Rows of ``derived.variable_value``; ``work.variable_code`` says what each code means.
     """
-    store.execute("CREATE SCHEMA IF NOT EXISTS work")
-    _settle_codes(store, book, index_date, _CODES)
+    settle_codes(store, book, index_date=index_date)
     codes, others, fresh = engine.table(store, _CODES.split()[-1]), book, []
     if unchanged:
         changed = {name: each for name, each in book.variables.items() if name not in unchanged}
@@ -51,6 +50,12 @@ def work_values(store: Store, book: RuleBook, *, index_date: date, unchanged: Co
     kept = _keep(store, _VALUES, _rows_of(store, _VALUES, "variable", unchanged), fresh)
     engine.let_go(store, *hits.SETTLED)
     return kept
+
+
+def settle_codes(store: Store, book: RuleBook, *, index_date: date) -> None:
+    """Make ``work.variable_code``, which says what each code means for the variables; see ``hits.code_table``."""
+    store.execute("CREATE SCHEMA IF NOT EXISTS work")
+    _settle_codes(store, book, index_date, _CODES)
 
 
 _CODES = "TABLE work.variable_code"

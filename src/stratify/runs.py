@@ -221,7 +221,7 @@ def prepare(settings: Settings, *, key: bytes) -> Plan:
     (build / "restricted").chmod(0o700)
     files, lost = _gathered(settings, build / "restricted", book, {})
     returned = returned_files.gather(settings.returned, build / "restricted" / "scratch" / "returned")
-    code = _code_digest()
+    code = code_digest()
     identity = {
         "files": sorted(
             [each.table, each.shown_name, each.sha256, str(each.period_to), str(each.declared_count), each.rank]
@@ -493,7 +493,7 @@ def _flush(path: Path) -> None:
         os.close(opened)
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
     """Give the digest of the code and contracts that run, so that a run is tied to them whatever the version says."""
     digest = hashlib.sha256()
     for root in (Path(__file__).parent, contracts.contracts_folder()):

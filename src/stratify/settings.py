@@ -10,10 +10,10 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stratify import strict_yaml
 from stratify.care_homes import CareHome
@@ -49,6 +49,29 @@ class PlugInSetting(BaseModel):
 
     function: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     version: str = Field(min_length=1)
+
+
+class SpreadSetting(BaseModel):
+    """How the work that is per person is spread: docs/scale.md.
+
+    Attributes:
+        engine: ``duckdb``, one bucket of people after another in this process; ``dask``, buckets on the workers of a
+            scheduler; ``spark``, all of them on a Spark cluster.
+        buckets: How many buckets people are cut into; results do not depend on it.
+        scheduler: Where the scheduler or master listens, for example ``tls://10.0.0.5:8786`` or ``spark://10.0.0.5:7077``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["duckdb", "dask", "spark"] = "duckdb"
+    buckets: int = Field(default=8, ge=1, le=4096)
+    scheduler: str | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if (self.engine == "duckdb") != (self.scheduler is None):
+            raise ValueError("needs a scheduler with dask and spark, and none with duckdb")
+        return self
 
 
 class Settings(BaseModel):
@@ -91,6 +114,7 @@ class Settings(BaseModel):
         fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.
         memory_limit: Of the working store, for example ``4GB``.
         threads: Of the working store; results do not depend on it.
+        spread: How the work that is per person is spread; all people at once in this process when absent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,6 +151,13 @@ class Settings(BaseModel):
     fhir: bool = False
     memory_limit: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
     threads: int | None = Field(default=None, ge=1)
+    spread: SpreadSetting | None = None
+
+    @model_validator(mode="after")
+    def _asked_of_everybody(self) -> Self:
+        if self.spread and self.plug_ins:
+            raise ValueError("plug_ins are asked of everybody at once and cannot be spread: leave out spread")
+        return self
 
     @property
     def approved(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import hmac
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +29,7 @@ from stratify.wording import Wording, load_wording
 Digests = dict[str, str | None]
 """A digest by definition; None for what a function of the site's own decides, of which nobody knows what it reads."""
 
-_PLACES = {"extracts", "out", "clinical", "returned", "memory_limit", "threads"}
+_PLACES = {"extracts", "out", "clinical", "returned", "memory_limit", "threads", "spread"}
 """Settings that say where things are and what a run may use: what they lead to counts, wherever it lies."""
 _NOT_LOADED = _PLACES | {
     "organisation",
@@ -102,6 +102,8 @@ def read_by_stages(
         "settings": _settings(plan, _NOT_LOADED),
         "definitions": _read_by_loading(plan, book, wording),
     }
+    if plan.settings.spread:  # a bucket works out every definition at once: none is taken over by itself
+        worked = replace(worked, variables={}, scores={}, pathways={})
     parts = _Contents(worked)
     around = [plan.settings.model_dump(mode="json", include={"rollout"}, by_alias=True), _dump(wording.plain)]
     return StageInputs(

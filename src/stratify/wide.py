@@ -44,7 +44,7 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
             columns.append(nw.when(mine).then(nw.col("bound")).max().alias(f"b_{variable.id}"))
         if "c" in _doubts(variable.id, book):
             columns.append((mine & (nw.col("state") == "conflict")).any().alias(f"k_{variable.id}"))
-    wide = persons.select(*_PERSON, *carried)
+    wide = persons.select(*PERSON_COLUMNS, *carried)
     if columns:
         wide = wide.join(values.group_by("patient_key").agg(*columns), on="patient_key", how="left")
     months = (
@@ -70,7 +70,7 @@ def person_rows(persons: Frame, values: Frame, book: RuleBook, *, index_date: da
     )
 
 
-_PERSON = (
+PERSON_COLUMNS = (
     "patient_key",
     "person_status",
     "identity_doubt",

@@ -265,5 +265,5 @@ def test_other_code_or_a_file_that_is_not_as_it_was_left_takes_nothing_over(site
         opened.execute("DELETE FROM core.gp_event")
     assert "loading: done" in site.run("out")
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_code_digest", lambda: "another")
+        patch.setattr(runs, "code_digest", lambda: "another")
         assert "loading: done" in site.run("out")
