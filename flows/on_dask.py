@@ -6,6 +6,8 @@ numbers of buckets.
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import wait
@@ -29,7 +31,7 @@ def spread_of(settings: Settings) -> Spread | None:
             found="no such package",
             action="Install stratify[dask] here and on every worker.",
         ) from None
-    runner = DaskTaskRunner(address=settings.spread.scheduler)
+    runner: Any = DaskTaskRunner(address=settings.spread.scheduler)
 
     def over_workers(work: Work) -> None:
         @flow(name="stratify buckets", task_runner=runner, persist_result=False, validate_parameters=False)
