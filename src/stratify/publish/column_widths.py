@@ -6,27 +6,32 @@ What the columns are is in ``list_columns``; how tall a row is then, in ``sheets
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import polars as pl
 
 from stratify.publish.list_columns import Column
 from stratify.publish.sheets import BOLD, INDENT, PADDING_PIXELS, longest_word, width_of
 
+LEAST_LINES = 2
+"""Lines that every row has room for: printed, somebody writes into it."""
 PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
 
-_STEP = 8
-_MOST_ROWS = 60
+_MOVES = (96, 48, 24, 12)
+"""Pixels that go from one column to another at a time."""
+_POWER = 6
+_MOST_ROWS = 30
 """Rows that are looked at: those of a printed list; longer sheets are alike further down."""
 
 
 def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
-    """Share out the width of columns that may be narrower (``least``) so that rows are as low as they can be.
+    """Share out the width of columns that may be narrower (``least``) so that rows are low.
 
-    All together they stay no wider than they were, so that nothing is printed smaller. Each begins as narrow as its
-    longest word lets it; then whichever makes most rows tall is widened, step by step.
+    Width goes from one column to another as long as all rows together get lower by it. Together the columns stay as
+    wide as they were, so that nothing is printed smaller, and none gets narrower than its longest word.
 
     Args:
         columns: The columns of a sheet.
@@ -35,21 +40,36 @@ def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
     Returns:
         The columns, in the same order.
     """
-    flexible = {column.name: column for column in columns if column.least is not None}
+    flexible = [column for column in columns if column.least is not None]
     shown = frame.head(_MOST_ROWS)
-    texts = {name: [str(value or "") for value in shown[name]] for name in flexible}
-    widths = {name: _narrowest(column, texts[name]) for name, column in flexible.items()}
-    spare = sum(column.pixels for column in flexible.values()) - sum(widths.values())
-    paragraphs = {name: [[width_of(part) for part in each.split("\n")] for each in texts[name]] for name in flexible}
-    while spare >= _STEP and flexible:
-        lines = {name: [_lines(each, widths[name]) for each in paragraphs[name]] for name in flexible}
-        tallest = [max(each) for each in zip(*lines.values(), strict=True)]
-        if max(tallest, default=1) == 1:
-            break
-        tall = {name: sum(most for most, one in zip(tallest, mine, strict=True) if one == most > 1)
-                for name, mine in lines.items()}  # fmt: skip
-        widths[max(tall, key=lambda name: tall[name])] += _STEP
-        spare -= _STEP
+    texts = {column.name: [str(value or "") for value in shown[column.name]] for column in flexible}
+    parts = {name: [[width_of(part) for part in each.split("\n")] for each in mine] for name, mine in texts.items()}
+    least = {column.name: _narrowest(column, texts[column.name]) for column in flexible}
+    known: dict[tuple[str, int], list[int]] = {}
+
+    def lines(name: str, width: int) -> list[int]:
+        if (name, width) not in known:
+            known[name, width] = [_lines(each, width) for each in parts[name]]
+        return known[name, width]
+
+    def height(widths: Mapping[str, int]) -> float:
+        """Give the lines of all rows: nearly those of the tallest cell of each, and a little of the others.
+
+        Without that little, a move that helps only together with the next would never be made.
+        """
+        rows = zip(*(lines(*one) for one in widths.items()), strict=True)
+        return round(sum(max(sum(each**_POWER for each in row) ** (1 / _POWER), LEAST_LINES) for row in rows), 6)
+
+    widths = {column.name: column.pixels for column in flexible}
+    lowest, is_lower = height(widths), True
+    while is_lower:
+        is_lower = False
+        for giver, taker, move in product(widths, widths, _MOVES):
+            if giver == taker or widths[giver] - move < least[giver]:
+                continue
+            tried = {**widths, giver: widths[giver] - move, taker: widths[taker] + move}
+            if (now := height(tried)) < lowest:
+                widths, lowest, is_lower = tried, now, True
     return [replace(column, pixels=widths.get(column.name, column.pixels)) for column in columns]
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from stratify import disclosure, filled_in, periods
 from stratify.publish import words
-from stratify.publish.column_widths import PROSE, balanced, text_width
+from stratify.publish.column_widths import LEAST_LINES, PROSE, balanced, text_width
 from stratify.publish.context import PublishContext
 from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
 from stratify.publish.list_columns import CHANGES, HINTS, LAST_PRINTED, LIST, NOT_LISTED, SAID, WAITING, Column
@@ -361,7 +361,7 @@ class _Writer:
             most = max(
                 lines_of(str(shown[c.name] or ""), text_width(c)) for c in columns if c.kind in ("text", "name", "tier")
             )
-            sheet.set_row(position + 1, max(most, 2) * LINE_POINTS + 3)
+            sheet.set_row(position + 1, max(most, LEAST_LINES) * LINE_POINTS + 3)
         if frame.is_empty():
             sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
             sheet.set_row(1, 22)
