@@ -54,7 +54,8 @@ def read_form(
         if is_filled(about.value) and written is None:
             wrong.append(Fault(about.at, "Not an NHS number", "The ten digits of the NHS number; check each of them"))
         if kind and _KINDS[kind] != "concern" and not is_filled(about.value):
-            wrong.append(Fault(about.at, "Nothing says whom it is about", "The NHS number of the person"))
+            no_number = "For somebody without one choose a concern, and write the row reference of a list into the words"
+            wrong.append(Fault(about.at, "Nothing says whom it is about", f"The NHS number. {no_number}"))
         named = cells["list_name"]
         clinic = by_name.get(plain_text(named.value)) if is_filled(named.value) else None
         if is_filled(named.value) and clinic is None:
@@ -117,13 +118,17 @@ _OF_AN_ANSWER = ("answer", "answered_on", "answered_by", "words")
 
 def _word(cell: Cell, contract: str, column: str, wrong: list[Fault]) -> str | None:
     allowed = contracts.load(contract).column(column).valid_values or ()
-    found = next(
-        (each for each in allowed if is_filled(cell.value) and plain_text(each) == plain_text(cell.value)), None
-    )
+    typed = _bare(cell.value) if is_filled(cell.value) else None
+    found = next((each for each in allowed if _bare(each) == typed), None)
     if found is None:
         fault = "Not one of the words of this cell" if is_filled(cell.value) else "Nothing is chosen"
         wrong.append(Fault(cell.at, fault, f"One of: {', '.join(allowed)}"))
     return found
+
+
+def _bare(word: object) -> str:
+    """Give a word without its article: a concern is a concern however it is written."""
+    return plain_text(word).removeprefix("a ")
 
 
 def _noticed(cell: Cell | None, week: date, today: date, wrong: list[Fault]) -> date:

@@ -203,6 +203,11 @@ def test_a_row_of_a_form_is_read_and_the_number_is_forgotten():
     assert "9990000018" not in repr(said)
 
 
+def test_a_concern_may_be_written_without_its_article():
+    [said], _ = read_form(form_row(**USUAL | {"kind": "Concern", "reason": "not fair"}))
+    assert (said.kind, said.patient_key) == ("concern", None)
+
+
 def test_somebody_whom_the_data_do_not_have_is_taken_in_without_a_person():
     [said], faults = read_form(form_row(nhs_number="9990000026", **USUAL))
     assert (said.patient_key, faults) == (None, [])

@@ -336,7 +336,7 @@ HEAD = "practice_code,row_reference,decision,outcome,outcome_date,until_date,dec
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_csv_in_the_form_of_the_contract_is_read_however_it_was_saved(tmp_path, separator):
-    lines = [HEAD, f"y00001,{reference(1)},,did_not_attend,04/11/2026,,,,", f"Y00001,{reference(2)},,,46330,,,,yes"]
+    lines = [HEAD, f"y00001,{reference(1)},,did_not_attend,04/11/2026,,,,", f"Y00001,{reference(2)},,,46330,,,GP,yes"]
     path = tmp_path / "answers.csv"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).replace(",", separator).encode())
     reading = read(path, practice=None)

@@ -220,12 +220,13 @@ def write_form(
         sheet.write_string(2, 0, text, said)
         sheet.set_row(2, lines_of(text, int(wide * 0.9)) * (LINE_POINTS + 1.5) + 4)
         head = style(bold=True, bg_color=NAVY, font_color="#FFFFFF", border=1, border_color=LINE)
-        cell = style(bg_color=OPEN, border=1, border_color=LINE, locked=False, text_wrap=True, num_format="@")
+        look = {"bg_color": OPEN, "border": 1, "border_color": LINE, "locked": False, "text_wrap": True}
+        cell, day = style(**look, num_format="@"), style(**look, num_format="dd/mm/yyyy", align="left")
         for column, (key, (heading, width, hint)) in enumerate(FORM_HEADINGS.items()):
             sheet.set_column_pixels(column, column, width)
             sheet.write_string(3, column, heading, head)
             for row in range(4, 4 + _ROWS):
-                sheet.write_blank(row, column, None, cell)
+                sheet.write_blank(row, column, None, day if key == _SINCE else cell)
             sheet.data_validation(4, column, 3 + _ROWS, column, _allowed(key, heading, hint, lists))
         for row in range(4, 4 + _ROWS):
             sheet.set_row(row, 2 * LINE_POINTS + 4)
