@@ -419,6 +419,8 @@ def test_what_goes_back_says_cell_fault_and_remedy_and_is_the_same_twice(tmp_pat
         "copd_clinic/list.xlsx", "List!P2", "COPD clinic", "3", "999 000 0018", "Doe, Jo", "Not a day",
         "A day as dd/mm/yyyy", reference(1),
     ]  # fmt: skip
+    with zipfile.ZipFile(one) as archive:
+        assert "OFFICIAL-SENSITIVE: personal" in archive.read("xl/worksheets/sheet1.xml").decode()  # it names a person
 
 
 def test_files_are_gathered_by_practice_and_what_a_spreadsheet_leaves_behind_is_passed_over(tmp_path):
