@@ -54,9 +54,7 @@ def read_form(
         if is_filled(about.value) and written is None:
             wrong.append(Fault(about.at, "Not an NHS number", "The ten digits of the NHS number; check each of them"))
         if kind and _KINDS[kind] != "concern" and not is_filled(about.value):
-            no_number = (
-                "For somebody without one choose a concern, and write the row reference of a list into the words"
-            )
+            no_number = "For somebody without one choose a concern, and write the row reference into the words"
             wrong.append(Fault(about.at, "Nothing says whom it is about", f"The NHS number. {no_number}"))
         named = cells["list_name"]
         clinic = by_name.get(plain_text(named.value)) if is_filled(named.value) else None
