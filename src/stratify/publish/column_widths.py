@@ -45,11 +45,11 @@ def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
     texts = {column.name: [str(value or "") for value in shown[column.name]] for column in flexible}
     parts = {name: [[width_of(part) for part in each.split("\n")] for each in mine] for name, mine in texts.items()}
     least = {column.name: _narrowest(column, texts[column.name]) for column in flexible}
-    known: dict[tuple[str, int], list[int]] = {}
+    known: dict[tuple[str, int], list[float]] = {}
 
-    def lines(name: str, width: int) -> list[int]:
+    def raised(name: str, width: int) -> list[float]:
         if (name, width) not in known:
-            known[name, width] = [_lines(each, width) for each in parts[name]]
+            known[name, width] = [math.pow(_lines(each, width), _POWER) for each in parts[name]]
         return known[name, width]
 
     def height(widths: Mapping[str, int]) -> float:
@@ -57,8 +57,8 @@ def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
 
         Without that little, a move that helps only together with the next would never be made.
         """
-        rows = zip(*(lines(*one) for one in widths.items()), strict=True)
-        return round(sum(max(sum(each**_POWER for each in row) ** (1 / _POWER), LEAST_LINES) for row in rows), 6)
+        rows = zip(*(raised(*one) for one in widths.items()), strict=True)
+        return round(sum(max(math.pow(sum(row), 1 / _POWER), LEAST_LINES) for row in rows), 6)
 
     widths = {column.name: column.pixels for column in flexible}
     lowest, is_lower = height(widths), True
