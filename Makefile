@@ -75,7 +75,7 @@ weeks: setup
 picture: demo
 	rm -rf $(DEMO)/picture && mkdir -p $(DEMO)/picture
 	soffice --headless --convert-to pdf --outdir $(DEMO)/picture $(DEMO)/published/direct_care/Y00001/copd_clinic/clinic_list_copd_clinic_TEST_$(DEMO_DATE).xlsx
-	pdftoppm -png -singlefile -r 110 -f 2 -l 2 -x 0 -y 0 -W 1290 -H 640 $(DEMO)/picture/clinic_list_copd_clinic_TEST_$(DEMO_DATE).pdf docs/clinic-list
+	pdftoppm -png -singlefile -r 110 -f 2 -l 2 -x 0 -y 0 -W 1290 -H 450 $(DEMO)/picture/clinic_list_copd_clinic_TEST_$(DEMO_DATE).pdf docs/clinic-list
 
 # The pictures of docs/for-clinicians.md, from the last of the four weeks. Needs LibreOffice and poppler.
 LAST := $(DEMO)/weeks/out/published/direct_care/Y00001

@@ -45,7 +45,7 @@ class Said:
     Attributes:
         kind: One of :data:`KIND_WORDS`.
         practice_code: Who says it.
-        said_on: Day it was decided, or first day of the week of the list or form.
+        said_on: Day it was decided or noticed, or first day of the week of the list or form where nothing says it.
         patient_key: Whom it is about; None for a list as a whole, or somebody whom the data do not have.
         clinic_id: List it is about.
         row_reference: Row of a list it came in with.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from stratify import contracts
 from stratify.codes import nhs_number_is_valid
 from stratify.feedback import KIND_WORDS, Answered, Said
-from stratify.filled_in import Cell, Fault, as_day, is_filled, plain_text
+from stratify.filled_in import DAYS_BEFORE, Cell, Fault, as_day, is_filled, plain_text
 
 Rows = Sequence[tuple[int, Mapping[str, Cell]]]
 Faults = list[tuple[int, Fault]]
@@ -27,7 +27,7 @@ def numbers_of(rows: Rows) -> set[str]:
 
 
 def read_form(
-    rows: Rows, *, practice: str, week: date, lists: Mapping[str, str], people: Mapping[str, str]
+    rows: Rows, *, practice: str, week: date, lists: Mapping[str, str], people: Mapping[str, str], today: date
 ) -> tuple[list[Said], Faults]:
     """Read the rows of a form.
 
@@ -37,6 +37,7 @@ def read_form(
         week: Week of the form; for a CSV, the day of the run.
         lists: Clinic by the name a list has.
         people: Pseudonym by NHS number, of the patients of the practice.
+        today: The day the run describes: nothing was noticed after it.
 
     Returns:
         What is said, and faults by row: nothing of a row with a fault is taken in. Whoever is not in the data is
@@ -53,11 +54,13 @@ def read_form(
         if is_filled(about.value) and written is None:
             wrong.append(Fault(about.at, "Not an NHS number", "The ten digits of the NHS number; check each of them"))
         if kind and _KINDS[kind] != "concern" and not is_filled(about.value):
-            wrong.append(Fault(about.at, "Nothing says whom it is about", "The NHS number of the person"))
+            no_number = "For somebody without one choose a concern, and write the row reference into the words"
+            wrong.append(Fault(about.at, "Nothing says whom it is about", f"The NHS number. {no_number}"))
         named = cells["list_name"]
         clinic = by_name.get(plain_text(named.value)) if is_filled(named.value) else None
         if is_filled(named.value) and clinic is None:
             wrong.append(Fault(named.at, "No list has this name", f"One of: {', '.join(sorted(lists))}"))
+        noticed = _noticed(cells.get("said_on"), week, today, wrong)
         text = _text(cells["words"], wrong)
         faults += [(number, each) for each in wrong]
         if kind and reason and role and not wrong:
@@ -65,7 +68,7 @@ def read_form(
                 Said(
                     _KINDS[kind],
                     practice,
-                    week,
+                    noticed,
                     people.get(written or ""),
                     clinic,
                     reason_code=_code(reason),
@@ -115,13 +118,28 @@ _OF_AN_ANSWER = ("answer", "answered_on", "answered_by", "words")
 
 def _word(cell: Cell, contract: str, column: str, wrong: list[Fault]) -> str | None:
     allowed = contracts.load(contract).column(column).valid_values or ()
-    found = next(
-        (each for each in allowed if is_filled(cell.value) and plain_text(each) == plain_text(cell.value)), None
-    )
+    typed = _bare(cell.value) if is_filled(cell.value) else None
+    found = next((each for each in allowed if _bare(each) == typed), None)
     if found is None:
         fault = "Not one of the words of this cell" if is_filled(cell.value) else "Nothing is chosen"
         wrong.append(Fault(cell.at, fault, f"One of: {', '.join(allowed)}"))
     return found
+
+
+def _bare(word: object) -> str:
+    """Give a word without its article: a concern is a concern however it is written."""
+    return plain_text(word).removeprefix("a ")
+
+
+def _noticed(cell: Cell | None, week: date, today: date, wrong: list[Fault]) -> date:
+    """Give the day something was noticed, the first of the week of the form where nothing says it."""
+    if cell is None or not is_filled(cell.value):
+        return week
+    day, first = as_day(cell.value), week - timedelta(days=DAYS_BEFORE)
+    if day is None or not first <= day <= today:
+        instead = f"A day from {first:%d/%m/%Y} to {today:%d/%m/%Y}, or nothing for the Monday of the form"
+        wrong.append(Fault(cell.at, "Not a day on which this can have been noticed", instead))
+    return day or week
 
 
 def _text(cell: Cell, wrong: list[Fault]) -> str | None:

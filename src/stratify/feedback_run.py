@@ -90,7 +90,7 @@ def read(
                 continue
             people = _people(store, practice, feedback_reading.numbers_of(rows))
             told_here, wrong = feedback_reading.read_form(
-                rows, practice=practice, week=week, lists=lists, people=people
+                rows, practice=practice, week=week, lists=lists, people=people, today=today
             )
             said += told_here
             faults += [(file, practice, number, fault) for number, fault in wrong]

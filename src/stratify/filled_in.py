@@ -253,7 +253,8 @@ def read_row(row: FilledRow, sent: SentRow, *, today: date) -> tuple[list[Answer
         today: The day the run describes: nothing has happened after it.
 
     Returns:
-        What can be applied and what is wrong. With a fault nothing of the row applies but a concern, which always does.
+        What can be applied and what is wrong. With a fault nothing of the row applies but a concern, which always does:
+        of the day of the row, or of the Monday of the list where that is none it can have.
     """
     reader = _Reader(row, sent, today)
     faults = reader.faults
@@ -263,13 +264,18 @@ def read_row(row: FilledRow, sent: SentRow, *, today: date) -> tuple[list[Answer
     day, until = reader.day("outcome_date"), reader.day("until_date")
     answers = []
     if concern:
+        raised = day if day and reader.can_be(day) else sent.week
         answers.append(
-            Answer(sent, "concern", sent.week, file_id=row.file_id, number=row.number, cell=row.cells["concern"].at)
+            Answer(sent, "concern", raised, file_id=row.file_id, number=row.number, cell=row.cells["concern"].at)
         )
     says_more = any(
-        is_filled(row.cells[name].value) for name in ANSWER_COLUMNS if name in row.cells and name != "concern"
+        is_filled(row.cells[name].value)
+        for name in ANSWER_COLUMNS
+        if name in row.cells and name not in ("concern", "outcome_date")
     )
-    if not says_more:
+    if concern and not says_more:
+        if day:
+            reader.check_day("concern", day)
         return answers, faults
     step = reader.step(decision, outcome)
     if step:
@@ -369,6 +375,10 @@ class _Reader:
             )
             return None
         return happened or decided
+
+    def can_be(self, day: date) -> bool:
+        """Tell whether something on this list can have happened on a day."""
+        return self.sent.week - timedelta(days=DAYS_BEFORE) <= day <= self.today
 
     def check_day(self, step: str, day: date | None) -> None:
         """Hold the day something happened to what can be."""

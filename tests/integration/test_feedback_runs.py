@@ -59,7 +59,7 @@ def weeks(tmp_path_factory):
     fill_in(sent, home / "list.xlsx", {row.cells["concern"].at: "yes"})
     [form] = (out / "published" / "direct_care" / done.practice / "feedback").iterdir()
     done.sheets, done.blank = CalamineWorkbook.from_path(form).sheet_names, all_text(form)
-    told = {"A5": number, "B5": "should have been here", "D5": "needs help now", "E5": "GP", "F5": WORDS,
+    told = {"A5": number, "B5": "should have been here", "D5": "needs help now", "E5": "GP", "G5": WORDS,
             "A6": "999 999 9998", "B6": "should have been here", "D6": "other", "E6": "GP"}  # fmt: skip
     fill_in(form, home / "form.xlsx", {f"Tell us!{cell}": value for cell, value in told.items()})
     run(DAYS[1])

@@ -177,13 +177,18 @@ def test_a_new_identity_key_shortens_no_register(kept, tmp_path):
 
 
 def form_row(**cells):
-    columns = ("nhs_number", "kind", "list_name", "reason", "said_by", "words")
-    return 5, {name: Cell(f"Tell us!{place}5", cells.get(name)) for place, name in zip("ABCDEF", columns, strict=True)}
+    columns = ("nhs_number", "kind", "list_name", "reason", "said_by", "said_on", "words")
+    return 5, {name: Cell(f"Tell us!{place}5", cells.get(name)) for place, name in zip("ABCDEFG", columns, strict=True)}
 
 
 def read_form(*rows):
     return feedback_reading.read_form(
-        rows, practice="Y00001", week=WEEK, lists={"COPD clinic": "copd_clinic"}, people={"9990000018": "k18"}
+        rows,
+        practice="Y00001",
+        week=WEEK,
+        lists={"COPD clinic": "copd_clinic"},
+        people={"9990000018": "k18"},
+        today=WEEK + timedelta(days=7),
     )
 
 
@@ -198,9 +203,25 @@ def test_a_row_of_a_form_is_read_and_the_number_is_forgotten():
     assert "9990000018" not in repr(said)
 
 
+def test_a_concern_may_be_written_without_its_article():
+    [said], _ = read_form(form_row(**USUAL | {"kind": "Concern", "reason": "not fair"}))
+    assert (said.kind, said.patient_key) == ("concern", None)
+
+
 def test_somebody_whom_the_data_do_not_have_is_taken_in_without_a_person():
     [said], faults = read_form(form_row(nhs_number="9990000026", **USUAL))
     assert (said.patient_key, faults) == (None, [])
+
+
+def test_what_is_said_is_of_the_day_it_was_noticed_and_of_the_monday_of_the_form_without_one():
+    """A Thursday, as typed; nothing; and a form that was sent before it had the column."""
+    thursday = WEEK + timedelta(days=3)
+    row = form_row(nhs_number="9990000018", said_on=f"{thursday:%d/%m/%y}", **USUAL)
+    empty_cell = form_row(nhs_number="9990000018", **USUAL)
+    older = (5, {name: cell for name, cell in empty_cell[1].items() if name != "said_on"})
+    for asked, day in ((row, thursday), (empty_cell, WEEK), (older, WEEK)):
+        [said], _ = read_form(asked)
+        assert said.said_on == day
 
 
 @pytest.mark.parametrize(
@@ -212,7 +233,10 @@ def test_somebody_whom_the_data_do_not_have_is_taken_in_without_a_person():
         pytest.param({**USUAL, "nhs_number": "9990000018", "list_name": "gout"}, "C5", id="no_such_list"),
         pytest.param({**USUAL, "nhs_number": "9990000018", "reason": ""}, "D5", id="no_reason"),
         pytest.param({**USUAL, "nhs_number": "9990000018", "said_by": "Dr Who"}, "E5", id="a_name_for_a_role"),
-        pytest.param({**USUAL, "nhs_number": "9990000018", "words": "x" * 501}, "F5", id="too_long"),
+        pytest.param({**USUAL, "nhs_number": "9990000018", "words": "x" * 501}, "G5", id="too_long"),
+        pytest.param({**USUAL, "nhs_number": "9990000018", "said_on": "soon"}, "F5", id="no_day"),
+        pytest.param({**USUAL, "nhs_number": "9990000018", "said_on": WEEK + timedelta(8)}, "F5", id="still_to_come"),
+        pytest.param({**USUAL, "nhs_number": "9990000018", "said_on": WEEK - timedelta(29)}, "F5", id="long_before"),
     ],
 )
 def test_a_cell_that_cannot_be_used_is_named_and_nothing_of_its_row_is_taken(cells, cell):

@@ -75,14 +75,23 @@ def test_a_form_is_the_same_bytes_again_and_names_nobody_in_its_own_name(run, tm
 
 def test_a_form_filled_in_comes_back_row_by_row_with_its_week(run, tmp_path):
     path = form(run, tmp_path)
-    cells = {"A5": "999 000 0018", "B5": "should have been here", "D5": "other", "E5": "GP", "F5": "=1+1 'quoted' ünï"}
+    cells = {"A5": "999 000 0018", "B5": "should have been here", "D5": "other", "E5": "GP", "G5": "=1+1 'quoted' ünï"}
     fill_in(path, tmp_path / "back.xlsx", {f"Tell us!{cell}": value for cell, value in cells.items()})
     assert is_told(tmp_path / "back.xlsx")
     told = read_told(tmp_path / "back.xlsx")
     assert (told.kind, told.week, told.refused) == ("out.feedback_form", WEEK, None)
     [(number, row)] = told.rows
-    assert (number, row["words"].value, row["words"].at) == (5, "=1+1 'quoted' ünï", "Tell us!F5")
+    assert (number, row["words"].value, row["words"].at) == (5, "=1+1 'quoted' ünï", "Tell us!G5")
     assert read_told(path).rows == ()  # what a form says of itself is no row
+
+
+def test_a_form_sent_before_it_had_a_column_for_the_day_is_read_and_one_without_another_is_not(run, tmp_path):
+    for heading, is_read in (("F4", True), ("E4", False)):
+        path = form(run, tmp_path / heading)
+        cells = {"A5": "999 000 0018", "B5": "should have been here", "D5": "other", "G5": "Weak", heading: "Notes"}
+        fill_in(path, path, {f"Tell us!{cell}": value for cell, value in cells.items()})
+        told = read_told(path)
+        assert (len(told.rows), told.refused is None) == ((1, True) if is_read else (0, False))
 
 
 def test_a_list_is_no_form_and_a_form_is_no_list(run, tmp_path):

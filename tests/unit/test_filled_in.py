@@ -203,6 +203,27 @@ def test_a_concern_counts_whatever_is_wrong_with_the_rest():
 
 
 @pytest.mark.parametrize(
+    ("values", "raised", "wrong"),
+    [
+        pytest.param({}, WEEK, [], id="no_day_the_monday_of_the_list"),
+        pytest.param({"outcome_date": DAY}, DAY, [], id="a_day_and_nothing_else"),
+        pytest.param({"outcome_date": DAY, "outcome": "attended"}, DAY, [], id="the_day_of_the_row"),
+        pytest.param({"outcome_date": "soon"}, WEEK, ["List!R2"], id="no_day_counts_and_comes_back"),
+        pytest.param({"outcome_date": date(2026, 11, 10)}, WEEK, ["List!R2"], id="still_to_come_counts_and_comes_back"),
+    ],
+)
+def test_a_concern_is_of_the_day_of_its_row(values, raised, wrong):
+    """The list is of 2 November, the run of the 9th."""
+    answers, faults = read_row(filled(concern="yes", **values), SENT, today=TODAY)
+    assert [each.outcome_date for each in answers if each.outcome == "concern"] == [raised]
+    assert [each.at for each in faults] == wrong
+
+
+def test_a_day_alone_says_nothing():
+    assert said(outcome_date=DAY) == ["List!P2"]
+
+
+@pytest.mark.parametrize(
     ("values", "at"),
     [
         pytest.param({"row_reference": ""}, "List!Z2", id="no_reference"),

@@ -336,7 +336,7 @@ HEAD = "practice_code,row_reference,decision,outcome,outcome_date,until_date,dec
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_csv_in_the_form_of_the_contract_is_read_however_it_was_saved(tmp_path, separator):
-    lines = [HEAD, f"y00001,{reference(1)},,did_not_attend,04/11/2026,,,,", f"Y00001,{reference(2)},,,46330,,,,yes"]
+    lines = [HEAD, f"y00001,{reference(1)},,did_not_attend,04/11/2026,,,,", f"Y00001,{reference(2)},,,46330,,,GP,yes"]
     path = tmp_path / "answers.csv"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).replace(",", separator).encode())
     reading = read(path, practice=None)
@@ -419,6 +419,8 @@ def test_what_goes_back_says_cell_fault_and_remedy_and_is_the_same_twice(tmp_pat
         "copd_clinic/list.xlsx", "List!P2", "COPD clinic", "3", "999 000 0018", "Doe, Jo", "Not a day",
         "A day as dd/mm/yyyy", reference(1),
     ]  # fmt: skip
+    with zipfile.ZipFile(one) as archive:
+        assert "OFFICIAL-SENSITIVE: personal" in archive.read("xl/worksheets/sheet1.xml").decode()  # it names a person
 
 
 def test_files_are_gathered_by_practice_and_what_a_spreadsheet_leaves_behind_is_passed_over(tmp_path):

@@ -574,6 +574,11 @@ def test_a_concern_alone_is_an_answer_and_leaving_with_unsaved_answers_is_asked_
     page.run("document.querySelector('.answers input[type=checkbox]').click()")
     assert page.run("document.getElementById('saved').textContent") == "1 answer to save."
     assert page.run("document.querySelector('.tag.answer:not([hidden])').textContent") == "Answer: concern"
+    write_day = "(() => { const day = document.querySelector('.answers input[type=date]'); day.value = '%s';"
+    write_day += " day.dispatchEvent(new Event('change')); })()"
+    page.run(write_day % INDEX_DATE)  # the day it was noticed
+    assert page.run("document.getElementById('saved').textContent") == "1 answer to save."
+    page.run(write_day % "")
     leaving = "const event = new Event('beforeunload', {cancelable: true}); dispatchEvent(event)"
     asked = f"(() => {{ {leaving}; return event.defaultPrevented; }})()"
     assert page.run(asked) is True

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -56,9 +56,12 @@ FORM_HEADINGS = {
     "list_name": ("Which list", 210, "The list it is about. Leave it empty for all of them."),
     "reason": ("Why", 160, "The word that is nearest. Say more in the last column if you need to."),
     "said_by": ("Who says so", 150, "Your role, no name."),
+    "said_on": ("Day", 80, "The day you noticed it, as dd/mm/yyyy. Leave it empty for the Monday of this week."),
     "words": ("In your words", 330, "Only if needed. No names: the NHS number says who it is."),
 }
 """Columns of a form: heading, width, and what is said beside the cell."""
+_SINCE = "said_on"
+"""A column that forms sent before it was added do not have."""
 _WHAT = "Tell us what is wrong with a list"
 _SAY = (
     "Use this form for a person who should have been on a list, for one who should not be, and for any concern. "
@@ -117,7 +120,7 @@ def read_told(path: Path) -> ToldFile:
     weeks = [week for each in marks if (week := as_day(each))]
     for at, line in enumerate(lines[:20]):
         columns = {place: headings[text] for place, cell in enumerate(line) if (text := plain_text(cell)) in headings}
-        if len(columns) == len(headings) == len(set(columns.values())) and weeks:
+        if weeks and _is_whole(columns.values(), headings.values()):
             rows = [
                 (
                     number,
@@ -132,6 +135,11 @@ def read_told(path: Path) -> ToldFile:
             ]
             return ToldFile(FORM, weeks[0], _filled(rows))
     return ToldFile(FORM, refused=Fault("the form", "A column or the line below the title is gone", _AS_SENT))
+
+
+def _is_whole(found: Collection[str], needed: Iterable[str]) -> bool:
+    """Tell whether every column is there once, but for the one that older forms do not have."""
+    return len(set(found)) == len(found) and set(needed) - set(found) <= {_SINCE}
 
 
 _AS_SENT = "Take the form as it was sent: fill in its yellow cells and change nothing else"
@@ -161,7 +169,7 @@ def _read_csv(path: Path) -> ToldFile:
         return ToldFile(kind, refused=TOO_LARGE)
     header = [plain_text(each).replace(" ", "_") for each in lines[0][1]]
     columns = {at: name for at, name in enumerate(header) if name in names}
-    if len(columns) < len(names) or len(set(columns.values())) < len(columns):
+    if not _is_whole(columns.values(), names):
         return ToldFile(
             kind, refused=Fault("line 1", "A column is missing or there twice", f"The columns {', '.join(names)}")
         )
@@ -212,12 +220,13 @@ def write_form(
         sheet.write_string(2, 0, text, said)
         sheet.set_row(2, lines_of(text, int(wide * 0.9)) * (LINE_POINTS + 1.5) + 4)
         head = style(bold=True, bg_color=NAVY, font_color="#FFFFFF", border=1, border_color=LINE)
-        cell = style(bg_color=OPEN, border=1, border_color=LINE, locked=False, text_wrap=True, num_format="@")
+        look = {"bg_color": OPEN, "border": 1, "border_color": LINE, "locked": False, "text_wrap": True}
+        cell, day = style(**look, num_format="@"), style(**look, num_format="dd/mm/yyyy", align="left")
         for column, (key, (heading, width, hint)) in enumerate(FORM_HEADINGS.items()):
             sheet.set_column_pixels(column, column, width)
             sheet.write_string(3, column, heading, head)
             for row in range(4, 4 + _ROWS):
-                sheet.write_blank(row, column, None, cell)
+                sheet.write_blank(row, column, None, day if key == _SINCE else cell)
             sheet.data_validation(4, column, 3 + _ROWS, column, _allowed(key, heading, hint, lists))
         for row in range(4, 4 + _ROWS):
             sheet.set_row(row, 2 * LINE_POINTS + 4)

@@ -299,7 +299,7 @@ def _content(letter: Letter, rows: Sequence[Row], sender: _Sender, context: Publ
         "practice": sender.practice,
         "phone": sender.phone,
         "day": periods.in_words(context.index_date),
-        "version": f"{letter.id} {letter.version}",
+        "version": letter.version,  # and not its id: that would name the list it comes from
         "letters": [
             {
                 "name": " ".join(filter(None, (row["title"], row["given_names"], row["family_name"]))),

@@ -20,7 +20,7 @@ class Column:
     kind: Literal["text", "name", "date", "number", "tier", "mono"] = "text"
     is_open: bool = False
     least: int | None = None
-    """Width when no row has a value; None keeps the width."""
+    """How narrow it may be where others of its sheet need the room more (``column_widths``); None: as wide as it is."""
 
 
 # In the order people use them: who, why, then what was decided; what is for the screen alone comes last and is not
@@ -38,10 +38,10 @@ LIST = (
     Column("language", "Language", 72, least=64),
     Column("ais_format", "Format needed", 66, least=60),
     Column("tier", "Priority", 84, "tier"),
-    Column("why", "Why on this list", 250),
+    Column("why", "Why on this list", 250, least=170),
     Column("data_gaps", "Data gaps", 140, least=46),
     Column("other_needs", "Other needs to cover", 66, least=60),
-    Column("since_last_week", "Since last week", 150),
+    Column("since_last_week", "Since last week", 150, least=90),
     Column("previous_outcome", "Last outcome", 90, least=60),
     Column("decision", "Decision", 70, is_open=True),
     Column("outcome", "Outcome", 66, is_open=True),
@@ -71,11 +71,11 @@ WAITING = (
     Column("sex", "Sex", 52),
     Column("phone_mobile", "Mobile", 90, "mono"),
     Column("tier", "Priority", 96, "tier"),
-    Column("why", "Why on the pathway", 300),
-    Column("data_gaps", "Data gaps", 180),
-    Column("why_waiting", "Why waiting", 190),
+    Column("why", "Why on the pathway", 300, least=170),
+    Column("data_gaps", "Data gaps", 180, least=46),
+    Column("why_waiting", "Why waiting", 190, least=90),
     Column("waiting_since", "Waiting since", 74, "date"),
-    Column("since_last_week", "Since last week", 150),
+    Column("since_last_week", "Since last week", 150, least=90),
     Column("previous_outcome", "Last outcome", 90, least=60),
     Column("row_reference", "Row reference", 110, "mono"),
 )
@@ -85,12 +85,12 @@ NOT_LISTED = (
     Column("given_names", "Given names", 90, "name"),
     Column("date_of_birth", "Date of birth", 74, "date"),
     Column("pathway", "Pathway", 70),
-    Column("what_happens", "What happens instead", 230),
-    Column("why", "Why not on this list", 270),
-    Column("data_gaps", "Data gaps", 190),
+    Column("what_happens", "What happens instead", 230, least=120),
+    Column("why", "Why not on this list", 270, least=120),
+    Column("data_gaps", "Data gaps", 190, least=46),
     Column("priority_rank", "Rank, if waiting here", 60, "number"),
     Column("waiting_since", "Waiting since", 74, "date"),
-    Column("since_last_week", "Since last week", 190),
+    Column("since_last_week", "Since last week", 190, least=90),
     Column("previous_outcome", "Last outcome", 90, least=60),
     Column("row_reference", "Row reference", 110, "mono"),
 )

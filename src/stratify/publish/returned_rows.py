@@ -20,12 +20,12 @@ _SAY = "Correct these cells in the file that you sent and send it again."
 _REST = "Of a row with a wrong cell nothing was taken in; all other rows were, and are not taken in twice."
 _COLUMNS = (
     ("file", "File that you sent", 300),
-    ("cell", "Cell", 92),
+    ("cell", "Cell", 140),
     ("list_name", "List", 110),
     ("rank", "Rank", 40),
     ("nhs_number", "NHS number", 92),
     ("name", "Name", 130),
-    ("wrong", "What is wrong", 250),
+    ("wrong", "What is wrong", 220),
     ("instead", "What to write", 290),
     ("row_reference", "Row reference", 116),
 )
@@ -66,7 +66,7 @@ def write_returned_rows(folder: Path, practice: str, lines: Sequence[ReturnedLin
         sheet.set_paper(9)
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
-        sheet.set_footer(f"&L&9{stamp}&R&9Page &P of &N")
+        sheet.set_footer(f"&L&9{stamp}OFFICIAL-SENSITIVE: personal&R&9Page &P of &N")
         sheet.write_string(0, 0, f"{stamp}{_WHAT}", style(bold=True, font_size=14, font_color=NAVY))
         when = f"Practice {practice}, week of {words.week_in_words(context.index_date)}."
         sheet.write_string(1, 0, f"{when} {_SAY}", style(font_size=10))

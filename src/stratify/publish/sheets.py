@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import xlsxwriter
-from xlsxwriter.utility import xl_col_to_name, xl_pixel_width
+from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from stratify.publish import words
@@ -23,15 +24,30 @@ NAVY, GREY, PALE, LINE = "#003087", "#425563", "#E8EDEE", "#AEB7BD"
 OPEN = "#FFF9DB"
 HELD = "#F4B6AE"
 POINTS = 9
-LINE_POINTS = 12.0
+LINE_POINTS = 11.25
 
 letters_of = xl_col_to_name
 """Gives the letters of a column by its place from nought."""
 
-# xl_pixel_width measures Calibri 11; Arial 9 is about 0.93 of it. Kept a little wide: better a line too many than text
-# cut off.
-_WIDTH_RATIO = 0.97
-_PADDING_PIXELS = 8
+INDENT = 13
+"""Pixels of one step of indent, in whichever spreadsheet it is wider."""
+BOLD = 1.09
+"""How much wider bold letters are, over a word."""
+
+# Widths of the letters of Arial in thousandths of its size, from space to tilde: hmtx of the font of the PDFs, whose
+# letters are as wide. On a screen they are rounded to whole pixels, so a little is added: better a line too many than
+# text cut off.
+_ADVANCES = (
+    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
+    556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
+    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556,
+    556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
+    260, 334, 584,
+)  # fmt: skip
+_LETTERS = {chr(code): width for code, width in enumerate(_ADVANCES, 32)} | {"•": 350}
+_OTHER_LETTER, _IDEOGRAPH, _FIRST_IDEOGRAPH = 750, 1400, "\u2e80"
+_PIXELS = POINTS * 96 / 72 / 1000 * 1.04
+PADDING_PIXELS = 6
 _MOST_IN_HEADER = 60
 _MOST_LINES = 33
 """Of a row: a spreadsheet has none above 409 points."""
@@ -105,15 +121,27 @@ def cut_to_fit(text: str, pixels: int) -> str:
 
 def lines_of(text: str, pixels: int) -> int:
     """Count the lines a text takes in a cell of a width, broken between words as a spreadsheet does."""
-    room = pixels - _PADDING_PIXELS
+    room = max(pixels - PADDING_PIXELS, 1)
     return sum(_lines_of_paragraph(paragraph, room) for paragraph in text.split("\n"))
+
+
+@lru_cache(maxsize=4096)
+def width_of(text: str) -> float:
+    """Give the width of a text in pixels, in one line."""
+    wide = sum(_LETTERS.get(each, _OTHER_LETTER if each < _FIRST_IDEOGRAPH else _IDEOGRAPH) for each in text)
+    return wide * _PIXELS
+
+
+def longest_word(text: str) -> float:
+    """Give the width in pixels of the widest word of a text."""
+    return max((width_of(word) for word in text.split()), default=0.0)
 
 
 def _lines_of_paragraph(text: str, room: int) -> int:
     count, used = 1, 0.0
-    space = xl_pixel_width(" ") * _WIDTH_RATIO
+    space = width_of(" ")
     for word in text.split(" "):
-        width = xl_pixel_width(word) * _WIDTH_RATIO
+        width = width_of(word)
         if used and used + space + width <= room:
             used += space + width
             continue

@@ -343,16 +343,16 @@
   // What is wrong with an answer, one sentence each; what goes with what is the reader's own word (lists.form.pairs).
   function faults(answer, row) {
     const form = lists.form, pair = formOf(row).pairs[`${answer.decision || ""}|${answer.outcome || ""}`];
-    const others = Object.keys(HEADINGS).some((name) => answer[name]);
-    if (!pair) { return others || !answer.concern ? ["Choose a decision or an outcome."] : []; }
-    if (pair.wrong) { return [pair.wrong]; }
-    const found = Object.entries(pair.needed || {}).filter(([name]) => !answer[name]).map(([, text]) => text);
-    found.push(...Object.entries(pair.empty || {}).filter(([name]) => answer[name]).map(([, text]) => text));
-    found.push(...Object.entries(pair.not_with || {}).map(([name, words]) => words[answer[name]]).filter(Boolean));
+    const others = Object.keys(HEADINGS).some((name) => answer[name] && name !== "outcome_date");
+    if (!pair && (others || !answer.concern)) { return ["Choose a decision or an outcome."]; }
+    if (pair?.wrong) { return [pair.wrong]; }
+    const found = Object.entries(pair?.needed || {}).filter(([name]) => !answer[name]).map(([, text]) => text);
+    found.push(...Object.entries(pair?.empty || {}).filter(([name]) => answer[name]).map(([, text]) => text));
+    found.push(...Object.entries(pair?.not_with || {}).map(([name, words]) => words[answer[name]]).filter(Boolean));
     const day = answer.outcome_date, until = answer.until_date;
     if (day && day > today()) { found.push("The date of it is still to come: a day to come goes into booked for."); }
     if (day && day < form.earliest) { found.push("The date of it is long before this list."); }
-    if (until && day && pair.needed?.until_date && (until < day || until > later(day, form.days_ahead))) {
+    if (until && day && pair?.needed?.until_date && (until < day || until > later(day, form.days_ahead))) {
       found.push("The day booked for or deferred until is before the date of it, or over a year on.");
     }
     return found;

@@ -16,6 +16,7 @@ import polars as pl
 
 from stratify import disclosure, filled_in, periods
 from stratify.publish import words
+from stratify.publish.column_widths import LEAST_LINES, PROSE, balanced, text_width
 from stratify.publish.context import PublishContext
 from stratify.publish.feedback_rows import FEEDBACK_PLACE, ITEM_HEADINGS, NOTHING_SAID, SAID_SHEET
 from stratify.publish.list_columns import CHANGES, HINTS, LAST_PRINTED, LIST, NOT_LISTED, SAID, WAITING, Column
@@ -105,9 +106,6 @@ class ClinicWorkbook:
 # meaning is in the colour alone, and printed in grey nothing is lost. None is green: the lowest need here is a need.
 _TIERS = ("#F4B6AE", "#FBD9A5", "#FDF3C4", "#DCE6F2")
 _NO_TIER, _INK = "#E8EDEE", "#231F20"
-
-_PROSE = 140
-"""Columns this wide hold sentences, which need room between text and border."""
 
 
 def write_workbook(path: Path, book: ClinicWorkbook, context: PublishContext) -> None:
@@ -339,7 +337,7 @@ class _Writer:
         sheet = self.workbook.add_worksheet(name)
         sheet.hide_gridlines(2)
         self.page(sheet, landscape=True, title=name)
-        columns = [_fitted(column, frame) for column in columns]
+        columns = balanced(columns, frame)
         for number, column in enumerate(columns):
             sheet.set_column_pixels(number, number, column.pixels)
             sheet.write_string(0, number, column.heading, self._head(column))
@@ -353,15 +351,17 @@ class _Writer:
         )
         for position, record in enumerate(frame.iter_rows(named=True)):
             rank = tier_ranks[position] if position < len(tier_ranks) else None
-            shown = {c.name: cut_to_fit(v, c.pixels) if isinstance(v := record[c.name], str) else v for c in columns}
+            shown = {
+                c.name: cut_to_fit(v, text_width(c)) if isinstance(v := record[c.name], str) else v for c in columns
+            }
             for number, column in enumerate(columns):
                 is_shut = column.name == filled_in.COVERED and not record["other_needs"]
                 here = replace(column, is_open=False) if is_shut else column
                 self._cell(sheet, position + 1, number, here, shown[column.name], rank)
             most = max(
-                lines_of(str(shown[c.name] or ""), c.pixels) for c in columns if c.kind in ("text", "name", "tier")
+                lines_of(str(shown[c.name] or ""), text_width(c)) for c in columns if c.kind in ("text", "name", "tier")
             )
-            sheet.set_row(position + 1, max(most, 2) * LINE_POINTS + 4)
+            sheet.set_row(position + 1, max(most, LEAST_LINES) * LINE_POINTS + 3)
         if frame.is_empty():
             sheet.write_string(1, 0, empty, self.style(italic=True, font_size=11))
             sheet.set_row(1, 22)
@@ -384,7 +384,7 @@ class _Writer:
             look |= {"bg_color": fill, "font_color": _INK, "bold": True}
         if column.kind == "number":
             look |= {"align": "center", "num_format": "0"}
-        elif column.pixels >= _PROSE:
+        elif column.pixels >= PROSE:
             look |= {"align": "left", "indent": 1}
         if column.kind == "date":
             look |= {"num_format": "dd/mm/yyyy", "align": "left"}
@@ -475,12 +475,6 @@ class _Writer:
 def _overdue(said: pl.DataFrame) -> str:
     late = said["status"].str.starts_with("Overdue").sum()
     return f": {late:,} without an answer in time" if late else ""
-
-
-def _fitted(column: Column, frame: pl.DataFrame) -> Column:
-    """Make a column narrow when no row has a value for it, so that the others print larger."""
-    is_empty = frame[column.name].null_count() == frame.height
-    return replace(column, pixels=column.least) if column.least and is_empty else column
 
 
 def _is_count(lines: Sequence[Sequence[Any]], column: int) -> bool:

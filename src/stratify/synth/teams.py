@@ -102,7 +102,7 @@ def told(practice: str, numbers: Sequence[str], *, week: date, seed: int) -> lis
         if not numbers:
             return []
         row["nhs_number"] = str(numbers[int(luck.integers(len(numbers)))])
-    return [row]
+    return [{**row, "said_on": f"{_weekday(week, luck):%d/%m/%Y}"}]
 
 
 def lead_answer(item: str, *, week: date, seed: int) -> dict[str, str] | None:
