@@ -119,6 +119,7 @@ def cut_to_fit(text: str, pixels: int) -> str:
     return text
 
 
+@lru_cache(maxsize=16_384)  # most cells of a list say what many others say
 def lines_of(text: str, pixels: int) -> int:
     """Count the lines a text takes in a cell of a width, broken between words as a spreadsheet does."""
     room = max(pixels - PADDING_PIXELS, 1)
