@@ -392,6 +392,27 @@ def test_two_counts_that_differ_stop_the_run(store: Store, monkeypatch: pytest.M
         check(store, table)
 
 
+def test_of_very_many_rows_the_counts_are_compared_on_some_and_verdicts_are_of_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {each.rule_id: each for each in check(store, land(store, RAW_ROWS))}
+    monkeypatch.setattr(quality_checks, "MOST_ASKED", 2)
+    seen: list[tuple[str, int]] = []
+    honest = quality_checks._Asker.count
+
+    def count(self, table, questions):
+        seen.append((table.name, store.rows(f"SELECT count(*) FROM {table.name}")[0][0]))
+        return honest(self, table, questions)
+
+    monkeypatch.setattr(quality_checks._Asker, "count", count)
+    again = {each.rule_id: each for each in check(store, contract())}
+    assert again == whole
+    assert len(RAW_ROWS) > 4
+    assert seen[0][0].startswith("sample.")
+    assert 0 < seen[0][1] < len(RAW_ROWS)
+    assert not store.rows("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'sample'")
+
+
 def test_a_pattern_that_says_other_than_its_predicate_is_found_out(store: Store) -> None:
     table = only(land(store, RAW_ROWS), "RDG-01-pattern")
     (rule,) = table.rules
