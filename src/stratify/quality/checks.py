@@ -141,7 +141,7 @@ def _check_table(
 
 @contextmanager
 def _few_of(store: Store, table: TableContract) -> Iterator[TableContract]:
-    """Give the table that both counts are made of: the table itself, or of very many rows one of every so many."""
+    """Give the table that both counts are made of: the table itself, or of very many rows some."""
     [[row_count]] = store.rows(f"SELECT count(*) FROM {table.name}")
     if row_count <= MOST_ASKED:
         yield table
@@ -149,7 +149,8 @@ def _few_of(store: Store, table: TableContract) -> Iterator[TableContract]:
     few = replace(table, name=f"sample.{table.name.split('.')[1]}")
     store.execute("CREATE SCHEMA IF NOT EXISTS sample")
     # Not a temporary table: Great Expectations would not see it.
-    store.execute(f"CREATE TABLE {few.name} AS FROM {table.name} WHERE rowid % {row_count // MOST_ASKED + 1} = 0")
+    part = f"hash(whole_row) % {row_count // MOST_ASKED + 1} = 0"
+    store.execute(f"CREATE TABLE {few.name} AS FROM {table.name} AS whole_row WHERE {part}")
     try:
         yield few
     finally:
