@@ -33,6 +33,7 @@ from stratify.store import Store, open_store
 extracts, root = sys.argv[2], Path(sys.argv[3])
 seed, how_many = sys.argv[4], int(sys.argv[5])
 runs.run_examples = lambda book: []  # proved elsewhere; the same every time
+pipeline.release_history.keep = lambda plan: None  # these runs count nothing
 pipeline.quality.check_tables = lambda *given, **named: []  # verdicts only look at what is loaded
 for name in (name for layer in ("landing", "core", "audit") for name in contracts.names(layer)):
     contracts.load(name)  # once, and not in every child
