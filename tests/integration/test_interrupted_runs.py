@@ -21,6 +21,8 @@ from stratify.errors import RunError
 from stratify.settings import Settings
 from whole_runs import KEY, extract_set, files, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # runs that are killed, and the runs after them
+
 WORKER = '''
 import json, os, shutil, signal, sys
 from datetime import date

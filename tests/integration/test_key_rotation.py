@@ -23,6 +23,8 @@ from whole_runs import (
     workbooks,
 )
 
+pytestmark = pytest.mark.slow  # whole runs with one key and another
+
 INDEX_DATE = date(2026, 11, 2)
 KEYS = {version: f"invented key of {version}, long enough to pass 0123456789" for version in ("2025", "2026", "2027")}
 

@@ -12,6 +12,8 @@ from whole_runs import KEY, all_text, counted_plainly, extract_set, settings_fil
 
 from optional_rows import GOOD  # isort: skip  (whole_runs puts its folder on the path)
 
+pytestmark = pytest.mark.slow  # whole runs with and without each feed
+
 ONLY_IN_FEEDS = extract_set.nhs(77)
 """A number of somebody whom no practice knows."""
 

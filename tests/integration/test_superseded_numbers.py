@@ -6,6 +6,8 @@ import pytest
 
 from whole_runs import KEY, counted_plainly, extract_set, refusal, settings_file, stratify
 
+pytestmark = pytest.mark.slow  # whole runs, one after another
+
 OLD, NEW, NOBODY = (extract_set.nhs(number) for number in (9, 1, 700))
 
 

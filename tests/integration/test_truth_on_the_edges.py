@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from stratify import truth_score
 from stratify.privacy import THROWAWAY_KEY
@@ -23,6 +24,8 @@ from stratify.synth.programmes import ENROLMENT_COLUMNS
 from stratify.synth.state import STATE_COLUMNS
 from stratify.synth.world import County
 from whole_runs import counted_plainly, settings_file, stratify
+
+pytestmark = pytest.mark.slow  # a county on every edge, worked out twice
 
 INDEX = date(2026, 8, 31)
 ORDER = CountyOrder(people=2_000, practices=3, seed=22, index_date=INDEX)
