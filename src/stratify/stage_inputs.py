@@ -29,7 +29,9 @@ from stratify.wording import Wording, load_wording
 Digests = dict[str, str | None]
 """A digest by definition; None for what a function of the site's own decides, of which nobody knows what it reads."""
 
-_PLACES = {"extracts", "out", "clinical", "returned", "memory_limit", "threads", "spread"}
+_PLACES = {
+    "extracts", "out", "clinical", "returned", "memory_limit", "threads", "spread", "metrics_file", "lineage_file",
+}  # fmt: skip
 """Settings that say where things are and what a run may use: what they lead to counts, wherever it lies."""
 _NOT_LOADED = _PLACES | {
     "organisation",
