@@ -9,6 +9,7 @@ who are still with it, or died.
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,9 +86,11 @@ def write_admitted(out: Path, month: date, into: Path) -> str:
 def write_last_month(out: Path, into: Path) -> str:
     """Write as :func:`write_admitted` of the last whole month that the hospital data of the run in place cover.
 
+    What is there of another month goes: names are kept for as long as somebody acts on them.
+
     Args:
         out: Output folder of a finished run.
-        into: A folder that holds a folder for each month.
+        into: A folder that gets the folder of the month.
 
     Raises:
         RunError: there is no finished run, no hospital data, or no list is kept of before that month.
@@ -101,7 +104,12 @@ def write_last_month(out: Path, into: Path) -> str:
             action="Ask again after a run that has them.",
         )
     month = last_whole_month(known_to)
-    return write_admitted(out, month, into / f"{month:%Y-%m}")
+    home = into / f"{month:%Y-%m}"
+    said = write_admitted(out, month, home)
+    for other in sorted(into.iterdir()):
+        if other != home:
+            shutil.rmtree(other)
+    return said
 
 
 def last_whole_month(known_to: date) -> date:

@@ -255,7 +255,9 @@ def test_the_last_month_is_the_last_that_the_hospital_data_cover_whole(december,
     assert last_whole_month(date(2026, 12, 30)) == date(2026, 11, 1)
     assert last_whole_month(date(2027, 1, 30)) == date(2026, 12, 1)
     out, practice, _ = december
+    (tmp_path / "2026-11/direct_care").mkdir(parents=True)
     assert "in 2026-12, all practices" in write_last_month(out, tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["2026-12"], "names of another month are not kept"
     assert (tmp_path / "2026-12/direct_care" / practice / "admitted_never_listed_2026-12.csv").is_file()
 
 
