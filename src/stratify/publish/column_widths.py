@@ -83,7 +83,8 @@ def _narrowest(column: Column, texts: Sequence[str]) -> int:
     least = column.least or 0
     if not any(texts):
         return least
-    words = math.ceil(max(longest_word(each) for each in texts)) + PADDING_PIXELS + INDENT
+    bold = BOLD if column.kind in ("name", "tier") else 1
+    words = math.ceil(max(longest_word(each) for each in texts) * bold) + PADDING_PIXELS + INDENT
     return max(least, min(words, column.pixels))
 
 

@@ -368,7 +368,7 @@ class _Writer:
         else:
             sheet.autofilter(0, 0, frame.height, len(columns) - 1)
         names = [column.name for column in columns]
-        last = names.index(LAST_PRINTED) if LAST_PRINTED in names else len(columns) - 1
+        last = names.index(next((each for each in LAST_PRINTED if each in names), names[-1]))
         sheet.print_area(0, 0, max(frame.height, 1), last)
         if "decision" in names and frame.height:
             self._checks(sheet, names, frame.height)
