@@ -290,6 +290,18 @@ def test_a_batch_for_systmone_has_mobile_and_date_of_birth_and_is_split(tmp_path
     }  # fmt: skip
 
 
+def test_whoever_has_an_offer_or_was_accepted_and_has_no_letter_is_told_by_a_person(tmp_path, monkeypatch):
+    """A site's own pathway has no letter until somebody writes one; 7 has died, and 1 was accepted for the clinic."""
+    monkeypatch.setattr("test_letters.LETTERS", {})
+    written = letters_of(tmp_path, answers=ACCEPTED)
+    (name,) = written
+    assert name == "A81001/letters/no_letter_TEST_2026-11-23.csv"
+    found = {each["nhs_number"][-2:]: each["why"] for each in table(written[name])}
+    offers = {each["patient_key"] for each in OUTCOMES if each["placement"] == "offered"}
+    assert {int(number) for number in found} == {number for number in range(99) if key(number) in offers} | {1}
+    assert "Do not contact" in found["07"] and "No letter is written" in found["01"]
+
+
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     one, other = letters_of(tmp_path / "one"), letters_of(tmp_path / "other")
     assert {name: path.read_bytes() for name, path in one.items()} == {

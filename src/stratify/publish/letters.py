@@ -1,8 +1,8 @@
 """Letters and messages to people who are offered something or invited: made ready for the practice, never sent.
 
 Direct care only. For each letter and practice: a PDF of letters, a batch for the messaging system, and a list of people
-whom a person has to reach by hand, with the reason. Belongs here: who can be written to in which way. What a letter
-says is data (``clinical/wording/letters``); nobody is chosen here.
+whom a person has to reach by hand, with the reason: also everybody for whom nobody has written a letter. Belongs here:
+who can be written to in which way. What a letter says is data (``clinical/wording/letters``); nobody is chosen here.
 
 Somebody who died, left, or declined text messages gets none; a sensitive record never leaves by this way; a needed
 format that a letter cannot be had in stops it (Accessible Information Standard, DAPB1605), and so does a practice whose
@@ -75,6 +75,7 @@ ORDER BY t.practice_code, t.delivery_date, t.row_reference
 """
 _LINES_OF_ADDRESS = 5
 _NO_PHONE = "No letter: the number of the practice is not known (setting practice_phones)"
+_NO_LETTER = "No letter is written for this: ring, or tell the person at a visit"
 _PLACES = re.compile(r"\{practice\}|\{phone\}")
 _NOT_REACHED_WORDS = {
     "failed": "was not delivered: call, or write",
@@ -115,28 +116,50 @@ def write_letters(
         store: The run's store, with ``identity`` attached.
         folder: Where the practices' folders go.
         context: The run.
-        letters: The letters, by id; a pathway without any gets none.
+        letters: The letters, by id; where a pathway has none, a person tells people.
         shape: The record system of the practices, for the shape of the batch.
 
     Returns:
         The files written, sorted.
     """
-    accepted = {letter.pathway: _accepted(store, context, letter.pathway) for letter in letters.values()}
+    accepted = {pathway: _accepted(store, context, pathway) for pathway in context.pathways}
     names = dict(store.rows(_PRACTICES))
     missed = store.frame(_NOT_REACHED).to_dicts()
     written = _write_not_reached(folder, missed, context)
     why = {row["patient_key"]: _not_reached(row) for row in missed}
-    practices = [practice for (practice,) in store.rows(_SENDERS)] if letters else []
+    practices = [practice for (practice,) in store.rows(_SENDERS)]
     with store.parted(_PEOPLE, "practice_code") as people:
         for practice in context.told(practices, "Letters"):
             mine = [{**row, "not_reached": why.get(row["patient_key"])} for row in people(practice).to_dicts()]
             sender = _Sender(names.get(practice, practice), context.practice_phones.get(practice))
             for letter in letters.values():
-                chosen = [row for row in mine if _is_for(letter, row, accepted[letter.pathway])]
+                chosen = [row for row in mine if _is_for(letter, row, accepted.get(letter.pathway, set()))]
                 if chosen:
                     place = folder / folder_name(practice) / LETTERS_PLACE / folder_name(letter.id)
                     written += _write(place, letter, chosen, sender, context, shape)
+            written += _write_without_letter(folder / folder_name(practice), mine, letters, accepted, context)
     return sorted(written)
+
+
+def _write_without_letter(
+    folder: Path,
+    rows: Sequence[Row],
+    letters: Mapping[str, Letter],
+    accepted: Mapping[str, set[str]],
+    context: PublishContext,
+) -> list[Path]:
+    """Write who has an offer, or was accepted for a clinic, and has no letter that says so: nobody goes untold."""
+    lines = [
+        _by_hand(row, _with_care(row) or _NO_LETTER, context.pathways[row["pathway"]].label, context)
+        for row in rows
+        if (row["placement"] == "offered" or row["patient_key"] in accepted[row["pathway"]])
+        and not any(_is_meant_for(letter, row) for letter in letters.values())
+    ]
+    if not lines:
+        return []
+    path = folder / LETTERS_PLACE / context.file_name("no_letter", "csv")
+    write_safe_csv(path, pl.DataFrame(lines, infer_schema_length=None).sort("letter", "row_reference"))
+    return [path]
 
 
 def _write_not_reached(folder: Path, rows: Sequence[Row], context: PublishContext) -> list[Path]:
@@ -158,13 +181,15 @@ def _not_reached(row: Row) -> str:
 
 
 def _is_for(letter: Letter, row: Row, accepted: set[str]) -> bool:
+    return _is_meant_for(letter, row) and (not letter.needs_acceptance or row["patient_key"] in accepted)
+
+
+def _is_meant_for(letter: Letter, row: Row) -> bool:
     if row["pathway"] != letter.pathway:
         return False
     if letter.clinic:
-        is_asked = row["placement"] == "listed" and row["clinic_id"] == letter.clinic
-    else:
-        is_asked = row["placement"] == "offered"
-    return is_asked and (not letter.needs_acceptance or row["patient_key"] in accepted)
+        return bool(row["placement"] == "listed" and row["clinic_id"] == letter.clinic)
+    return bool(row["placement"] == "offered")
 
 
 def _accepted(store: Store, context: PublishContext, pathway: str) -> set[str]:
@@ -183,7 +208,7 @@ def _write(
         way, why_not = way_to_reach(row, letter)
         why_not = why_not or (None if sender.phone else _NO_PHONE)
         if why_not:
-            by_hand.append(_by_hand(row, why_not, letter, context))
+            by_hand.append(_by_hand(row, why_not, letter.label, context))
         else:
             ways[way].append(row)
     written = []
@@ -222,14 +247,10 @@ def way_to_reach(row: Mapping[str, Any], letter: Letter) -> tuple[Literal["messa
     needed = {each.strip() for each in (row["ais_format"] or "").split(";") if each.strip()}
     lacking = sorted(each for each in needed if each.lower() not in {known.lower() for known in letter.formats})
     preference = row["contact_preference"]
-    why_not = None
-    if row["has_died"] or row["person_status"] != "registered":
-        why_not = "Do not contact: died or left, check the record"
-    elif row["is_spine_sensitive"]:
-        why_not = "Sensitive record: contact from the practice record only"
-    elif is_unverified(row["nhs_number_status"]) or row["identity_doubt"] or not row["nhs_number"]:
-        why_not = "Confirm who this is before any contact"
-    elif lacking:
+    why_not = _with_care(row)
+    if why_not:
+        return "letter", why_not
+    if lacking:
         why_not = f"Needs {', '.join(lacking)}: this letter cannot be had in it"
     elif row["interpreter_needed"]:
         language = words.language_in_words(row["preferred_language"], True)
@@ -253,6 +274,17 @@ def way_to_reach(row: Mapping[str, Any], letter: Letter) -> tuple[Literal["messa
     return way, None
 
 
+def _with_care(row: Mapping[str, Any]) -> str | None:
+    """Say what has to be looked up before anybody contacts this person, in whichever way."""
+    if row["has_died"] or row["person_status"] != "registered":
+        return "Do not contact: died or left, check the record"
+    if row["is_spine_sensitive"]:
+        return "Sensitive record: contact from the practice record only"
+    if is_unverified(row["nhs_number_status"]) or row["identity_doubt"] or not row["nhs_number"]:
+        return "Confirm who this is before any contact"
+    return None
+
+
 def _batch_row(row: Row, shape: Shape) -> dict[str, str]:
     """Give a row of a batch; no e-mail address, or there would be no text message where it fails."""
     born = row["date_of_birth"]
@@ -272,10 +304,10 @@ def _as_dialled(number: str) -> str:
     return f"0{number[3:].strip()}" if number.startswith("+44") else number
 
 
-def _by_hand(row: Row, why: str, letter: Letter, context: PublishContext) -> dict[str, str]:
+def _by_hand(row: Row, why: str, what: str, context: PublishContext) -> dict[str, str]:
     reference = row_reference(context.index_date, row["clinic_id"] or OFFERS_PLACE, row["patient_key"])
     line = _line_to_call(row, reference, why)
-    return {"row_reference": line.pop("row_reference"), "letter": letter.label, **line}
+    return {"row_reference": line.pop("row_reference"), "letter": what, **line}
 
 
 def _line_to_call(row: Row, reference: str, why: str) -> dict[str, str]:
