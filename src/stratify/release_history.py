@@ -62,7 +62,8 @@ def released_cells(out: Path) -> pl.DataFrame:
             action="Run first, or correct RUN.",
         )
     schema = pl.Schema(schema_of(TABLE))
-    return pl.concat([pl.read_parquet(path).select(*schema).cast(schema) for path in paths])
+    kept = [pl.DataFrame(schema=schema), *(pl.read_parquet(path) for path in paths)]
+    return pl.concat(kept, how="diagonal_relaxed").select(*schema).cast(schema)
 
 
 def in_words(cells: pl.DataFrame, *, place: str | None, about: str | None) -> str:

@@ -14,9 +14,9 @@ import polars as pl
 from stratify import contracts, disclosure
 from stratify.contract_frames import empty
 from stratify.cost_book import Costs
-from stratify.disclosure import Sum
 from stratify.errors import PrivacyError
 from stratify.publish.about import NOT_GRADED, SMALLEST_PRACTICE, about_rows
+from stratify.publish.cells import CELL, PLACE, SUMS
 from stratify.publish.comparators import comparator_rows
 from stratify.publish.comparisons import funnels, gradients
 from stratify.publish.context import PublishContext
@@ -56,39 +56,6 @@ TABLES = (
 )
 """The tables of the commissioners' file."""
 
-_SUMS = (
-    Sum(
-        "practices of a network",
-        pl.col("geography_type") == "practice",
-        {"geography_type": pl.lit("pcn"), "geography_code": pl.col("pcn_code")},
-    ),
-    Sum(
-        "networks of a board",
-        pl.col("geography_type") == "pcn",
-        {"geography_type": pl.lit("icb"), "geography_code": pl.col("icb_code")},
-    ),
-    Sum(
-        "values of a breakdown",
-        pl.col("breakdown") != "all",
-        {"breakdown": pl.lit("all"), "breakdown_value": pl.lit("all")},
-        within=("breakdown",),
-    ),
-    Sum("decisions", (pl.col("part") != "all") & pl.col("total_subject").is_null(), {"part": pl.lit("all")}),
-    Sum("tiers", pl.col("tier") != "all", {"tier": pl.lit("all")}),
-    Sum(
-        "those who have it and the rest",
-        pl.col("total_subject").is_not_null(),
-        {"subject": pl.col("total_subject"), "part": pl.col("total_part")},
-        within=("subject",),
-    ),
-    Sum(
-        "ages of a metric of some ages",
-        pl.col("ages_subject").is_not_null(),
-        {"subject": pl.col("ages_subject"), "breakdown": pl.lit("all"), "breakdown_value": pl.lit("all")},
-    ),
-    Sum("months of a year", pl.col("year_subject").is_not_null(), {"subject": pl.col("year_subject")}),
-)
-_PLACE = ("geography_type", "geography_code", "breakdown", "breakdown_value")
 _BREAKDOWNS = ("all", "imd_quintile", "ethnic_group", "age_band", "sex", "care_home")
 """``care_home`` is of networks and boards alone: a practice's residents are often those of a single home."""
 _SAID = {"answer": pl.String, "entry_count": pl.Int64, "is_suppressed": pl.Boolean}
@@ -234,7 +201,7 @@ def _cube(counts: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
             (pl.lit("all") if breakdown == "all" else pl.col(breakdown)).alias("breakdown_value"),
             (ages if breakdown == "age_band" else pl.lit(None, pl.String)).alias("ages_subject"),
         )
-        .group_by("subject", "part", "tier", *_PLACE)
+        .group_by("subject", "part", "tier", *PLACE)
         .agg(
             pl.col("people_count", "person_count").sum(),
             pl.col("total_subject", "total_part", "ages_subject").first(),
@@ -284,8 +251,7 @@ def _marked(counts: pl.DataFrame, context: PublishContext, places: pl.DataFrame)
 def _protected(cells: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Put all cells under disclosure control at once, so that no table gives away what another one hides."""
     above = named(places).drop("geography_name")
-    key = ("subject", "part", "tier", *_PLACE)
-    placed = cells.join(above, on=["geography_type", "geography_code"], how="left").sort(key)
+    placed = cells.join(above, on=["geography_type", "geography_code"], how="left").sort(CELL)
     is_small = (
         (pl.col("geography_type") == "practice")
         & (pl.col("breakdown") != "all")
@@ -295,7 +261,7 @@ def _protected(cells: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     is_of_few = pl.col("person_count") <= disclosure.LARGEST_HIDDEN
     together = ("series", "geography_type", "geography_code")
     hide = is_small | is_of_few
-    safe = disclosure.protect(placed, count="people_count", key=key, sums=_SUMS, hide=hide, together=together)
+    safe = disclosure.protect(placed, count="people_count", key=CELL, sums=SUMS, hide=hide, together=together)
     exact = pl.lit(placed["people_count"])
     return safe.with_columns(hidden_because(exact, is_of_few=is_of_few, is_small_practice=is_small))
 
