@@ -25,8 +25,8 @@ class Attacked:
     """What came of an attack.
 
     Attributes:
-        runs: Of each run in order of time: ``index_date``, ``run_id``, ``small`` (numbers from 1 to 7), ``given_away`` (of
-            them, those that can be one number only).
+        runs: Of each run in order of time: ``index_date``, ``run_id``, ``small`` (numbers from 1 to 7) and, of them,
+            ``given_away`` (those that can be one number only).
         given_away: Contract ``audit.released_cell``: the numbers given away.
         months_stayed: Whether months that are told again could be taken for the same.
     """
