@@ -53,19 +53,26 @@ class Unknowns:
         """Take in what adds up."""
         self._additions.update(additions)
 
-    def pinned(self, asked: Iterable[int]) -> set[int]:
+    def pinned(self, asked: Iterable[int], *, contradictory: set[int] | None = None) -> set[int]:
         """Give which of some unknowns can only be one whole number.
+
+        Args:
+            asked: Those to try.
+            contradictory: Takes the unknowns of which what was told contradicts itself; without it, that is an error.
 
         Raises:
             PrivacyError: what was told contradicts itself, so the attack proves nothing.
         """
-        wanted = set(asked)
-        return {
-            number
-            for members, additions in self._apart()
-            if (mine := wanted.intersection(members))
-            for number in self._pinned(members, additions, mine)
-        }
+        wanted, found = set(asked), set()
+        for members, additions in self._apart():
+            if mine := wanted.intersection(members):
+                try:
+                    found |= self._pinned(members, additions, mine)
+                except PrivacyError:
+                    if contradictory is None:
+                        raise
+                    contradictory.update(members)
+        return found
 
     def _apart(self) -> Iterator[tuple[list[int], list[Addition]]]:
         """Give the unknowns in groups that share no addition, which can be solved one after another."""

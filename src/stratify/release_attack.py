@@ -13,7 +13,6 @@ import polars as pl
 
 from stratify import periods
 from stratify.attacker import Unknowns, additions
-from stratify.errors import PrivacyError
 from stratify.publish.cells import CELL, SUMS
 
 SMALL = "from 1 to 7"
@@ -28,19 +27,20 @@ class Attacked:
         runs: Of each run in order of time: ``index_date``, ``run_id``, ``small`` (numbers from 1 to 7) and, of them,
             ``given_away`` (those that can be one number only).
         given_away: Contract ``audit.released_cell``: the numbers given away.
-        months_stayed: Whether months that are told again could be taken for the same.
+        changed: How many numbers of months cannot all have stayed what they were, so that they were tried in each
+            release alone.
     """
 
     runs: pl.DataFrame
     given_away: pl.DataFrame
-    months_stayed: bool
+    changed: int
 
 
 def attacked(cells: pl.DataFrame) -> Attacked:
     """Try to work out every small number of every release, from all of them.
 
     A month that the next file tells again is taken for the same counts where no number that both show differs, which
-    is more than anybody knows; where that contradicts what was told, each release is taken alone.
+    is more than anybody knows. Each release is tried alone, too.
 
     Args:
         cells: Contract ``audit.released_cell``, as :func:`release_history.released_cells` gives it.
@@ -48,19 +48,17 @@ def attacked(cells: pl.DataFrame) -> Attacked:
     Raises:
         PrivacyError: numbers of one release contradict each other, so that nothing is proved.
     """
-    is_possible = True
-    try:
-        given_away = _given_away(cells, months_stayed=True)
-    except PrivacyError:
-        is_possible = False
-        given_away = _given_away(cells, months_stayed=False)
+    alone, _ = _given_away(cells, months_stayed=False)
+    together, contradictory = _given_away(cells, months_stayed=True)
+    given_away = pl.concat([alone, together]).unique().sort(*_RUN, *CELL)
     counted = cells.group_by(_RUN).agg((pl.col("hidden_because") == SMALL).sum().alias("small"))
     found = given_away.group_by(_RUN).agg(pl.len().alias("given_away"))
     runs = counted.join(found, on=_RUN, how="left").with_columns(pl.col("given_away").fill_null(0)).sort(_RUN)
-    return Attacked(runs, given_away, is_possible)
+    return Attacked(runs, given_away, contradictory)
 
 
-def _given_away(cells: pl.DataFrame, *, months_stayed: bool) -> pl.DataFrame:
+def _given_away(cells: pl.DataFrame, *, months_stayed: bool) -> tuple[pl.DataFrame, int]:
+    """Give the numbers that are given away, and how many could not be tried for what was told contradicts itself."""
     known = Unknowns()
     before: pl.DataFrame | None = None
     numbered: list[pl.DataFrame] = []
@@ -76,8 +74,10 @@ def _given_away(cells: pl.DataFrame, *, months_stayed: bool) -> pl.DataFrame:
             known.add(additions(before, CELL, one))
         numbered.append(before)
     whole = pl.concat(numbered)
-    pinned = known.pinned(whole.filter(pl.col("hidden_because") == SMALL)["_number"])
-    return whole.filter(pl.col("_number").is_in(sorted(pinned))).drop("_number")
+    contradictory: set[int] = set()
+    asked = whole.filter(pl.col("hidden_because") == SMALL)["_number"]
+    pinned = known.pinned(asked, contradictory=contradictory if months_stayed else None)
+    return whole.filter(pl.col("_number").is_in(sorted(pinned))).drop("_number"), len(contradictory)
 
 
 def _stayed(before: pl.DataFrame, release: pl.DataFrame) -> dict[tuple[object, ...], int]:
@@ -96,8 +96,11 @@ def in_words(found: Attacked) -> str:
         for day, run_id, small, given in found.runs.iter_rows()
     ]
     lines += [f"  {_place(row)}" for row in found.given_away.iter_rows(named=True)]
-    if not found.months_stayed:
-        lines.append("Months that were told again cannot all have stayed the same: each run was taken alone.")
+    if found.changed:
+        lines.append(
+            f"{found.changed:,} numbers of months that were told again cannot all have stayed the same: of these, each "
+            "run was taken alone."
+        )
     if found.given_away.is_empty():
         lines.append("No number from 1 to 7 can be worked out from all that was ever released.")
     else:

@@ -26,7 +26,7 @@ class Column:
 # In the order people use them: who, why, then what was decided; what is for the screen alone comes last and is not
 # printed. Columns are as narrow as what they hold allows: each is paper, and the whole must be read on A4.
 LIST = (
-    Column("priority_rank", "Rank", 34, "number"),
+    Column("priority_rank", "Rank", 38, "number"),
     Column("clinic_date", "Session", 70, "date"),
     Column("nhs_number", "NHS number", 84, "mono"),
     Column("family_name", "Family name", 76, "name", least=66),
@@ -35,13 +35,13 @@ LIST = (
     Column("age_years", "Age", 30, "number"),
     Column("sex", "Sex", 46),
     Column("phone_mobile", "Mobile", 84, "mono"),
-    Column("language", "Language", 60, least=58),
+    Column("language", "Language", 68, least=68),
     Column("ais_format", "Format needed", 52, least=50),
     Column("tier", "Priority", 70, "tier", least=60),
     Column("why", "Why on this list", 196, least=150),
-    Column("data_gaps", "Data gaps", 76, least=42),
+    Column("data_gaps", "Data gaps", 70, least=42),
     Column("other_needs", "Other needs to cover", 64, least=58),
-    Column("since_last_week", "Since last week", 104, least=76),
+    Column("since_last_week", "Since last week", 98, least=76),
     Column("previous_outcome", "Last outcome", 64, least=58),
     Column("decision", "Decision", 60, is_open=True),
     Column("outcome", "Outcome", 60, is_open=True),
@@ -63,7 +63,7 @@ LAST_PRINTED = ("outcome", "previous_outcome")
 LIST_HEADINGS = {each.name: each.heading for each in LIST}
 """How the columns of a list are headed: a list that comes back is read by them."""
 WAITING = (
-    Column("priority_rank", "Rank", 34, "number"),
+    Column("priority_rank", "Rank", 38, "number"),
     Column("nhs_number", "NHS number", 84, "mono"),
     Column("family_name", "Family name", 80, "name", least=66),
     Column("given_names", "Given names", 70, "name", least=56),
