@@ -79,6 +79,11 @@ def test_columns_are_together_no_wider_than_they_were_and_none_is_narrower_than_
         assert each.pixels >= min(widest, before.pixels)
 
 
+def test_a_column_that_would_break_a_word_is_widened_with_pixels_of_another():
+    found = balanced(text_columns(40, 200), pl.DataFrame({"a": ["1 September 2026"], "b": ["word " * 40]}))
+    assert found[0].pixels >= longest_word("September") and sum(each.pixels for each in found) == 240
+
+
 def test_nobody_on_a_list_leaves_its_columns_as_they_are():
     found = balanced(text_columns(120, 120), pl.DataFrame({"a": [], "b": []}, schema={"a": pl.String, "b": pl.String}))
     assert [each.pixels for each in found] == [120, 120]
@@ -104,7 +109,7 @@ def printed(path):
     return POINTS * scale, count
 
 
-def test_a_list_of_thirty_prints_on_five_pages_of_whole_rows_in_letters_that_can_be_read(tmp_path):
+def test_a_list_of_thirty_prints_on_six_pages_of_whole_rows_in_letters_that_can_be_read(tmp_path):
     pathway = load_rule_book().published["frailty"]
     book = ClinicWorkbook(
         clinic=pathway.clinic("frailty_clinic"),
@@ -123,4 +128,4 @@ def test_a_list_of_thirty_prints_on_five_pages_of_whole_rows_in_letters_that_can
     write_workbook(tmp_path / "list.xlsx", book, replace(context(), is_test=False))
     points, pages = printed(tmp_path / "list.xlsx")
     assert points >= 7
-    assert pages <= 5
+    assert pages <= 6

@@ -20,6 +20,8 @@ LEAST_LINES = 2
 PROSE = 140
 """Columns this wide hold sentences, which need room between text and border."""
 
+_LONG_WORD = 90
+"""A word that is wider may be broken."""
 _MOVES = (96, 48, 24, 12)
 """Pixels that go from one column to another at a time."""
 _POWER = 6
@@ -31,7 +33,7 @@ def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
     """Share out the width of columns that may be narrower (``least``) so that rows are low.
 
     Width goes from one column to another as long as all rows together get lower by it. Together the columns stay as
-    wide as they were, so that nothing is printed smaller, and none gets narrower than its longest word.
+    wide as they were, so that nothing is printed smaller, and none breaks a word that another can make room for.
 
     Args:
         columns: The columns of a sheet.
@@ -60,7 +62,7 @@ def balanced(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
         rows = zip(*(raised(*one) for one in widths.items()), strict=True)
         return round(sum(max(math.pow(sum(row), 1 / _POWER), LEAST_LINES) for row in rows), 6)
 
-    widths = {column.name: column.pixels for column in flexible}
+    widths = _whole_words({column.name: column.pixels for column in flexible}, least)
     lowest, is_lower = height(widths), True
     while is_lower:
         is_lower = False
@@ -79,13 +81,25 @@ def text_width(column: Column) -> int:
     return int(pixels / BOLD) if column.kind in ("name", "tier") else pixels
 
 
+def _whole_words(widths: Mapping[str, int], least: Mapping[str, int]) -> dict[str, int]:
+    """Widen columns that would break a word, with pixels of those that have the most to give."""
+    found = dict(widths)
+    for name in widths:
+        while found[name] < least[name]:
+            giver = max(widths, key=lambda each: found[each] - least[each])
+            move = min(found[giver] - least[giver], least[name] - found[name])
+            if move <= 0:
+                break
+            found[giver], found[name] = found[giver] - move, found[name] + move
+    return found
+
+
 def _narrowest(column: Column, texts: Sequence[str]) -> int:
-    least = column.least or 0
-    if not any(texts):
-        return least
+    """Give the width of its longest word or of the longest of its heading; longer ones than most are broken."""
     bold = BOLD if column.kind in ("name", "tier") else 1
-    words = math.ceil(max(longest_word(each) for each in texts) * bold) + PADDING_PIXELS + INDENT
-    return max(least, min(words, column.pixels))
+    words = max((longest_word(each) for each in texts), default=0) * bold
+    pixels = math.ceil(max(words, longest_word(column.heading) * BOLD)) + PADDING_PIXELS
+    return max(column.least or 0, min(pixels, _LONG_WORD))
 
 
 def _lines(paragraphs: Sequence[float], width: int) -> int:
