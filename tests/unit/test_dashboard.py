@@ -24,7 +24,7 @@ from stratify.metric_book import MOST_ACID_TESTS, load_metrics
 from stratify.metric_months import with_months
 from stratify.metric_run import counted
 from stratify.publish import build_counts, write_commissioner_file
-from stratify.publish.dashboard import _place, dashboard
+from stratify.publish.dashboard import dashboard
 from stratify.publish.dashboard_charts import (
     LONGEST,
     Bar,
@@ -38,6 +38,7 @@ from stratify.publish.dashboard_charts import (
     funnel,
     intervals,
 )
+from stratify.publish.dashboard_figures import place_of
 from stratify.publish.public_summary import public_summary, quarter
 from stratify.publish.published_file import published_file
 from stratify.rulebook import load_rule_book
@@ -204,7 +205,7 @@ def test_a_pathway_is_told_apart_where_the_name_of_a_place_is_too_long():
         "geography_type": "icb",
         "pathway": "diabetes_prevention",
     }
-    label = _place(row)
+    label = place_of(row)
     assert label.endswith("…: Diabetes prevention") and len(label) <= LONGEST
 
 

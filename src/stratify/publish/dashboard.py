@@ -7,44 +7,28 @@ and the query stands under it. Says what was counted and how sure it is; never t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from itertools import groupby
 from operator import itemgetter
 
 from stratify import pages, periods
 from stratify.publish import dashboard_charts as charts
+from stratify.publish.dashboard_equity import GROUPS, equity
+from stratify.publish.dashboard_figures import (
+    Figure,
+    Section,
+    about_query,
+    drawable,
+    figure_of,
+    interval_of,
+    month_in_words,
+    newest_final,
+    place_of,
+    said_of_board,
+    short_name,
+    tier_label,
+)
 from stratify.publish.published_file import PublishedFile, Row, shown
 from stratify.publish.words import plain
-
-_COUNTS = ("numerator", "denominator", "people_count", "waiting", "over_28_days", "not_known", "everybody")
-_VALUES = (*_COUNTS, "value", "lower_95", "upper_95", "percent", "slope")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What one query answers: a sentence, a picture or none, the table, the query."""
-
-    title: str
-    said: str
-    picture: str | None
-    columns: tuple[str, ...]
-    rows: tuple[tuple[tuple[str, bool], ...], ...]
-    query: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page."""
-
-    title: str
-    about: str
-    figures: tuple[Figure, ...]
-
-    @property
-    def anchor(self) -> str:
-        """Where a link leads."""
-        return self.title.lower().replace(" ", "-")
 
 
 def dashboard(file: PublishedFile) -> str:
@@ -52,7 +36,7 @@ def dashboard(file: PublishedFile) -> str:
     sections = (
         _acid_tests(file),
         _tiers_and_flow(file),
-        _equity(file),
+        equity(file),
         _over_time(file),
         _queue(file),
         _quality(file),
@@ -70,14 +54,8 @@ def dashboard(file: PublishedFile) -> str:
     )
 
 
-_FEWEST_PRACTICES = 5
-"""With fewer that can be shown, a funnel compares nothing."""
-
 _FEW_ROWS = 6
 """A table without a picture is open, and printed, up to this many rows."""
-
-_MOST_ROWS = 60
-"""With more, a picture has the boards alone; the table has every place."""
 
 _NOTES = ("Who is counted", "Who is not counted", "Disclosure control", "Known limits", "How to cite", "Contact")
 
@@ -93,12 +71,12 @@ def _acid_tests(file: PublishedFile) -> Section:
             "AND breakdown = 'all'\nORDER BY geography_type, geography_code, pathway, status"
         )
         rows = file.rows(query)
-        newest = _newest_final(rows)
+        newest = newest_final(rows)
         picture = charts.intervals(
-            [_interval(row, _place(row)) for row in _drawable(newest)], title=each["name"], unit=each["unit"]
+            [interval_of(row, place_of(row)) for row in drawable(newest)], title=each["name"], unit=each["unit"]
         )
         figures.append(
-            _figure(each["name"], _said_of_board(newest, each["unit"]), picture if newest else None, rows, query)
+            figure_of(each["name"], said_of_board(newest, each["unit"]), picture if newest else None, rows, query)
         )
     return Section(
         "Acid tests",
@@ -123,17 +101,18 @@ def _tiers_and_flow(file: PublishedFile) -> Section:
         for (_, pathway), mine in groupby(rows, key=itemgetter("place", "pathway")):
             drawn.append(charts.Bar(plain(pathway), None, ""))
             drawn += [
-                charts.Bar(_tier(file, row, column), row["people_count"], shown(row, "people_count")) for row in mine
+                charts.Bar(tier_label(file, row, column), row["people_count"], shown(row, "people_count"))
+                for row in mine
             ]
         hidden = sum(row["people_count"] is None for row in rows)
         largest = max(rows, key=lambda row: row["people_count"] or 0, default=None)
         said = "Nobody is on a pathway."
         if largest and largest["people_count"]:
             said = (
-                f"The largest group is {plain(largest['pathway'])}, {_tier(file, largest, column)}: "
+                f"The largest group is {plain(largest['pathway'])}, {tier_label(file, largest, column)}: "
                 f"{largest['people_count']:,} people; {hidden} of {len(rows)} numbers are hidden or not counted."
             )
-        figures.append(_figure(title, said, charts.bars(drawn, title=title) if rows else None, rows, query))
+        figures.append(figure_of(title, said, charts.bars(drawn, title=title) if rows else None, rows, query))
     query = (
         "SELECT m.name AS measure, v.geography_code AS place, v.pathway, v.status, v.numerator, v.denominator,\n"
         "    v.value, v.lower_95, v.upper_95, v.reason\n"
@@ -146,12 +125,12 @@ def _tiers_and_flow(file: PublishedFile) -> Section:
     for row in rows:
         if not drawn_intervals or row["measure"] != rows[rows.index(row) - 1]["measure"]:
             drawn_intervals.append(charts.Interval(row["measure"], None, None, None, ""))
-        drawn_intervals.append(_interval(row, plain(row["pathway"])))
+        drawn_intervals.append(interval_of(row, plain(row["pathway"])))
     title = "Offers, places and answers, by pathway"
     picture = charts.intervals(drawn_intervals, title=title, unit="per cent") if rows else None
     told = sum(row["value"] is not None for row in rows)
     said = f"Of {len(rows)} shares, {told} can be shown; a low share of a few people says little: see the intervals."
-    figures.append(_figure(title, said, picture, rows, query))
+    figures.append(figure_of(title, said, picture, rows, query))
     figures.append(_weeks(file))
     return Section(
         "Tiers and flow",
@@ -184,128 +163,7 @@ def _weeks(file: PublishedFile) -> Figure:
     if weeks:
         said = f"{len(weeks)} week(s) up to {periods.in_words(weeks[-1])}, each as its own file had it. "
         said += "Most are of the year up to the week, so that a line moves slowly and a week is no test of anything."
-    return _figure(title, said, charts.courses(drawn, title=title) if len(weeks) > 1 else None, rows, query)
-
-
-_GROUPS = {"imd_quintile": "Deprivation (1 is the most deprived fifth)", "ethnic_group": "Ethnic group",
-           "age_band": "Age", "sex": "Sex", "care_home": "Lives in a care home"}  # fmt: skip
-
-
-def _equity(file: PublishedFile) -> Section:
-    figures = []
-    asked = file.rows(
-        "SELECT DISTINCT m.metric, m.name, m.unit, v.pathway "
-        "FROM metric AS m JOIN metric_value AS v ON v.metric = m.metric "
-        "WHERE m.is_acid_test AND v.geography_type = 'icb' AND v.breakdown = 'all' AND v.value > 0 "
-        "ORDER BY m.metric, v.pathway"
-    )
-    for each in asked:
-        query = (
-            "SELECT geography_code AS place, status, breakdown, breakdown_value AS group_name, numerator,\n"
-            "    denominator, value, lower_95, upper_95, reason\n"
-            f"FROM metric_value WHERE metric = '{each['metric']}' AND pathway = '{each['pathway']}' "
-            "AND geography_type = 'icb' AND breakdown <> 'all'\n"
-            "ORDER BY place, status, breakdown, breakdown_value = 'not known', breakdown_value <> 'under 18', "
-            "breakdown_value"
-        )
-        rows = file.rows(query)
-        drawn: list[charts.Interval] = []
-        newest = _newest_final(rows)
-        for name, heading in _GROUPS.items():
-            mine = [row for row in newest if row["breakdown"] == name]
-            drawn += [charts.Interval(heading, None, None, None, "")] if mine else []
-            drawn += [_interval(row, _group(row)) for row in mine]
-        title = each["name"] + (f": {plain(each['pathway'])}" if each["pathway"] != "all" else "")
-        said = _said_of_groups(newest)
-        picture = charts.intervals(drawn, title=f"{title}, by group of people", unit=each["unit"])
-        figures.append(_figure(f"{title}, by group of people", said, picture, rows, query))
-    figures.append(_gradients(file))
-    figures += _funnels(file)
-    return Section(
-        "Equity",
-        "The same measures for groups of people, always with those of whom it is not known, and for places.",
-        tuple(figures),
-    )
-
-
-def _said_of_groups(rows: Sequence[Row]) -> str:
-    told = sorted((row for row in rows if row["value"] is not None), key=lambda row: row["value"])
-    if not told:
-        return f"No group of {len(rows)} can be shown."
-    ends = [f"{row['value']:g} ({_group(row)})" for row in (told[0], told[-1])]
-    return (
-        f"Of {len(rows)} groups {len(told)} can be shown, from {' to '.join(ends)}; where two intervals overlap much, "
-        "chance alone may make the difference."
-    )
-
-
-def _group(row: Row) -> str:
-    group, breakdown = str(row["group_name"]), str(row["breakdown"])
-    if breakdown == "sex":
-        return {"F": "female", "M": "male"}.get(group, f"sex {group}")
-    if breakdown == "care_home":
-        return {"yes": "in a care home", "no": "in no care home"}.get(group, f"care home {group}")
-    if breakdown == "imd_quintile":
-        return f"deprivation {group}"
-    return f"{breakdown.replace('_', ' ').removesuffix(' band')} {group}" if group == "not known" else group
-
-
-def _gradients(file: PublishedFile) -> Figure:
-    query = (
-        "SELECT m.name AS measure, m.unit, g.pathway, g.status, g.slope, g.lower_95, g.upper_95, g.reason\n"
-        "FROM metric_gradient AS g JOIN metric AS m ON m.metric = g.metric\n"
-        "WHERE g.geography_type = 'icb' ORDER BY m.name, g.pathway, g.status"
-    )
-    rows = file.rows(query)
-    steep = [row for row in rows if row["slope"] is not None and (row["lower_95"] > 0 or row["upper_95"] < 0)]
-    told = sum(row["slope"] is not None for row in rows)
-    said = (
-        f"Of {told} slopes that can be worked out, {len(steep)} differ from none by more than chance alone would have "
-        "it; above 0 means more among the most deprived."
-    )
-    return _figure("Slopes from the least to the most deprived", said, None, rows, query)
-
-
-def _funnels(file: PublishedFile) -> list[Figure]:
-    figures = []
-    asked = file.rows(
-        "SELECT m.metric, m.name, m.unit, f.pathway, "
-        "CASE WHEN bool_or(f.status = 'final') THEN 'final' ELSE 'provisional' END AS status "
-        "FROM metric_funnel AS f JOIN metric AS m ON m.metric = f.metric "
-        "WHERE m.is_acid_test AND f.geography_type = 'practice' AND f.board_value > 0 "
-        f"GROUP BY ALL HAVING count(DISTINCT f.geography_code) >= {_FEWEST_PRACTICES} ORDER BY ALL"
-    )
-    for each in asked:
-        query = (
-            "SELECT coalesce(f.geography_name, f.geography_code) AS place, v.denominator, f.value, f.board_value,\n"
-            "    f.position, f.lower_limit_998, f.lower_limit_95, f.upper_limit_95, f.upper_limit_998\n"
-            "FROM metric_funnel AS f\n"
-            "JOIN metric_value AS v USING (metric, pathway, status, geography_type, geography_code)\n"
-            f"WHERE f.metric = '{each['metric']}' AND f.pathway = '{each['pathway']}'\n"
-            f"    AND f.status = '{each['status']}' AND f.geography_type = 'practice' AND v.breakdown = 'all'\n"
-            "ORDER BY f.value DESC, place"
-        )
-        rows = file.rows(query)
-        points = [
-            charts.FunnelPoint(
-                row["place"],
-                row["denominator"],
-                row["value"],
-                (row["lower_limit_998"], row["lower_limit_95"], row["upper_limit_95"], row["upper_limit_998"]),
-                row["position"] != "within",
-            )
-            for row in rows
-        ]
-        beyond = sum(point.is_beyond for point in points)
-        title = f"{each['name']}{_of(each['pathway'])}: practices against chance"
-        said = (
-            f"{beyond} of {len(rows)} practices lie outside the 95 % limits about the board's "
-            f"{rows[0]['board_value']:g} {each['unit']}: a reason to ask, since ages, need and recording differ too, "
-            "and not a verdict."
-        )
-        picture = charts.funnel(points, title=title, unit=each["unit"], board=rows[0]["board_value"])
-        figures.append(_figure(title, said, picture, rows, query))
-    return figures
+    return figure_of(title, said, charts.courses(drawn, title=title) if len(weeks) > 1 else None, rows, query)
 
 
 def _over_time(file: PublishedFile) -> Section:
@@ -331,11 +189,11 @@ def _over_time(file: PublishedFile) -> Section:
             )
             for row in rows
         ]  # fmt: skip
-        title = f"{each['name']} by month: {_short(each)}"
+        title = f"{each['name']} by month: {short_name(each)}"
         picture = charts.control_chart(
             points, title=title, unit=f"{each['unit']} a year", target=each["target"], assurance=each["assurance"]
         )
-        figures.append(_figure(title, _said_of_chart(each, rows), picture, rows, query))
+        figures.append(figure_of(title, _said_of_chart(each, rows), picture, rows, query))
     return Section(
         "Over time",
         "Statistical process control, in the way of Making Data Count: the line is the mean, the broken lines the "
@@ -361,14 +219,14 @@ def _icons(file: PublishedFile, *, everything: bool) -> Figure:
     if not everything:
         said = f"{len(special) or 'No'} chart(s) with a special cause in the last month; a chart cannot say why."
     title = "What the charts say of the last month" if everything else "Charts with a special cause in the last month"
-    return _figure(title, said, None, rows, query)
+    return figure_of(title, said, None, rows, query)
 
 
 def _said_of_chart(chart: Row, rows: Sequence[Row]) -> str:
     last = rows[-1]
     if chart["variation"] is None:
         return f"No limits are drawn: {chart['reason']}."
-    words = f"{_month(last['month'])} is {last['value']:g}, of a mean of {last['mean']:g} with limits "
+    words = f"{month_in_words(last['month'])} is {last['value']:g}, of a mean of {last['mean']:g} with limits "
     words += f"{last['lower_limit']:g} and {last['upper_limit']:g}: {chart['variation']}"
     words += f" ({chart['signals']})" if chart["signals"] else ", as months vary by themselves"
     words += f"; {chart['assurance']} ({chart['target']:g})" if chart["assurance"] else "; no target is set"
@@ -386,12 +244,12 @@ def _queue(file: PublishedFile) -> Section:
     rows = file.rows(query)
     drawn = [
         charts.Bar(
-            _place(row),
+            place_of(row),
             row["waiting"],
             f"{shown(row, 'waiting')}, {shown(row, 'over_28_days')} over 28 days",
             row["over_28_days"],
         )
-        for row in _drawable(rows)
+        for row in drawable(rows)
     ]
     boards = [row for row in rows if row["geography_type"] == "icb" and row["waiting"]]
     most = max(boards, key=lambda row: row["waiting"], default=None)
@@ -400,11 +258,11 @@ def _queue(file: PublishedFile) -> Section:
         said = f"The longest queue is {plain(most['pathway'])}: {most['waiting']:,} people, of whom "
         said += f"{shown(most, 'over_28_days')} have waited for longer than 28 days."
     title = "People who wait, and those over 28 days (darker)"
-    figure = _figure(title, said, charts.bars(drawn, title=title) if rows else None, rows, query)
+    figure = figure_of(title, said, charts.bars(drawn, title=title) if rows else None, rows, query)
     full = "SELECT clinic_id, serves, reason FROM full_clinic ORDER BY clinic_id, serves"
     clinics = file.rows(full)
     said = f"{len(clinics) or 'No'} clinic(s) take nobody new in this week."
-    told = _figure("Clinics that take nobody new in", said, None, clinics, full)
+    told = figure_of("Clinics that take nobody new in", said, None, clinics, full)
     return Section("Queue", "People whose need is known and who have no place or offer yet.", (figure, told))
 
 
@@ -420,25 +278,25 @@ def _quality(file: PublishedFile) -> Section:
     rows = file.rows(unknown)
     drawn = [
         charts.Bar(
-            f"{_short(row)}: {_GROUPS[row['breakdown']].split(' (')[0].lower()}",
+            f"{short_name(row)}: {GROUPS[row['breakdown']].split(' (')[0].lower()}",
             row["percent"],
             shown(row, "percent") + (" %" if row["percent"] is not None else ""),
         )
-        for row in _drawable(rows)
+        for row in drawable(rows)
     ]
     title = "People of whom a group is not known, per cent"
     said = "Of nobody is a group not known."
     if most := max((row for row in rows if row["percent"] is not None), key=lambda row: row["percent"], default=None):
-        said = f"Most often not known is {_GROUPS[most['breakdown']].split(' (')[0].lower()} in {most['place']}: "
+        said = f"Most often not known is {GROUPS[most['breakdown']].split(' (')[0].lower()} in {most['place']}: "
         said += f"of {most['percent']:g} % of people; they are a group of their own in every table."
-    figures = [_figure(title, said, charts.bars(drawn, title=title) if rows else None, rows, unknown)]
-    feeds = _about_query(
+    figures = [figure_of(title, said, charts.bars(drawn, title=title) if rows else None, rows, unknown)]
+    feeds = about_query(
         "Data up to", "Not received this week", "Held this week%", "Not switched on%", "Who is not counted"
     )
     rows = file.rows(feeds)
     lost = [row for row in rows if row["topic"].startswith(("Not received", "Held"))]
     said = "Nothing is held and every feed came." if not lost else f"{len(lost)} things are missing or held this week."
-    figures.append(_figure("What came in, what is held and who is left out", said, None, rows, feeds))
+    figures.append(figure_of("What came in, what is held and who is left out", said, None, rows, feeds))
     hidden = (
         "SELECT geography_type, count(*) AS numbers, count(*) FILTER (is_suppressed) AS hidden,\n"
         "    round(100.0 * count(*) FILTER (is_suppressed) / count(*), 1) AS percent\n"
@@ -448,11 +306,11 @@ def _quality(file: PublishedFile) -> Section:
     said = "Shares of values hidden for small numbers: " + "; ".join(
         f"{_KIND[row['geography_type']]} {row['percent']:g} %" for row in rows
     )
-    figures.append(_figure("How much is hidden", f"{said}.", None, rows, hidden))
+    figures.append(figure_of("How much is hidden", f"{said}.", None, rows, hidden))
     query = "SELECT name AS measure, not_measurable_because FROM not_measurable()"
     rows = file.rows(query)
     said = f"{len(rows)} measures cannot be worked out from these data; they are not nought."
-    figures.append(_figure("What cannot be measured", said, None, rows, query))
+    figures.append(figure_of("What cannot be measured", said, None, rows, query))
     return Section("Data quality", "How far the numbers on this page can carry weight.", tuple(figures))
 
 
@@ -477,8 +335,8 @@ def _what_changed(file: PublishedFile) -> Section:
         (
             _icons(file, everything=False),
             _places_alike(file),
-            _figure("Charts that start again", said, None, rows, again),
-            _figure(
+            figure_of("Charts that start again", said, None, rows, again),
+            figure_of(
                 "Definitions in force", f"{len(defined)} definitions, each with its version.", None, defined, versions
             ),
         ),
@@ -503,96 +361,4 @@ def _places_alike(file: PublishedFile) -> Figure:
             f"{places} places, each with those most alike in the people they have; of {changed or 'none'} of these a "
         )
         said += "change is written down. It says whom to ask, and nothing about why a place does better or worse."
-    return _figure("Places alike, and what changed there", said, None, rows, query)
-
-
-def _about_query(*topics: str) -> str:
-    either = " OR ".join(f"topic LIKE '___{each}'" for each in topics)
-    return f"SELECT substr(topic, 4) AS topic, detail FROM about\nWHERE {either} ORDER BY about.topic"
-
-
-def _newest_final(rows: Sequence[Row]) -> list[Row]:
-    """Keep what is final where anything is: provisional figures are in the table, and not in the picture."""
-    final = [row for row in rows if row["status"] == "final"]
-    return final or list(rows)
-
-
-def _drawable(rows: Sequence[Row]) -> list[Row]:
-    """Keep the boards alone where there are too many places to look at."""
-    return [row for row in rows if len(rows) <= _MOST_ROWS or row["geography_type"] == "icb"]
-
-
-def _said_of_board(rows: Sequence[Row], unit: str) -> str:
-    boards = [row for row in rows if row["geography_type"] == "icb"]
-    words = []
-    for row in boards:
-        name = f"{plain(row['pathway'])}: " if row["pathway"] != "all" else f"{_short(row)}: "
-        if row["value"] is None:
-            words.append(f"{name}{shown(row, 'value')}")
-        else:
-            words.append(f"{name}{row['value']:g} (95 % interval {row['lower_95']:g} to {row['upper_95']:g})")
-    if not words:
-        return "It could not be counted in this run: see what cannot be measured, under data quality."
-    last = boards[0]
-    return f"{'; '.join(words)} {unit}, {last['status']}, up to {periods.in_words(last['period_end'])}."
-
-
-def _interval(row: Row, label: str) -> charts.Interval:
-    return charts.Interval(label, row["value"], row["lower_95"], row["upper_95"], shown(row, "value"))
-
-
-def _place(row: Row) -> str:
-    """Name a place and pathway on a picture: what is too long is cut from the place, since pathways tell rows apart."""
-    name, of = _short(row), _of(row["pathway"])
-    room = charts.LONGEST - len(of)
-    return (name if len(name) <= room else f"{name[: room - 1].rstrip()}…") + of
-
-
-def _short(row: Row) -> str:
-    """Name a place on a picture."""
-    name = str(row["place"]).replace("Primary Care Network", "PCN")
-    is_code = row["geography_type"] == "icb" and " " not in name
-    return f"Board {name}" if is_code else name
-
-
-def _of(pathway: str) -> str:
-    return "" if pathway == "all" else f": {plain(pathway)}"
-
-
-def _tier(file: PublishedFile, row: Row, column: str) -> str:
-    """Say a decision or tier in words: those that the file itself gives for a tier."""
-    value = str(row[column])
-    if value == "all":
-        return "held"
-    _, _, tiers = file.about.get(f"Pathway {row['pathway']}", "").partition(" Tiers: ")
-    labels = dict(each.split(" = ", 1) for each in tiers.rstrip(".").split("; ") if " = " in each)
-    words = plain(value)[:1].lower() + plain(value)[1:]
-    return labels.get(value, words) if column == "tier" else words
-
-
-def _month(month: date) -> str:
-    return f"{month:%B %Y}"
-
-
-def _figure(title: str, said: str, picture: str | None, rows: Sequence[Row], query: str) -> Figure:
-    columns = tuple(name for name in rows[0] if name not in ("is_suppressed", "held")) if rows else ()
-    return Figure(
-        title,
-        said,
-        picture,
-        tuple(plain(name).replace("95", "95 %") for name in columns),
-        tuple(tuple(_cell(row, name) for name in columns) for row in rows),
-        query,
-    )
-
-
-def _cell(row: Row, name: str) -> tuple[str, bool]:
-    """Give a cell of a table, and whether it is a number."""
-    value = row[name]
-    if name in _VALUES:
-        return (shown(row, name) if value is not None or name not in ("lower_95", "upper_95") else "", True)
-    if isinstance(value, date):
-        return (_month(value) if name in ("month", "last_month") else periods.in_words(value), False)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (f"{value:,}", True)
-    return ("" if value is None else str(value), False)
+    return figure_of("Places alike, and what changed there", said, None, rows, query)
