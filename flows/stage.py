@@ -92,8 +92,8 @@ def in_process(work: Callable[..., object], arguments: list[str], *, usage: str)
                 "Prefect server",
                 expected="one that answers until the run ends",
                 found=type(fault).__name__,
-                action="The lists in place are whole. `systemctl status stratify-server`, then run again; or "
-                "`stratify run`, which needs no server.",
+                action="The lists in place are whole: `stratify audit show` says whether they are this run's. If not, "
+                "see `systemctl status stratify-server` and run again, or `stratify run`, which needs no server.",
             )
         )
     if isinstance(done, dict) and done.get("held"):
