@@ -84,6 +84,18 @@ def in_process(work: Callable[..., object], arguments: list[str], *, usage: str)
         )
     except StratifyError as fault:
         _end(fault)
+    except Exception as fault:
+        if type(fault).__module__.partition(".")[0] not in ("httpx", "httpcore", "prefect"):
+            raise
+        _end(
+            RunError(
+                "Prefect server",
+                expected="one that answers until the run ends",
+                found=type(fault).__name__,
+                action="The lists in place are whole: `stratify audit show` says whether they are this run's. If not, "
+                "see `systemctl status stratify-server` and run again, or `stratify run`, which needs no server.",
+            )
+        )
     if isinstance(done, dict) and done.get("held"):
         raise SystemExit(HELD_EXIT_CODE)
 

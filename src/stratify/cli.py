@@ -23,7 +23,7 @@ from stratify.demo_commands import demo
 from stratify.feedback_commands import feedback_app
 from stratify.impact_commands import impact
 from stratify.model_check_commands import model_app
-from stratify.operations_commands import DOOR, audit_app, backup, doctor, restore, safety_app
+from stratify.operations_commands import DOOR, audit_app, backup, doctor, housekeeping, restore, safety_app
 from stratify.panel_commands import panel_app
 from stratify.released_commands import released
 from stratify.replay_commands import replay, retention_app
@@ -60,7 +60,7 @@ app.add_typer(feedback_app, name="feedback")
 app.add_typer(audit_app, name="audit")
 app.add_typer(safety_app, name="safety")
 app.add_typer(retention_app, name="retention")
-for _command in (demo, doctor, backup, restore, replay, released):
+for _command in (demo, doctor, backup, restore, housekeeping, replay, released):
     app.command()(_command)
 identity_app = typer.Typer(cls=QuickHelp, help="The identity key: change it.", no_args_is_help=True)
 app.add_typer(identity_app, name="identity")

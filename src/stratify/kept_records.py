@@ -196,7 +196,7 @@ def lay_out(records: Path, record: Record, into: Path) -> Settings:
             _copy_out(object_path(records, digest), into / name)
     lay_out_state(records, record, into / "out")
     changes: dict[str, Any] = {name: into / name for name in sorted(given)}
-    of_that_machine = ("records", "memory_limit", "threads", "spread", "metrics_file", "lineage_file")
+    of_that_machine = ("records", "memory_limit", "threads", "spread", "metrics_file", "lineage_file", "backups")
     changes |= {"out": into / "out", **dict.fromkeys(of_that_machine)}
     if record.settings.source.endswith(".yaml"):
         changes["source"] = str(into / SOURCE / Path(record.settings.source).name)

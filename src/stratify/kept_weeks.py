@@ -65,11 +65,16 @@ def scan(restricted: Path, name: str, *, before: date, same_person: Mapping[str,
         name: The contract, for example ``audit.transition``.
         before: The index date.
         same_person: The pseudonym in use by each that it supersedes.
+
+    Raises:
+        RunError: a release that kept it otherwise wrote it. A column that an older one did not have is empty.
     """
     table = name.split(".")[1]
     paths = [restricted / FOLDER / week.isoformat() / f"{table}.parquet" for week in weeks(restricted) if week < before]
-    kept = [pl.scan_parquet(path) for path in paths if path.is_file()]
-    schema = schema_of(name)
+    paths, schema = [path for path in paths if path.is_file()], schema_of(name)
+    for path in paths:
+        _stop_if_of_another_kind(path, schema)
+    kept = [pl.scan_parquet(path) for path in paths]
     whole = pl.concat([pl.LazyFrame(schema=schema), *kept], how="diagonal").select(*schema)
     return whole.with_columns(pl.col(_KEY).replace(dict(same_person))) if same_person else whole
 
@@ -121,6 +126,21 @@ _NEVER_SHORTER = ("feedback",)
 def _with_people(restricted: Path) -> list[Path]:
     paths = [path for week in weeks(restricted) for path in (restricted / FOLDER / week.isoformat()).glob("*.parquet")]
     return sorted(path for path in paths if _KEY in pl.read_parquet_schema(path))
+
+
+def _stop_if_of_another_kind(path: Path, schema: Mapping[str, pl.DataType]) -> None:
+    there = pl.read_parquet_schema(path)
+    other = [
+        f"{name} is {there[name]}" for name in schema if name in there and there[name] not in (schema[name], pl.Null)
+    ]
+    other += [f"no {_KEY}"] if _KEY in schema and _KEY not in there else []
+    if other:
+        raise RunError(
+            "memory of earlier weeks",
+            expected=f"{path.stem} of {path.parent.name} as this release reads it",
+            found="; ".join(other),
+            action="Install the release that wrote it, or put the last backup in place; it is never read by guess.",
+        )
 
 
 def _home(build: Path, week: date) -> Path:

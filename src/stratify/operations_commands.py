@@ -35,15 +35,12 @@ def doctor(
     """
     with faults_in_words():
         from stratify.operations import doctor as deployment
-        from stratify.operations import notices
 
         findings = deployment.examine(partial(_settings_of, settings), os.environ, datetime.now(UTC), server=server)
         typer.echo(deployment.in_words(findings))
         faults = [each for each in findings if each.state == "fault"]
         if faults and notify:
-            what = "; ".join(f"{each.check}: {each.found}" for each in faults)
-            first = faults[0].action or "Correct what it names."
-            sent = notices.send(notices.Notice("not well", what, first), os.environ)
+            sent = deployment.tell(faults, os.environ)
             typer.echo(f"Told by {' and '.join(sent)}." if sent else "Nobody was told.", err=True)
     if faults:
         raise typer.Exit(1)
@@ -80,6 +77,21 @@ def restore(
         details = {"run_id": plan.run_id, "index_date": plan.settings.index_date.isoformat(), "replace": replace}
         audit_trail.add(out, "restore", details, by=audit_trail.this_account(DOOR))
         typer.echo(f"In place: run {plan.run_id} for {plan.settings.index_date}, in {out}.")
+
+
+def housekeeping(
+    settings: Annotated[Path, typer.Option("--settings", help="Settings file, for `records` and `backups`.")],
+) -> None:
+    """Remove records that are kept no longer, make a backup, restore it on trial, remove the oldest: what cron does."""
+    with faults_in_words():
+        from stratify import audit_trail
+        from stratify.housekeeping import keep_house
+        from stratify.operations import notices
+
+        with notices.told_of_faults(os.environ):
+            chosen = _settings_of(settings)
+            for said in keep_house(chosen, today=date.today(), by=audit_trail.this_account(DOOR)):
+                typer.echo(said)
 
 
 @audit_app.command("show")

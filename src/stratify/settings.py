@@ -42,6 +42,10 @@ _FROM_ENVIRONMENT = (
 )
 
 
+_PATHS = ("extracts", "out", "clinical", "returned", "records", "backups", "metrics_file", "lineage_file")
+"""Settings that are read from the folder of the settings file."""
+
+
 class PlugInSetting(BaseModel):
     """A function of the site's own that gives a value: where it is, and which version, for the id of the run."""
 
@@ -109,6 +113,8 @@ class Settings(BaseModel):
         returned: Folder of what practices sent back: filled-in lists and offers, in a folder for each practice.
         records: Folder that keeps of each run what it read, so that it can be made again; none is kept otherwise.
         record_weeks: For how many weeks, by ``stratify retention``.
+        backups: Folder on another disk that housekeeping keeps backups in; it makes none otherwise.
+        backups_kept: How many of them.
         metrics_file: File that gets the figures of the last run for Prometheus; none is written otherwise.
         lineage_file: File that gets what each run read and put out, as OpenLineage events; none is written otherwise.
         fhir: Write the proposals of each practice as FHIR R4, too, for systems that take them.
@@ -146,6 +152,8 @@ class Settings(BaseModel):
     returned: Path | None = None
     records: Path | None = None
     record_weeks: int = Field(default=104, ge=1)
+    backups: Path | None = None
+    backups_kept: int = Field(default=8, ge=1)
     metrics_file: Path | None = None
     lineage_file: Path | None = None
     fhir: bool = False
@@ -193,7 +201,7 @@ def load_settings(
         where = f"settings file {file.name}"
         found = _read(file, where)
         folder = file.resolve().parent
-        for name in ("extracts", "out", "clinical", "returned", "records", "metrics_file", "lineage_file"):
+        for name in _PATHS:
             if isinstance(found.get(name), str):
                 found[name] = Path(os.path.normpath(folder / found[name]))
         for name in ("rollout", "sign_offs", "care_homes", "practice_phones"):

@@ -31,6 +31,7 @@ Digests = dict[str, str | None]
 
 _PLACES = {
     "extracts", "out", "clinical", "returned", "memory_limit", "threads", "spread", "metrics_file", "lineage_file",
+    "backups", "backups_kept",
 }  # fmt: skip
 """Settings that say where things are and what a run may use: what they lead to counts, wherever it lies."""
 _NOT_LOADED = _PLACES | {

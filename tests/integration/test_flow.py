@@ -5,6 +5,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+import flows.housekeeping
 import flows.weekly
 import pytest
 from flows import stage as stages
@@ -14,6 +15,8 @@ from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL as DATABASE
 from prefect.testing.utilities import prefect_test_harness
 
 from stratify.errors import ExtractError
+from stratify.operations import notices
+from stratify.operations.backup import restore
 from whole_runs import (
     KEY,
     counted_plainly,
@@ -180,3 +183,27 @@ def test_prefect_keeps_paths_dates_and_counts_and_nothing_about_anybody(by_flow,
     asked = {"settings_file", "index_date", "afresh"}
     assert all(text == "{}" or set(json.loads(text)) == asked for text in parameters)
     assert names == (0,)
+
+
+def test_housekeeping_as_a_flow_makes_a_backup_and_fails_with_one_notice_when_something_is_not_well(
+    by_flow, folder, prefect_home, tmp_path, monkeypatch
+):
+    """The first time all is well; then others can open the identities."""
+    sent, out = [], folder / "out"
+    monkeypatch.setattr(notices, "send", lambda notice, _: sent.append(notice) or ["e-mail"])
+    out.chmod(0o750)
+    safe = tmp_path / "safe"
+    settings = settings_file(tmp_path, folder / "extracts", out, clinical=None, backups=str(safe))
+    state = flows.housekeeping.housekeeping(str(settings), return_state=True)
+    assert state.is_completed(), state.message
+    (made,) = safe.iterdir()
+    restore(made, tmp_path / "elsewhere", replace=False)
+    same_files((tmp_path / "elsewhere" / "published").resolve(), (out / "published").resolve())
+    assert sent == []
+    identities = (out / "restricted").resolve() / "identity.duckdb"
+    identities.chmod(0o644)
+    state = flows.housekeeping.housekeeping(str(settings), return_state=True)
+    identities.chmod(0o600)
+    assert state.is_failed() and "identities: others can open 1" in str(state.message)
+    assert [(each.kind, each.what) for each in sent] == [("not well", "identities: others can open 1")]
+    assert (made / "SHA256SUMS").is_file()

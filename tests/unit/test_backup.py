@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, date, datetime
 
@@ -10,6 +11,8 @@ import pytest
 from bare_manifest import bare_manifest
 from stratify import audit_trail, privacy, runs
 from stratify.errors import RunError
+from stratify.housekeeping import keep_house
+from stratify.operations import backup as backups
 from stratify.operations.backup import back_up, restore
 from stratify.runs import Plan
 from stratify.settings import Settings
@@ -119,3 +122,69 @@ def test_there_is_no_backup_inside_the_output_folder_or_of_nothing(out, tmp_path
         back_up(tmp_path / "nothing", tmp_path / "safe")
     with runs.one_at_a_time(out), pytest.raises(RunError, match="another run at work"):
         back_up(out, tmp_path / "safe")
+
+
+def _settings(out, safe, **more):
+    return Settings(
+        extracts=out.parent, source="synthetic_county", out=out, index_date=date(2026, 11, 30), backups=safe,
+        privacy=privacy.STAND_IN_POLICY, **more,
+    )  # fmt: skip
+
+
+def test_housekeeping_keeps_the_latest_backups_each_tried_and_leaves_alone_what_is_none(out, tmp_path):
+    safe, kept = tmp_path / "safe", {"backups_kept": 2}
+    (safe / "stratify-notes").mkdir(parents=True)
+    (safe / "stratify-2020-01-01-unfinished").mkdir()
+    for day, run_id in ((2, "first"), (9, "second"), (16, "third")):
+        if day > 2:
+            _run(out, run_id, day)
+        said = keep_house(_settings(out, safe, **kept), today=date(2026, 11, day), by=BY)
+    assert said[-1].startswith("Backup: stratify-2026-11-16-third, restored on trial; 1 older ones removed")
+    assert {each.name for each in safe.iterdir()} == {
+        "stratify-notes", "stratify-2020-01-01-unfinished", "stratify-2026-11-09-second", "stratify-2026-11-16-third",
+    }  # fmt: skip
+    ended = [each.entry["details"] for each in audit_trail.read(out) if each.entry["act"] == "backup"]
+    assert [each.get("removed") for each in ended if each["state"] == "done"] == [0, 0, 1]
+
+
+def test_a_backup_that_cannot_be_restored_costs_no_older_one_and_is_a_fault(out, tmp_path, monkeypatch):
+    safe = tmp_path / "safe"
+    keep_house(_settings(out, safe), today=date(2026, 11, 2), by=BY)
+    _run(out, "second", 9)
+    made = backups.back_up
+
+    def spoilt(out, to):
+        copy = made(out, to)
+        (copy / "run" / "restricted" / "memory" / "2026-11-09" / "transition.parquet").write_text("x", encoding="utf-8")
+        return copy
+
+    monkeypatch.setattr(backups, "back_up", spoilt)
+    with pytest.raises(RunError, match="1 that are not, first run/restricted/memory"):
+        keep_house(_settings(out, safe, backups_kept=1), today=date(2026, 11, 9), by=BY)
+    assert (safe / "stratify-2026-11-02-first" / backups.SUMS).is_file()
+    assert not list(safe.glob(".*"))
+    assert audit_trail.read(out)[-1].entry["details"]["state"] == "failed"
+
+
+def test_a_changed_trail_in_a_backup_makes_it_unfit_on_trial(out, tmp_path):
+    made = back_up(out, tmp_path / "safe")
+    backups.try_out(made)
+    trail = made / "audit" / audit_trail.TRAIL
+    trail.write_text(trail.read_text(encoding="utf-8").replace('"run"', '"ran"'), encoding="utf-8")
+    sums = made / backups.SUMS
+    digest = hashlib.sha256(trail.read_bytes()).hexdigest()
+    lines = [
+        f"{digest}  audit/{audit_trail.TRAIL}" if audit_trail.TRAIL in line else line
+        for line in sums.read_text().splitlines()
+    ]
+    sums.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(RunError, match="changed since it was written"):
+        backups.try_out(made)
+
+
+def test_a_site_that_names_no_folder_is_told_that_no_backup_was_made(out):
+    said = keep_house(_settings(out, None), today=date(2026, 11, 9), by=BY)
+    assert said == [
+        "No records are kept: nothing to remove.",
+        "No backup was made: the settings name no folder for it (`backups`).",
+    ]

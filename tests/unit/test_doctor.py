@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -79,6 +80,64 @@ def test_settings_that_cannot_be_read_are_a_fault_and_stop_what_needs_them(site)
 def test_a_run_that_is_late_or_yet_to_come_is_a_fault(site):
     _wrong(site, "last good run", "fault", "late", now=NOW + timedelta(days=8))
     _wrong(site, "last good run", "fault", "yet to come", now=NOW - timedelta(hours=3))
+
+
+def _made_for(site, day):
+    """Have the run in place be of a day, and made at five that morning."""
+    manifest = site / "out" / "published" / "run_manifest.json"
+    said = json.loads(manifest.read_text(encoding="utf-8")) | {"index_date": day.isoformat()}
+    manifest.write_text(json.dumps(said), encoding="utf-8")
+    at = datetime(day.year, day.month, day.day, 5, tzinfo=UTC).timestamp()
+    os.utime(manifest, (at, at))
+
+
+@pytest.mark.parametrize(
+    ("now", "state"),
+    [
+        pytest.param(datetime(2026, 12, 7, 7, 59, tzinfo=UTC), "ok", id="just_before_eight_on_the_day_it_is_due"),
+        pytest.param(datetime(2026, 12, 7, 8, 0, tzinfo=UTC), "fault", id="at_eight"),
+    ],
+)
+def test_a_run_that_never_came_is_told_on_the_morning_it_was_due(site, now, state):
+    _made_for(site, date(2026, 11, 30))
+    found = _examine(site, now=now)["last good run"]
+    assert (found.state, "late; none was begun since" in found.found) == (state, state == "fault")
+
+
+def test_a_rerun_on_a_wednesday_of_a_monday_does_not_put_off_the_next_monday(site):
+    _made_for(site, date(2026, 11, 30))
+    wednesday = datetime(2026, 12, 2, 11, tzinfo=UTC).timestamp()
+    os.utime(site / "out" / "published" / "run_manifest.json", (wednesday, wednesday))
+    _wrong(site, "last good run", "fault", "late", now=datetime(2026, 12, 7, 8, 30, tzinfo=UTC))
+
+
+def _begin(site, moment):
+    return audit_trail.add(site / "out", "run", {"state": "begun"}, by=audit_trail.Actor("t", lambda: moment)).number
+
+
+def test_of_a_late_run_it_is_said_what_became_of_it_and_only_a_failed_one_was_told_already(site):
+    _made_for(site, date(2026, 11, 30))
+    monday, later = datetime(2026, 12, 7, 5, tzinfo=UTC), datetime(2026, 12, 7, 8, 30, tzinfo=UTC)
+    number = _begin(site, monday)
+    killed = _examine(site, now=later)["last good run"]
+    assert "begun 2026-12-07 05:00 UTC did not end" in killed.found and not killed.is_told
+    failed = {"state": "failed", "begun": number, "exit_code": 3}
+    audit_trail.add(site / "out", "run", failed, by=audit_trail.Actor("t", lambda: monday))
+    refused = _examine(site, now=later)["last good run"]
+    assert "failed, exit code 3" in refused.found and refused.is_told
+
+
+def test_one_notice_has_every_fault_that_nobody_was_told_of(monkeypatch):
+    sent = []
+    monkeypatch.setattr(doctor.notices, "send", lambda notice, _: sent.append(notice) or ["e-mail"])
+    told = doctor.Finding("last good run", "fault", "late; one failed", "See why.", is_told=True)
+    assert doctor.tell([told], {}) == [] and sent == []
+    disk = doctor.Finding("disk", "fault", "full", "Make room.")
+    absent = doctor.Finding("last good run", "fault", "late; none was begun since", "See why.")
+    assert doctor.tell([told, disk, absent], {}) == ["e-mail"]
+    assert [(each.kind, each.what, each.first) for each in sent] == [
+        ("not well", "disk: full; last good run: late; none was begun since", "Make room.")
+    ]
 
 
 def test_a_changed_audit_trail_is_a_fault(site):

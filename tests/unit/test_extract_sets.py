@@ -503,3 +503,19 @@ def test_names_of_files_tell_the_set_they_came_in(sets):
     names = {file.shown_name for file in gathered(sets) if file.table == "gp_event"}
     assert names == {"2026-01-04/gp_event.csv", "2026-01-11/gp_event.csv"}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d/\w+\.csv", name) for name in names)
+
+
+@pytest.mark.parametrize("in_a_set", [False, True], ids=["in_the_folder", "in_the_folder_of_a_set"])
+def test_a_link_among_the_extract_files_that_leads_out_is_refused_and_one_that_stays_inside_is_read(tmp_path, in_a_set):
+    place = tmp_path / "x" / "2026-01-04" if in_a_set else tmp_path / "x"
+    write_set(place)
+    (place / "gp_event.csv").rename(place / ".kept.csv")  # what begins with a dot is nobody's file
+    (place / "gp_event.csv").symlink_to(".kept.csv")
+    files = ingest.gather_files(tmp_path / "x", COUNTY, tmp_path, known_by=KNOWN_BY)
+    assert "gp_event" in {file.table for file in files}
+    (place / ".kept.csv").rename(tmp_path / "elsewhere.csv")
+    (place / "gp_event.csv").unlink()
+    (place / "gp_event.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(ExtractError, match="found 1 links that lead out") as caught:
+        ingest.gather_files(tmp_path / "x", COUNTY, tmp_path, known_by=KNOWN_BY)
+    assert "elsewhere" not in str(caught.value)

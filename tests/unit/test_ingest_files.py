@@ -12,6 +12,7 @@ from extract_set import CANONICAL, COUNTY, as_csv, event, patient, rows_of, writ
 from stratify import contracts, ingest
 from stratify.errors import ExtractError
 from stratify.ingest import files as gate
+from stratify.ingest import scanning
 from stratify.ingest.scanning import scan_text
 
 NO_MANIFEST = dataclasses.replace(COUNTY, needs_manifest=False)
@@ -351,3 +352,36 @@ def test_the_scan_sees_whether_a_value_may_have_blanks_around_it(value, may_have
         parts = iter((content[:cut], content[cut:], b""))
         stream = SimpleNamespace(read=lambda size, parts=parts: next(parts))
         assert scan_text(stream).has_blanks is may_have
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """Let a gzipped file unpack to two hundred times its size and not to 64 MB whatever its size."""
+    monkeypatch.setattr(scanning, "ALWAYS_UNPACKED", 0)
+
+
+def test_a_gzipped_file_that_unpacks_to_more_than_records_can_is_refused_as_it_is_read(tmp_path, little_room):
+    """Rows that say the same over and over: 8 MB in some 8 KB. Nothing of it is written anywhere."""
+    folder = write_set(tmp_path / "x")
+    content = (folder / "gp_event.csv").read_bytes()
+    header, row = content.splitlines(keepends=True)
+    for name in ("gp_event.csv", "manifest.csv"):
+        (folder / name).unlink()
+    packed = gzip.compress(header + row * (8_000_000 // len(row)), mtime=0)
+    assert len(packed) * scanning.TIMES_UNPACKED < 8_000_000
+    (folder / "gp_event.csv.gz").write_bytes(packed)
+    assert "gp_event.csv.gz: expected a file that can be read to its end; found one that unpacks to over 200 times" in (
+        refuse(folder, NO_MANIFEST)
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"x"}
+
+
+def test_an_ordinary_gzipped_file_is_not_taken_for_one(tmp_path, little_room):
+    folder = write_set(tmp_path / "x", gp_event=[event(f"e{number}") for number in range(2_000)])
+    content = (folder / "gp_event.csv").read_bytes()
+    (folder / "gp_event.csv").unlink()
+    (folder / "gp_event.csv.gz").write_bytes(gzip.compress(content, mtime=0))
+    tables = {path.name: path.name.split(".")[0] for path in folder.glob("*.csv*") if path.name != "manifest.csv"}
+    write_manifest(folder, tables, {"gp_event.csv.gz": 2_000})
+    files = {file.table: file for file in ingest.inspect_files(folder, COUNTY)}
+    assert files["gp_event"].row_count == 2_000

@@ -135,6 +135,7 @@ def test_where_files_lie_and_what_a_run_may_use_changes_nothing(tmp_path):
     moved = FILE.model_copy(update={"path": tmp_path / "gp_event.csv"})
     changes = {"extracts": tmp_path / "elsewhere", "memory_limit": "2GB", "threads": 1}
     changes |= {"metrics_file": tmp_path / "run.prom", "lineage_file": tmp_path / "runs.jsonl"}
+    changes |= {"backups": tmp_path / "backups", "backups_kept": 3}
     assert inputs(plan_of(tmp_path)) == inputs(plan_of(tmp_path, file=moved, **changes))
 
 

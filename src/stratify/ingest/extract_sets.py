@@ -51,8 +51,10 @@ def gather_files(
         The files by table, then oldest first; ``rank`` is the order in which their rows hold.
 
     Raises:
-        ExtractError: a set is not fit, changes come without a whole extract, or days are missing between two sets.
+        ExtractError: a set is not fit, a link leads out of the folder, changes come without a whole extract, or days
+            are missing between two sets.
     """
+    _stop_at_links_that_lead_out(folder)
     places = _set_folders(folder)
     broken: dict[int, Faults] = {}
     if not places:
@@ -122,6 +124,20 @@ def gather_files(
         return [*_from_the_last_whole(_without_repeats(earlier)), *needed] if earlier else needed
     except ExtractError:
         return needed
+
+
+def _stop_at_links_that_lead_out(folder: Path) -> None:
+    """Refuse a link among the extract files to somewhere else: it would be read with this account's rights."""
+    home = folder.resolve()
+    there = [each for each in (*folder.glob("*"), *folder.glob("*/*")) if each.is_symlink()]
+    out = [each for each in there if not each.resolve().is_relative_to(home)]
+    if out:
+        raise ExtractError(
+            f"extract folder {folder.name}",
+            expected="files, and links to nothing outside it",
+            found=f"{len(out)} links that lead out",
+            action="Have the files themselves put there; find out who made the links.",
+        )
 
 
 def _set_folders(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ numbers; never content, and never an unknown header cell of a file that seems to
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import re
 import zlib
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -24,7 +23,16 @@ from pydantic import BaseModel, ConfigDict
 from stratify import contracts
 from stratify.errors import ExtractError, StratifyError, combine
 from stratify.ingest.feeds import Faults, set_apart
-from stratify.ingest.scanning import ASK_FILE, fault, faults_of_text, scan_text, split_header
+from stratify.ingest.scanning import (
+    ASK_FILE,
+    TOO_MUCH,
+    UnpackedError,
+    fault,
+    faults_of_text,
+    opened,
+    scan_text,
+    split_header,
+)
 
 if TYPE_CHECKING:
     from stratify.ingest.sources import Source  # whose readers use this module
@@ -395,14 +403,16 @@ def _inspect(path: Path, table: str, declared: Declared | None, faults: list[Str
 def _inspect_text(
     path: Path, table: str, declared: Declared | None, found: list[ExtractError], *, is_zipped: bool
 ) -> tuple[tuple[str, ...], int | None, bool]:
-    scan = None
+    scan, problem = None, "one that cannot"
     try:
-        with gzip.open(path) if is_zipped else path.open("rb") as stream:
-            scan = scan_text(cast(IO[bytes], stream))
+        with opened(path, is_zipped=is_zipped) as stream:
+            scan = scan_text(stream)
+    except UnpackedError:
+        problem = TOO_MUCH
     except (OSError, EOFError, zlib.error):
         pass  # the fault is added below, outside, so that nothing of the file is chained to it
     if scan is None:
-        found.append(fault(path.name, "a file that can be read to its end", "one that cannot", ASK_FILE))
+        found.append(fault(path.name, "a file that can be read to its end", problem, ASK_FILE))
         return (), None, True
     if scan.last_byte is None:
         found.append(fault(path.name, "a header and rows", "an empty file", ASK_FILE))

@@ -7,17 +7,70 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
+import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
 
 from stratify.errors import ExtractError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CHUNK_BYTES = 1 << 18
 _HEADER_BYTES = 65536
 
 
 ASK_FILE = "Ask the supplier for the file again."
+
+
+TIMES_UNPACKED = 200
+"""How many times its own size a gzipped file may unpack to: rows of records with ids of their own come to 5 to 30."""
+ALWAYS_UNPACKED = 64 << 20
+"""Bytes that any file may unpack to, however small it is."""
+
+
+TOO_MUCH = f"one that unpacks to over {TIMES_UNPACKED} times its size"
+
+
+class UnpackedError(OSError):
+    """A gzipped file that holds more than a file of its size can of records."""
+
+
+@contextmanager
+def opened(path: Path, *, is_zipped: bool) -> Iterator[IO[bytes]]:
+    """Open a text file for its first pass, unpacked as it is read, and no further than records can reach.
+
+    Raises:
+        UnpackedError: there is more in it; nothing of it was written anywhere.
+    """
+    if not is_zipped:
+        with path.open("rb") as stream:
+            yield stream
+        return
+    most = max(ALWAYS_UNPACKED, TIMES_UNPACKED * path.stat().st_size)
+    with gzip.open(path) as whole, io.BufferedReader(_Bounded(cast(IO[bytes], whole), most), _CHUNK_BYTES) as bounded:
+        yield bounded
+
+
+class _Bounded(io.RawIOBase):
+    def __init__(self, whole: IO[bytes], most: int) -> None:
+        self._whole, self._left = whole, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        chunk = self._whole.read(len(view))
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise UnpackedError
+        view[: len(chunk)] = chunk
+        return len(chunk)
 
 
 def fault(where: str, expected: str, found: str, action: str) -> ExtractError:

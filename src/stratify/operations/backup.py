@@ -12,10 +12,11 @@ identity key is never in it. Extract files are not either; they are kept as agre
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
-from stratify import audit_trail, release_history
+from stratify import audit_trail, release_history, taken_over
 from stratify.errors import RunError
 from stratify.runs import Plan, flush_folder, one_at_a_time, plan_in_place, point, put_in_place, without_values
 
@@ -101,6 +102,50 @@ def restore(backup: Path, out: Path, *, replace: bool) -> Plan:
             _take_back_release(backup / "released", out, plan.run_id)
         put_in_place(plan)
         return plan_in_place(out)
+
+
+@without_values
+def try_out(backup: Path) -> None:
+    """Restore a backup into a folder beside it, as another machine would; see that a run could go on there; delete it.
+
+    Raises:
+        RunError: it cannot be restored, the memory is not as its run left it, or the trail was changed.
+    """
+    trial = backup.with_name(f".{backup.name}.tried")
+    shutil.rmtree(trial, ignore_errors=True)
+    try:
+        trial.mkdir(mode=0o700)
+        plan = restore(backup, trial, replace=False)
+        taken_over.stop_if_memory_changed(trial)
+        wrong = audit_trail.faults(audit_trail.read(trial))
+        if wrong or not backup.name.endswith(plan.run_id):
+            raise _unfit("the run and the trail that were copied", wrong[0] if wrong else "another run", "Look why.")
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+
+
+def kept_in(folder: Path) -> list[Path]:
+    """Give the finished backups of a folder, those of the latest days last."""
+    found = [each for each in folder.iterdir() if _NAME.fullmatch(each.name)] if folder.is_dir() else []
+    return sorted((each for each in found if (each / SUMS).is_file()), key=lambda each: (each.name[:19], _made(each)))
+
+
+def remove_older(folder: Path, *, keep: int, never: Path) -> int:
+    """Delete all but so many of the latest backups of a folder, and never one; gives how many went.
+
+    What :func:`back_up` did not make is left alone.
+    """
+    old = [each for each in kept_in(folder)[:-keep] if each != never]
+    for each in old:
+        shutil.rmtree(each)
+    return len(old)
+
+
+_NAME = re.compile(r"stratify-\d{4}-\d{2}-\d{2}-\w+")
+
+
+def _made(backup: Path) -> float:
+    return (backup / SUMS).stat().st_mtime
 
 
 def _take_back_trail(kept: Path, out: Path, run_id: str) -> None:

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from packaging.requirements import Requirement
 
 from stratify import audit_trail, kept_records, kept_weeks, page_lock, runs
 from stratify.errors import StratifyError
+from stratify.operations import notices
 from stratify.rulebook import load_rule_book
 from stratify.settings import Settings
 from stratify.signing import read_signer
@@ -33,7 +34,9 @@ from stratify.signing import read_signer
 State = Literal["ok", "warning", "fault"]
 DAYS_BETWEEN_RUNS = 7
 HOURS_OF_GRACE = 12
-"""How late a weekly run may be before somebody is told."""
+"""How late a weekly run may be before somebody is told, where its day says nothing of when it was made."""
+HOUR_DUE = 8
+"""By when, in the time zone of the schedule, next week's run is in place on its day."""
 ROOM_FOR_A_RUN = 2.5
 """Times the size of the run in place that the next one needs while it is built."""
 SECONDS_TO_WAIT = 10
@@ -51,12 +54,14 @@ class Finding:
             was not made).
         found: What was found.
         action: What to do; empty when all is well.
+        is_told: Whether a notice of it went out already, from the run that failed.
     """
 
     check: str
     state: State
     found: str
     action: str = ""
+    is_told: bool = False
 
 
 def examine(
@@ -93,6 +98,15 @@ def in_words(findings: list[Finding]) -> str:
         lines += [f"        {each.action}"] if each.action else []
     counts = [sum(each.state == state for each in findings) for state in ("fault", "warning", "ok")]
     return "\n".join([*lines, f"{counts[0]} faults, {counts[1]} warnings, {counts[2]} ok"])
+
+
+def tell(faults: Sequence[Finding], environment: Mapping[str, str]) -> list[str]:
+    """Send one notice of what is not well and was not told before; gives where it went."""
+    fresh = [each for each in faults if not each.is_told]
+    if not fresh:
+        return []
+    what = "; ".join(f"{each.check}: {each.found}" for each in fresh)
+    return notices.send(notices.Notice("not well", what, fresh[0].action or "Correct what it names."), environment)
 
 
 def _of(check: str, fault: StratifyError) -> Finding:
@@ -332,11 +346,36 @@ def _last_run(settings: Settings, now: datetime) -> Finding:
     words = f"{run['run_id']} for {run['index_date']}, made {made:%Y-%m-%d %H:%M} UTC"
     if made > now + timedelta(hours=1):
         return Finding("last good run", "fault", f"{words}, which is yet to come", "Set this machine's clock.")
-    if now - made > timedelta(days=DAYS_BETWEEN_RUNS, hours=HOURS_OF_GRACE):
-        return Finding(
-            "last good run", "fault", f"{words}: late", "See why the last one did not end: `stratify audit show`."
-        )
-    return Finding("last good run", "ok", words)
+    due = _next_due(date.fromisoformat(run["index_date"]), made)
+    if now < due:
+        return Finding("last good run", "ok", words)
+    since, is_told = _since(settings.out, made)
+    action = "See why the last one did not end: `stratify audit show`."
+    return Finding("last good run", "fault", f"{words}: the next one is late; {since}", action, is_told)
+
+
+def _next_due(day: date, made: datetime) -> datetime:
+    """Give when somebody is to be told that the run after one is not there: on its day, or a week after it was made."""
+    if made - datetime.combine(day, time(), UTC) < timedelta(days=DAYS_BETWEEN_RUNS):  # it was made for its own week
+        return datetime.combine(day + timedelta(days=DAYS_BETWEEN_RUNS), time(HOUR_DUE), ZoneInfo(TIME_ZONE))
+    return made + timedelta(days=DAYS_BETWEEN_RUNS, hours=HOURS_OF_GRACE)
+
+
+def _since(out: Path, made: datetime) -> tuple[str, bool]:
+    """Say what the trail has of runs since the last good one, and whether the last of them told of its fault itself."""
+    try:
+        trail = [each.entry for each in audit_trail.read(out) if each.entry.get("act") == "run"]
+    except StratifyError:
+        return "the audit trail cannot be read", False
+    ended = {each["details"].get("begun") for each in trail}
+    since = [each for each in trail if datetime.fromisoformat(each["at"]) > made and each["number"] not in ended]
+    since = [each for each in since if each["details"].get("state") != "done"]
+    if not since:
+        return "none was begun since", False
+    last, at = since[-1]["details"], f"{datetime.fromisoformat(since[-1]['at']):%Y-%m-%d %H:%M} UTC"
+    if last.get("state") == "begun":
+        return f"one begun {at} did not end: it is at work, or was killed", False
+    return f"one ended {at}: {last.get('state')}, exit code {last.get('exit_code', 1)}", last.get("state") == "failed"
 
 
 def _leftovers(settings: Settings) -> Iterator[Finding]:

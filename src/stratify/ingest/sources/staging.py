@@ -20,7 +20,7 @@ import polars as pl
 from stratify.declarations import ExtractFile
 from stratify.errors import ExtractError, StratifyError, combine
 from stratify.ingest.files import MANIFEST, Declared
-from stratify.ingest.scanning import faults_of_text, scan_text
+from stratify.ingest.scanning import TOO_MUCH, UnpackedError, faults_of_text, opened, scan_text
 from stratify.ingest.sources.finding import DELIMITERS, compare_header, header_of
 from stratify.ingest.sources.wording import NOTHING, identifier, text
 from stratify.store import Store, quoted
@@ -66,14 +66,16 @@ def check_bytes(path: Path, file: ExtractFile, scratch: Path, declared: Declared
         ExtractError: it cannot be read, is cut, or is not what ``manifest.csv`` says of it.
     """
     encoding = file.form.encoding or "utf-8"
-    scan = None
+    scan, problem = None, "one that cannot"
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            scan = scan_text(cast(IO[bytes], stream), encoding)
+        with opened(path, is_zipped=path.suffix == ".gz") as stream:
+            scan = scan_text(stream, encoding)
+    except UnpackedError:
+        problem = TOO_MUCH
     except (OSError, EOFError, zlib.error):
         pass  # raised below, outside, so that nothing of the file is chained to it
     if scan is None:
-        raise refused(path.name, "a file that can be read to its end", "one that cannot")
+        raise refused(path.name, "a file that can be read to its end", problem)
     if scan.last_byte is None:
         raise refused(path.name, "a header and rows", "an empty file")
     if scan.bad_line is not None:
