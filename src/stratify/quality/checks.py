@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -83,6 +84,7 @@ def check_tables(
         QualityError: a table is not there, a rule cannot be counted, or its two counts differ. Verdicts raise nothing.
     """
     results: list[RuleResult] = []
+    _require_columns(store, tables)
     with _expectations(store) as ask:
         for table in tables:
             results.extend(_check_table(store, ask, table, stage, rejected_percent, data_cutoff))
@@ -98,7 +100,6 @@ def _check_table(
     data_cutoff: date,
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
-    _require_columns(store, table)
     questions = _questions(table, [check for check in checks if check.predicate != _NEVER])
     with _few_of(store, table) as few:
         asked = ask.count(few, questions)
@@ -193,21 +194,24 @@ def _minimum_rows(rule: Rule) -> int:
 # The plain count
 
 
-def _require_columns(store: Store, table: TableContract) -> None:
-    layer, name = table.name.split(".")
-    rows = store.rows(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = $2 AND "
-        "(schema_name = $1 AND database_name = current_database() OR database_name = $1 AND schema_name = 'main')",
-        [layer, name],
-    )
-    lacking = [column.name for column in table.columns if (column.name,) not in set(rows)]
-    if lacking:
-        raise QualityError(
-            table.name,
-            expected="a table with the columns of its contract",
-            found="no such table" if not rows else f"none named {', '.join(lacking)}",
-            action="Correct the step that writes it, or the contract.",
-        )
+def _require_columns(store: Store, tables: Sequence[TableContract]) -> None:
+    there: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for layer, name, column in store.rows(
+        "SELECT if(database_name = current_database(), schema_name, database_name), table_name, column_name "
+        "FROM duckdb_columns() WHERE database_name = current_database() OR schema_name = 'main'"
+    ):
+        there[layer, name].add(column)
+    for table in tables:
+        layer, name = table.name.split(".")
+        found = there.get((layer, name), set())
+        lacking = [column.name for column in table.columns if column.name not in found]
+        if lacking:
+            raise QualityError(
+                table.name,
+                expected="a table with the columns of its contract",
+                found="no such table" if not found else f"none named {', '.join(lacking)}",
+                action="Correct the step that writes it, or the contract.",
+            )
 
 
 def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check]) -> tuple[int, dict[str, int]]:
