@@ -158,7 +158,10 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     with _attached(plan, "landing", "identity") as store:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
-        results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
+        judged = {table.name: ingest.judged_rules(table.table) for table in landed}
+        results = quality.check_tables(
+            store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff, judged=judged
+        )
         results += holding.old_feeds(plan) + holding.lost_feeds(plan) + holding.respelled(store, plan)
         with ingest.said_with_a_stop(store):
             settled = holding.settle(store, book, results)
