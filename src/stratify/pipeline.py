@@ -264,11 +264,12 @@ def _codelists_read(book: RuleBook) -> set[str]:
 def _note_unused(store: Store, codelists: set[str]) -> None:
     """Note the codelists that match nothing: a misspelt list finds nobody, and nobody would miss them."""
     store.execute("DELETE FROM audit.step_count WHERE step = $1", [_UNUSED])
-    for name in sorted(codelists):
-        store.execute("INSERT INTO audit.step_count (step, measure, count) VALUES ($1, $2, 0)", [_UNUSED, name])
+    unused = [(_UNUSED, name, 0) for name in sorted(codelists)]
+    store.add("audit.step_count", pl.DataFrame(unused, schema=_STEP, orient="row"))
 
 
 _UNUSED = "codelist that matches nothing"
+_STEP = {"step": pl.String, "measure": pl.String, "count": pl.Int64}
 
 
 def score(plan: Plan) -> Receipt:

@@ -419,6 +419,7 @@ def test_a_row_that_breaks_a_pattern_is_counted_whichever_way_it_is_tried(
 ) -> None:
     """Three of six ids are lower case: two share one. The two columns are tried in one pass; an empty value is good."""
     monkeypatch.setattr(quality_checks, "_SHARED_BY", shared_by)
+    monkeypatch.setattr(quality_checks, "_FEW", 1)
     rows = [("A81001", "a1"), ("A81001", "a1"), ("a81001", "a2"), ("A81001", "A3"), ("A81001", "A4"), (None, "A5")]
     table = land(store, [(*row, None, None, None) for row in rows])
     (rule,) = only(table, "RDG-01-pattern").rules

@@ -274,7 +274,8 @@ def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check])
     for check in keyed:
         filled, different = found.pop(0), found.pop(0)
         counted[check.rule.id] = 0 if filled == different else _duplicates(store, table, check.key)
-    is_many = {column: number * _SHARED_BY > row_count for column, number in zip(tried, found, strict=True)}
+    is_few = row_count < _FEW
+    is_many = {column: is_few or number * _SHARED_BY > row_count for column, number in zip(tried, found, strict=True)}
     by_row = [check for check in patterns if is_many[check.rule.column or ""]]
     by_value = [check for check in patterns if check not in by_row]
     for some, query in ((by_row, _broken_by_row), (by_value, _broken_by_value)):
@@ -287,6 +288,8 @@ def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check])
     return row_count, counted
 
 
+_FEW = 10_000
+"""Rows of a table in which a pattern is rather tried on each than values put together first."""
 _SHARED_BY = 4
 """Rows that share a value on average, from which on a pattern is tried once for each value and not for each row."""
 
