@@ -54,7 +54,7 @@ def keep(store: Store, name: str, frame: Frame) -> int:
     contract = contracts.load(name)
     casts = ", ".join(f'CAST("{column.name}" AS {column.type}) AS "{column.name}"' for column in contract.columns)
     order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
-    _create(store, f"TABLE {name}", frame, f"SELECT {casts} FROM pending_frame ORDER BY {order}")
+    _create(store, f"TABLE {name}", f"SELECT {casts} FROM ({written(frame)}) ORDER BY {order}")
     return int(store.scalar(f"SELECT count(*) FROM {name}"))
 
 
@@ -63,19 +63,19 @@ def rows(store: Store, frame: Frame) -> pl.DataFrame:
     return store.frame_of(frame.to_native())
 
 
-def settle(store: Store, name: str, frame: Frame) -> Frame:
-    """Run a lazy frame once, keep it as a working table outside any contract, and give that table to go on with."""
-    _create(store, f"TABLE {name}", frame, "SELECT * FROM pending_frame")
+def settle(store: Store, name: str, frame: Frame | str) -> Frame:
+    """Run a lazy frame, or its query, once, keep it as a working table outside any contract, and give that table."""
+    _create(store, f"TABLE {name}", frame)
     return table(store, name)
 
 
-def hold(store: Store, name: str, frame: Frame) -> Frame:
-    """Run a lazy frame once and hold it, uncompressed, until it is let go or the store closes.
+def hold(store: Store, name: str, frame: Frame | str) -> Frame:
+    """Run a lazy frame, or its query, once and hold it, uncompressed, until it is let go or the store closes.
 
     Writing a table to the file of a run costs several times as much. What does not fit the memory limit goes to the
     temporary folder of the run.
     """
-    _create(store, f"TEMP TABLE {name}", frame, "SELECT * FROM pending_frame")
+    _create(store, f"TEMP TABLE {name}", frame)
     return table(store, f"temp.main.{name}")
 
 
@@ -85,9 +85,11 @@ def let_go(store: Store, *names: str) -> None:
         store.execute(f"DROP TABLE IF EXISTS temp.main.{name}")
 
 
-def _create(store: Store, what: str, frame: Frame, select: str) -> None:
-    frame.to_native().create_view("pending_frame", replace=True)
-    try:
-        store.execute(f"CREATE OR REPLACE {what} AS {select}")
-    finally:
-        store.execute("DROP VIEW pending_frame")
+def written(frame: Frame) -> str:
+    """Give a lazy frame over tables of a store as the query it stands for."""
+    query: str = frame.to_native().sql_query()
+    return query
+
+
+def _create(store: Store, what: str, frame: Frame | str) -> None:
+    store.execute(f"CREATE OR REPLACE {what} AS {frame if isinstance(frame, str) else written(frame)}")

@@ -48,15 +48,27 @@ class Outcome:
 def run_examples(book: RuleBook, *, only: str | None = None) -> list[Outcome]:
     """Work every example of a rule book, or those of one score or pathway.
 
+    Those of a definition that came out in this process with the very same definitions are not worked again: a folder
+    with one definition changed has some fifty that are as they were.
+
     Returns:
         One outcome per example, in order of definition and file.
     """
-    return [
-        each
-        for name in sorted(book.examples)
-        if only in (None, name)
-        for each in _outcomes(name, book.cut_down_to(name), book)
-    ]
+    return [each for name in sorted(book.examples) if only in (None, name) for each in _known_outcomes(name, book)]
+
+
+def _known_outcomes(name: str, book: RuleBook) -> list[Outcome]:
+    small = book.cut_down_to(name)
+    named = {score: book.scores.get(score) for each in small.examples[name] for score in each.tiers}
+    known = {variable for each in small.examples[name] for variable in each.values} & set(book.variables)
+    tried = (small.variables, small.scores, small.pathways, small.examples, named, known)
+    if name not in _WORKED or _WORKED[name][0] != tried:
+        _WORKED[name] = (tried, _outcomes(name, small, book))
+    return _WORKED[name][1]
+
+
+_WORKED: dict[str, tuple[tuple[object, ...], list[Outcome]]] = {}
+"""How the examples of each definition last came out, with all that they were worked from."""
 
 
 def missing_examples(book: RuleBook, folder: Path, *, only: str | None = None) -> list[RuleError]:

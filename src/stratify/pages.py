@@ -7,10 +7,14 @@ not belong: what a page says; that is a template beside the module it belongs to
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from importlib.resources import files as package_files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratify import periods
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 _MARKS: dict[int, str | None] = dict.fromkeys(
     (
@@ -47,6 +51,13 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
     Returns:
         The HTML text, complete in itself; the same bytes for the same arguments.
     """
+    page = _environment(package).get_template(template)
+    return page.render(title=title, subtitle=subtitle, is_test=is_test, **values)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    """Give what reads the templates of a package, each once in a process."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined  # most commands write no page
 
     def load(name: str) -> str:
@@ -61,18 +72,23 @@ def render(package: str, template: str, *, title: str, subtitle: str, is_test: b
         finalize=_shown,
     )
     environment.filters |= {"whole": whole, "share": share, "day": day}
-    return environment.get_template(template).render(title=title, subtitle=subtitle, is_test=is_test, **values)
+    return environment
 
 
 def draw(package: str, template: str, **values: Any) -> str:  # noqa: ANN401
     """Draw a picture (SVG) from the template of a package; all values are escaped."""
+    return _picture(package, template).render(**values) + "\n"
+
+
+@cache
+def _picture(package: str, template: str) -> Template:
     from jinja2 import Environment, StrictUndefined
 
     text = package_files(package).joinpath(template).read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
-    return environment.from_string(text).render(**values) + "\n"
+    return environment.from_string(text)
 
 
 def whole(number: int | None) -> str:

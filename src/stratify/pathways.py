@@ -39,13 +39,15 @@ PERSON_GAPS = {
 }
 
 
-def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
+def decide(wide: Frame, pathway: Pathway, book: RuleBook, *, in_words: bool = True) -> Frame:
     """Propose what happens to each person on a pathway.
 
     Args:
         wide: Rows of ``wide.person_rows`` with the columns of ``scores.add_scores``.
         pathway: The pathway.
         book: The rule book it belongs to.
+        in_words: Say why, and what is missing; without, only where each person would go (``patient_key``,
+            ``decision``, ``clinic_id``).
 
     Returns:
         Contract ``derived.pathway_decision``: one row for everybody whose cohort rule holds or is not known.
@@ -67,12 +69,16 @@ def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         if name not in PERSON_FIELDS:
             asked = _any([pending[each.id] for each in pathway.routes if name in depends[each.id]])
             missing[name] = (asked | cohort_unknown if name in in_cohort else asked) & is_unknown(name, book)
-    measured = [name for name in missing if book.variables[name].is_value]
     rows = rows.with_columns(
         is_out=~nw.col("person_status").is_in(list(REGISTERED)),
         is_doubtful=~nw.col("identity_doubt").is_null(),
         is_unsettled=cohort_unknown | _any(list(pending.values())),
         is_contradictory=_any([wanted & doubt("c", name, book) for name, wanted in missing.items()]),
+    )
+    if not in_words:
+        return rows.select("patient_key", *(expr.alias(name) for name, expr in _destinations(pathway).items()))
+    measured = [name for name in missing if book.variables[name].is_value]
+    rows = rows.with_columns(
         missing_variables=joined([nw.when(wanted).then(nw.lit(name)) for name, wanted in missing.items()]),
         passed_over=joined(
             [nw.when(_is_passed_over(each, pathway)).then(nw.lit(each.gap)) for each in pathway.routes if each.gap]
@@ -90,18 +96,23 @@ def decide(wide: Frame, pathway: Pathway, book: RuleBook) -> Frame:
     return _proposal(rows, pathway, book)
 
 
-def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
+def _destinations(pathway: Pathway) -> dict[str, nw.Expr]:
+    """Write what is decided and the clinic or worklist, by column."""
     decision: nw.Expr = nw.lit(None, dtype=nw.String)
     clinic: nw.Expr = nw.lit(None, dtype=nw.String)
-    reason: nw.Expr = nw.lit(None, dtype=nw.String)
-    rule: nw.Expr = nw.lit(None, dtype=nw.String)
     for each in reversed(pathway.routes):
         here = nw.col("certain") == each.id
-        rule = nw.when(here).then(nw.lit(each.id)).otherwise(rule)
         decision = nw.when(here).then(nw.lit(each.decision)).otherwise(decision)
         clinic = nw.when(here).then(nw.lit(_destination(each, pathway), dtype=nw.String)).otherwise(clinic)
-        reason = nw.when(here).then(nw.lit(each.reason)).otherwise(reason)
-    steps: list[tuple[nw.Expr, str, str, str | None, nw.Expr]] = [
+    for when, _, outcome, worklist, _ in _steps(pathway):
+        decision = nw.when(when).then(nw.lit(outcome)).otherwise(decision)
+        clinic = nw.when(when).then(nw.lit(worklist, dtype=nw.String)).otherwise(clinic)
+    return {"decision": decision, "clinic_id": clinic}
+
+
+def _steps(pathway: Pathway) -> list[tuple[nw.Expr, str, str, str | None, nw.Expr]]:
+    """Give what goes before any route, the last first of all: when, its rule, decision, worklist, and why."""
+    return [
         (
             nw.col("is_unsettled"),
             "cannot_grade",
@@ -125,10 +136,17 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         ),
         (nw.col("is_out"), "person_status", "excluded", None, _status_reason()),
     ]
-    for when, rule_id, outcome, worklist, words in steps:
+
+
+def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
+    reason: nw.Expr = nw.lit(None, dtype=nw.String)
+    rule: nw.Expr = nw.lit(None, dtype=nw.String)
+    for each in reversed(pathway.routes):
+        here = nw.col("certain") == each.id
+        rule = nw.when(here).then(nw.lit(each.id)).otherwise(rule)
+        reason = nw.when(here).then(nw.lit(each.reason)).otherwise(reason)
+    for when, rule_id, _, _, words in _steps(pathway):
         rule = nw.when(when).then(nw.lit(rule_id)).otherwise(rule)
-        decision = nw.when(when).then(nw.lit(outcome)).otherwise(decision)
-        clinic = nw.when(when).then(nw.lit(worklist, dtype=nw.String)).otherwise(clinic)
         reason = nw.when(when).then(words).otherwise(reason)
     tier: nw.Expr = nw.lit(None, dtype=nw.String)
     tier_rank: nw.Expr = nw.lit(None, dtype=nw.Int64)
@@ -151,8 +169,7 @@ def _proposal(rows: Frame, pathway: Pathway, book: RuleBook) -> Frame:
         "patient_key",
         nw.lit(pathway.id).alias("pathway"),
         nw.lit(pathway.version).alias("pathway_version"),
-        decision.alias("decision"),
-        clinic.alias("clinic_id"),
+        *(expr.alias(name) for name, expr in _destinations(pathway).items()),
         rule.alias("rule_id"),
         reason.alias("reason"),
         tier.alias("tier"),

@@ -158,7 +158,10 @@ def validate(plan: Plan, *, key: bytes) -> Receipt:
     with _attached(plan, "landing", "identity") as store:
         landed = [contracts.load(f"landing.{table}") for table in sorted({each.table for each in plan.files})]
         rejected = {table.name: holding.rejected_percent(store, table) for table in landed}
-        results = quality.check_tables(store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff)
+        judged = {table.name: ingest.judged_rules(table.table) for table in landed}
+        results = quality.check_tables(
+            store, landed, stage="landing", rejected_percent=rejected, data_cutoff=cutoff, judged=judged
+        )
         results += holding.old_feeds(plan) + holding.lost_feeds(plan) + holding.respelled(store, plan)
         with ingest.said_with_a_stop(store):
             settled = holding.settle(store, book, results)
@@ -261,11 +264,12 @@ def _codelists_read(book: RuleBook) -> set[str]:
 def _note_unused(store: Store, codelists: set[str]) -> None:
     """Note the codelists that match nothing: a misspelt list finds nobody, and nobody would miss them."""
     store.execute("DELETE FROM audit.step_count WHERE step = $1", [_UNUSED])
-    for name in sorted(codelists):
-        store.execute("INSERT INTO audit.step_count (step, measure, count) VALUES ($1, $2, 0)", [_UNUSED, name])
+    unused = [(_UNUSED, name, 0) for name in sorted(codelists)]
+    store.add("audit.step_count", pl.DataFrame(unused, schema=_STEP, orient="row"))
 
 
 _UNUSED = "codelist that matches nothing"
+_STEP = {"step": pl.String, "measure": pl.String, "count": pl.Int64}
 
 
 def score(plan: Plan) -> Receipt:

@@ -7,9 +7,10 @@ book out: a run, and trials of another rule book or codelist on a finished one. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 import narwhals.stable.v2 as nw
 
@@ -194,9 +195,51 @@ def hold_scores(
     marks = marks or mark_values(store, book, values)
     for name in wanted:
         own = book.cut_down_to(name)
-        rows = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
-        parts[f"score_{name}"] = engine.hold(store, f"score_{name}", scores.score_rows(rows, own, only=name))
+        about = _About(store, own, index_date, values, marks)
+        query = _written(about, f"score {name}", partial(_score_of, about, name))
+        parts[f"score_{name}"] = engine.hold(store, f"score_{name}", query)
     return parts
+
+
+@dataclass(frozen=True)
+class _About:
+    """What the query of a score or pathway is written from."""
+
+    store: Store
+    book: RuleBook
+    index_date: date
+    values: str
+    marks: Marks | None
+
+    def rows(self) -> engine.Frame:
+        """Give the scored rows."""
+        return scored_rows(self.store, self.book, index_date=self.index_date, values=self.values, marks=self.marks)
+
+
+def _score_of(about: _About, name: str) -> engine.Frame:
+    return scores.score_rows(about.rows(), about.book, only=name)
+
+
+def _written(about: _About, part: str, write: Callable[[], engine.Frame]) -> str:
+    """Give a frame as its query, written once in this process for the very same definitions, day and tables.
+
+    Writing one takes tens of milliseconds however few the people: buckets, weeks made again and trials ask for the
+    same again and again.
+    """
+    book = about.book
+    made_of = (*book.variables.values(), *book.scores.values(), *book.pathways.values())
+    persons = about.marks.persons(book.variables) if about.marks else None
+    key = (part, about.index_date, about.values, persons, *map(id, made_of))
+    if key not in _QUERIES:
+        if len(_QUERIES) == _MOST_QUERIES:
+            _QUERIES.clear()
+        _QUERIES[key] = (engine.written(write()), made_of)
+    return _QUERIES[key][0]
+
+
+_QUERIES: dict[tuple[object, ...], tuple[str, tuple[object, ...]]] = {}
+"""Queries by what they were written from, which is kept beside each: an identity must not come to be another's."""
+_MOST_QUERIES = 300
 
 
 def scored_table(pathway: str) -> str:
@@ -229,10 +272,9 @@ def decide_everybody(
     parts = {}
     marks = marks or (mark_values(store, book, values) if book.pathways else None)
     for name in sorted(book.pathways):
-        own = book.cut_down_to(name)
-        scored = scored_rows(store, own, index_date=index_date, values=values, marks=marks)
-        rows = engine.settle(store, scored_table(name), scored)
-        decided = pathways.decide(rows, book.pathways[name], own)
+        about = _About(store, book.cut_down_to(name), index_date, values, marks)
+        rows = engine.settle(store, scored_table(name), _written(about, f"scored {name}", about.rows))
+        decided = _written(about, f"decided {name}", partial(pathways.decide, rows, book.pathways[name], about.book))
         parts[f"decision_{name}"] = engine.hold(store, f"decision_{name}", decided)
     kept = _keep(store, "derived.pathway_decision", known, [*parts.values()])
     engine.let_go(store, *parts)

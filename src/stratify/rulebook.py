@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import time
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -228,15 +229,9 @@ def load_rule_book(folder: Path | None = None) -> RuleBook:
             str(root.name), expected="a folder of clinical definitions", found="none", action="Correct the path."
         )
     faults: list[RuleError] = []
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".yaml", ".csv"):
-            digest.update(
-                f"{path.relative_to(root).as_posix()}\n".encode() + hashlib.sha256(path.read_bytes()).digest()
-            )
-    known = (str(root.resolve()), digest.hexdigest())
-    if known in _LOADED:
-        return _LOADED[known]
+    digest = _digest_of(root)
+    if digest in _LOADED:
+        return _LOADED[digest]
     codelists = read_codelists(root / "codelists", faults)
     measurements: dict[str, Measurement] = {}
     variables: dict[str, Variable] = {}
@@ -258,18 +253,42 @@ def load_rule_book(folder: Path | None = None) -> RuleBook:
         files |= {f"{kind} {name}": root / f"{kind}s" / f"{name}.yaml" for name in names}
         files |= {f"examples {name}": root / f"{kind}s" / f"{name}.examples.yaml" for name in names}
     book = RuleBook(
-        codelists, measurements, variables, scores, pathways, {**score_examples, **pathway_examples}, digest.hexdigest()
+        codelists, measurements, variables, scores, pathways, {**score_examples, **pathway_examples}, digest
     )
     faults += _unresolved(book, files, unread)
     if faults:
         raise combine(list(faults))
     _ = book.score_order
-    _LOADED[known] = book
+    _LOADED[digest] = book
     return book
 
 
-_LOADED: dict[tuple[str, str], RuleBook] = {}
-"""Rule books read in this process, by folder and digest of its files: a run asks for its own at every stage."""
+_LOADED: dict[str, RuleBook] = {}
+"""Rule books read in this process, by the digest of their files: a run asks for its own at every stage."""
+
+
+def _digest_of(root: Path) -> str:
+    """Give the digest of the names and contents of the definition files below a folder.
+
+    Files that are as they were when they were last hashed in this process (inode, size, times) are not read again,
+    unless one was written in the seconds before that, when the clock of a file system may not tell two writings apart.
+    """
+    paths = [path for path in sorted(root.rglob("*")) if path.suffix in (".yaml", ".csv")]
+    stats = [(path, path.stat()) for path in paths]
+    seen = tuple((str(path), each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns) for path, each in stats)
+    if seen in _DIGESTS:
+        return _DIGESTS[seen]
+    is_settled = max((each.st_ctime for _, each in stats), default=0) < time() - _SETTLED_SECONDS
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+    if is_settled:
+        _DIGESTS[seen] = digest.hexdigest()
+    return digest.hexdigest()
+
+
+_DIGESTS: dict[tuple[tuple[str, int, int, int, int], ...], str] = {}
+_SETTLED_SECONDS = 3
 
 
 def with_definitions(book: RuleBook, definitions: Iterable[Score | Pathway]) -> RuleBook:

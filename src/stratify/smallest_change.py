@@ -93,7 +93,7 @@ class _Trial:
         trying: dict[str, pl.DataFrame] = {"rows": self._rows}
         scores = add_scores(_later(trying, "rows"), self._book)
         trying["scored"] = scores.collect(backend="polars").to_native()
-        decisions = decide(_later(trying, "scored"), self._pathway, self._book)
+        decisions = decide(_later(trying, "scored"), self._pathway, self._book, in_words=False)
 
         def decided(rows: pl.DataFrame) -> pl.DataFrame:
             trying["rows"] = rows

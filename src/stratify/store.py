@@ -239,10 +239,11 @@ def build_file(
             order = ", ".join(f'"{column}"' for column in contract.key) or "ALL"
             store.execute(f"CREATE TABLE published.{contract.table} AS SELECT * FROM {name} ORDER BY {order}")
             text = " ".join(filter(None, (contract.purpose, contract.usage, note)))
-            store.execute(f"COMMENT ON TABLE published.{contract.table} IS '{text.replace(chr(39), chr(39) * 2)}'")
+            comments = [f"COMMENT ON TABLE published.{contract.table} IS '{text.replace(chr(39), chr(39) * 2)}'"]
             for column in contract.columns:
                 words = column.description.replace("'", "''")
-                store.execute(f"COMMENT ON COLUMN published.{contract.table}.\"{column.name}\" IS '{words}'")
+                comments.append(f"COMMENT ON COLUMN published.{contract.table}.\"{column.name}\" IS '{words}'")
+            store.execute("; ".join(["BEGIN", *comments, "COMMIT"]))
         store.execute("USE published")  # a macro keeps the names of tables as written: they must be those of the file
         for macro in macros:
             store.execute(f"CREATE MACRO {macro.name}({', '.join(macro.parameters)}) AS TABLE {macro.query}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import polars.testing
@@ -94,6 +95,7 @@ def test_only_what_a_changed_codelist_touches_is_worked_out_and_all_is_as_if_it_
         worked["pathways"].add(pathway.id)
         return decide(rows, pathway, own)
 
+    monkeypatch.setattr(reckoning, "_QUERIES", {})  # or what the store was worked out with would be used again
     monkeypatch.setattr(reckoning.features, "with_records", noted_values)
     monkeypatch.setattr(reckoning.scores, "score_rows", noted_scores)
     monkeypatch.setattr(reckoning.pathways, "decide", noted_decisions)
@@ -112,6 +114,43 @@ def test_only_what_a_changed_codelist_touches_is_worked_out_and_all_is_as_if_it_
     for name, table in tables_of(store).items():
         polars.testing.assert_frame_equal(taken[name], table, check_exact=True)
         assert not taken[name].equals(before[name])
+
+
+def test_a_query_is_written_once_for_the_very_same_definitions_and_anew_for_changed_ones(store, monkeypatch):
+    """Changed are the version of the frailty index, which each of its rows holds, and then the day."""
+    written: list[str] = []
+    score_rows, decide = reckoning.scores.score_rows, reckoning.pathways.decide
+
+    def noted_scores(rows, own, *, only):
+        written.append(only)
+        return score_rows(rows, own, only=only)
+
+    def noted_decisions(rows, pathway, own):
+        written.append(pathway.id)
+        return decide(rows, pathway, own)
+
+    monkeypatch.setattr(reckoning, "_QUERIES", {})
+    monkeypatch.setattr(reckoning.scores, "score_rows", noted_scores)
+    monkeypatch.setattr(reckoning.pathways, "decide", noted_decisions)
+    before = tables_of(store)
+
+    def worked_out(book, day=INDEX):
+        written.clear()
+        score_everybody(store, book, index_date=day)
+        decide_everybody(store, book, index_date=day)
+        return list(written)
+
+    everything = [*BOOK.score_order, "copd", "frailty"]
+    assert worked_out(BOOK) == everything and worked_out(BOOK) == []
+    for name, table in tables_of(store).items():
+        polars.testing.assert_frame_equal(table, before[name], check_exact=True)
+    changed = BOOK.scores["efi"].model_copy(update={"version": "99.0.0"})
+    book = replace(BOOK, scores=BOOK.scores | {"efi": changed})
+    assert worked_out(book) == ["efi", "frailty"]  # of the pathways, frailty alone reads the index
+    scored = tables_of(store)["patient_score"]
+    assert set(scored.filter(pl.col("score") == "efi")["score_version"]) == {"99.0.0"}
+    assert worked_out(BOOK, INDEX + timedelta(days=1)) == everything
+    assert worked_out(BOOK) == []
 
 
 def test_what_left_the_rule_book_leaves_the_tables(store):

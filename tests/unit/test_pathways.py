@@ -136,6 +136,11 @@ def decisions(scored):
     return invented.collected(decide(engine.from_polars(scored), LUNGS, BOOK)).sort("patient_key")
 
 
+def test_without_the_words_everybody_goes_to_the_same_place(scored, decisions):
+    bare = invented.collected(decide(engine.from_polars(scored), LUNGS, BOOK, in_words=False)).sort("patient_key")
+    assert len(bare) > 10 and bare.equals(decisions.select("patient_key", "decision", "clinic_id"))
+
+
 @pytest.fixture(scope="module")
 def rows(decisions):
     return {row["patient_key"]: row for row in decisions.to_dicts()}

@@ -413,6 +413,70 @@ def test_of_very_many_rows_the_counts_are_compared_on_some_and_verdicts_are_of_a
     assert not store.rows("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'sample'")
 
 
+@pytest.mark.parametrize("shared_by", [pytest.param(0, id="once_a_value"), pytest.param(1000, id="row_by_row")])
+def test_a_row_that_breaks_a_pattern_is_counted_whichever_way_it_is_tried(
+    store: Store, monkeypatch: pytest.MonkeyPatch, shared_by: int
+) -> None:
+    """Three of six ids are lower case: two share one. The two columns are tried in one pass; an empty value is good."""
+    monkeypatch.setattr(quality_checks, "_SHARED_BY", shared_by)
+    monkeypatch.setattr(quality_checks, "_FEW", 1)
+    rows = [("A81001", "a1"), ("A81001", "a1"), ("a81001", "a2"), ("A81001", "A3"), ("A81001", "A4"), (None, "A5")]
+    table = land(store, [(*row, None, None, None) for row in rows])
+    (rule,) = only(table, "RDG-01-pattern").rules
+    other = replace(rule, id="RDG-02-pattern", column="source_id", bad_when="NOT regexp_matches({source_id}, '^[A-Z]')")
+    patterned = replace(table.column("source_id"), pattern="^[A-Z]")
+    columns = tuple(patterned if each.name == "source_id" else each for each in table.columns)
+    table = replace(table, columns=columns, rules=(rule, other))
+    assert [result.failed_count for result in check(store, table)] == [1, 3]
+
+
+JUDGED = ("RDG-01-missing", "RDG-01-pattern", "RDG-04-range", "RDG-80-both")
+
+
+def judge(store: Store, table: TableContract, *, but: int = 0) -> dict[str, dict[str, str]]:
+    """Keep which of some rules each landed row breaks, as loading does; ``but`` leaves out what one row breaks."""
+    store.execute(f"ALTER TABLE {table.name} ADD COLUMN faults HUGEINT")
+    bits = {rule_id: 1 << bit for bit, rule_id in enumerate(JUDGED)}
+    predicates = {
+        rule.id: contracts.predicate(table, rule, raw=True, data_cutoff=CUTOFF) for rule in only(table, *JUDGED).rules
+    }
+    told = " + ".join(f"if({predicates[rule_id]}, {bit}, 0)" for rule_id, bit in bits.items())
+    store.execute(f"UPDATE {table.name} SET faults = if(source_row = {but}, 0, {told})")
+    return {table.name: {rule_id: f"(faults & {bit}) <> 0" for rule_id, bit in bits.items()}}
+
+
+@pytest.mark.parametrize("most", [pytest.param(2, id="on_a_sample"), pytest.param(100_000, id="on_all_rows")])
+def test_rows_that_loading_found_bad_are_counted_from_what_it_kept_and_all_others_as_ever(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    table = land(store, RAW_ROWS)
+    judged = judge(store, table)
+    monkeypatch.setattr(quality_checks, "MOST_ASKED", most)
+    given = {"rejected_percent": {table.name: 1.0}, "data_cutoff": CUTOFF, "judged": judged}
+    found = {each.rule_id: each.failed_count for each in check_tables(store, [table], stage="landing", **given)}
+    assert found == RAW_FAILED
+
+
+def test_a_bad_row_that_loading_let_pass_stops_the_run(store: Store) -> None:
+    """Row 4 has an organisation in lower case; loading is said to have found one such row of two."""
+    table = land(store, RAW_ROWS)
+    given = {"rejected_percent": {table.name: 1.0}, "data_cutoff": CUTOFF, "judged": judge(store, table, but=4)}
+    with pytest.raises(
+        QualityError, match="RDG-01-pattern: expected the same count from loading and from plain SQL; found 1 and 2 of"
+    ):
+        check_tables(store, [table], stage="landing", **given)
+
+
+def test_of_rows_that_all_share_a_key_some_are_still_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their key all forty would be taken or none."""
+    monkeypatch.setattr(quality_checks, "MOST_ASKED", 10)
+    rows = [("A81001", "1", "2026-01-05", str(number), "ok") for number in range(40)]
+    table = land(store, rows)
+    with quality_checks._few_of(store, table, len(rows)) as few:
+        taken = store.scalar(f"SELECT count(*) FROM {few.name}")
+    assert few.name == "sample.reading" and 4 <= taken <= 16
+
+
 def test_a_pattern_that_says_other_than_its_predicate_is_found_out(store: Store) -> None:
     table = only(land(store, RAW_ROWS), "RDG-01-pattern")
     (rule,) = table.rules

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from stratify import contracts, strict_yaml
+from stratify import contracts, rulebook, strict_yaml
 from stratify.errors import RuleError
 from stratify.examples import run_examples
 from stratify.own_files import with_examples
@@ -116,6 +117,28 @@ def test_an_unchanged_copy_has_the_same_digest_and_a_changed_one_another(clinica
     assert load_rule_book(clinical_with_examples).digest == book.digest
     edit(clinical_with_examples / "scores" / "efi.yaml", "version: 1.0.0", "version: 1.0.1")
     assert load_rule_book(clinical_with_examples).digest != book.digest
+
+
+def test_files_that_are_as_they_were_are_not_read_again_and_a_changed_one_is(clinical_with_examples, monkeypatch):
+    """Of files that were written just now that cannot be told: the clock is put on to be past that."""
+    monkeypatch.setattr(rulebook, "_DIGESTS", {})
+    reads: list[str] = []
+    read_bytes = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (reads.append(path.name), read_bytes(path))[1])
+
+    def read_of():
+        reads.clear()
+        return load_rule_book(clinical_with_examples).digest, "efi.yaml" in reads
+
+    digest, _ = read_of()
+    assert read_of() == (digest, True)
+    monkeypatch.setattr(rulebook, "time", lambda: time.time() + 60)
+    assert [read_of(), read_of()] == [(digest, True), (digest, False)]
+    edit(clinical_with_examples / "scores" / "efi.yaml", "version: 1.0.0", "version: 1.0.1")
+    changed, is_read = read_of()
+    assert changed != digest and is_read
+    edit(clinical_with_examples / "scores" / "efi.yaml", "version: 1.0.1", "version: 1.0.0")
+    assert read_of()[0] == digest
 
 
 def test_every_moved_edge_makes_the_example_on_it_fail(clinical_with_examples):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stratify.ingest.activity import take_in_activity
+from stratify.ingest.checks import judged_rules
 from stratify.ingest.codematch import match_codes
 from stratify.ingest.core import build_core
 from stratify.ingest.damaged_codes import count_damaged_codes, said_with_a_stop
@@ -37,6 +38,7 @@ __all__ = [
     "count_respelled",
     "gather_files",
     "inspect_files",
+    "judged_rules",
     "land",
     "match_codes",
     "open_door",

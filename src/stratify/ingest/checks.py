@@ -168,6 +168,18 @@ def own_check(table: str, suffix: str) -> Check | None:
     return next((check for check in checks_of(table) if check.rule_id == rule_id), None)
 
 
+def judged_rules(table: str) -> dict[str, str]:
+    """Give the contract rules that every landed row was judged by, each with the SQL that is true for a bad row.
+
+    Not those that ask for the day the extract describes: a row is judged by the day of its own file.
+    """
+    return {
+        check.rule_id: f"(faults & {number(check.weight)}) <> 0"
+        for check in checks_of(table)
+        if check.rule is not None and "{data_cutoff}" not in (check.rule.bad_when or "")
+    }
+
+
 def is_accepted(table: str) -> str:
     """Write the SQL that is true for a landing row no rule set aside."""
     mask = sum(check.weight for check in checks_of(table) if check.scope == "row")

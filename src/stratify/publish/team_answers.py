@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from stratify import contracts, filled_in
@@ -19,6 +20,7 @@ _SPARE = "other"
 """A reason that goes with every answer that needs one."""
 
 
+@lru_cache(maxsize=4)
 def answer_form(week: date) -> dict[str, Any]:
     """Give the form's words, days and pairs.
 

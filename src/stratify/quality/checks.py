@@ -3,9 +3,10 @@
 Great Expectations counts with its own expectation where it has one (missing, pattern, values, duplicate, row count),
 and all the other rules of a table together by the contract's predicates, which it cannot read in another way; plain SQL
 counts each rule. If the two differ the run stops: one of them has misread a rule. Of a table with very many rows both
-are asked about a sample for this, which tells a misreading as well; verdicts are from every row. Belongs here: turning
-rules into expectations, both counts, their comparison. Does not belong: the wording of rules and predicates
-(``contracts``).
+are asked about a sample for this, which tells a misreading as well; verdicts are from every row. What loading found of
+each row as it judged it is a third count, and has to be the same too: where it is there, verdicts are from it. Belongs
+here: turning rules into expectations, the counts, their comparison. Does not belong: the wording of rules and
+predicates (``contracts``).
 
 Great Expectations keeps failing values in its results, its messages and its log. It is asked for counts only, its
 messages are dropped, and its log is silent while it works.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -53,6 +55,12 @@ class _Check:
     rule: Rule
     predicate: str | None
     key: tuple[str, ...] = ()
+    is_judged: bool = False
+
+    @property
+    def is_of_value(self) -> bool:
+        """Whether a value alone tells: a pattern, that was not tried on every row already."""
+        return self.rule.kind == "pattern" and self.predicate is not None and not self.is_judged
 
 
 def check_tables(
@@ -62,6 +70,7 @@ def check_tables(
     stage: Stage,
     rejected_percent: Mapping[str, float],
     data_cutoff: date,
+    judged: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[RuleResult]:
     """Check tables of a run against their contracts.
 
@@ -75,6 +84,8 @@ def check_tables(
             derived) and ``out`` tables are typed, and an error in them stops.
         rejected_percent: Share of rows set aside per table, 0 to 100; asked for where the contract limits it.
         data_cutoff: The day the extract describes.
+        judged: Per table, by id, the rules that every row has been judged by already, and the SQL that is true for a
+            row that was found bad. That is counted of all rows, and must agree with the other counts.
 
     Returns:
         One result per table and rule, in order of ``tables`` and of the rules in each contract.
@@ -83,9 +94,11 @@ def check_tables(
         QualityError: a table is not there, a rule cannot be counted, or its two counts differ. Verdicts raise nothing.
     """
     results: list[RuleResult] = []
+    _require_columns(store, tables)
     with _expectations(store) as ask:
         for table in tables:
-            results.extend(_check_table(store, ask, table, stage, rejected_percent, data_cutoff))
+            known = (judged or {}).get(table.name, {})
+            results.extend(_check_table(store, ask, table, stage, rejected_percent, data_cutoff, known))
     return results
 
 
@@ -96,25 +109,26 @@ def _check_table(
     stage: Stage,
     rejected_percent: Mapping[str, float],
     data_cutoff: date,
+    judged: Mapping[str, str],
 ) -> list[RuleResult]:
     checks = [_plan(table, rule, raw=stage == "landing", data_cutoff=data_cutoff) for rule in table.rules]
-    _require_columns(store, table)
     questions = _questions(table, [check for check in checks if check.predicate != _NEVER])
-    with _few_of(store, table) as few:
+    as_judged = [_as_judged(check, judged) for check in checks]
+    whole = _count_plainly(store, table, as_judged) if judged else None
+    row_count = whole[0] if whole else int(store.scalar(f"SELECT count(*) FROM {table.name}"))
+    with _few_of(store, table, row_count) as few:
         asked = ask.count(few, questions)
-        asked_of, counted = _count_plainly(store, few, checks)
+        asked_of, plain = _count_plainly(store, few, checks)
+        kept = plain
+        if whole:
+            kept = whole[1] if few is table else _count_plainly(store, few, as_judged)[1]
     for question in questions:
-        found = sum(counted[rule_id] for rule_id in question.rule_ids)
-        if asked[question.name] != found:
-            raise QualityError(
-                f"{table.name}, rule {question.name}",
-                expected="the same count from Great Expectations and from plain SQL",
-                found=f"{asked[question.name]} and {found} of {asked_of} rows",
-                action=_MEND_COUNT,
-            )
-    row_count = asked_of
-    if few is not table:
-        row_count, counted = _count_plainly(store, table, checks)
+        found = sum(plain[rule_id] for rule_id in question.rule_ids)
+        _require_same(table, question.name, "Great Expectations", asked[question.name], found, asked_of)
+    for check in as_judged:
+        if check.is_judged:
+            _require_same(table, check.rule.id, "loading", kept[check.rule.id], plain[check.rule.id], asked_of)
+    counted = whole[1] if whole else plain if few is table else _count_plainly(store, table, checks)[1]
     results = []
     for check in checks:
         rule = check.rule
@@ -139,22 +153,49 @@ def _check_table(
     return results
 
 
+def _as_judged(check: _Check, judged: Mapping[str, str]) -> _Check:
+    """Give a check that counts what was found when each row was judged, where it was."""
+    known = judged.get(check.rule.id)
+    return replace(check, predicate=known, is_judged=True) if known else check
+
+
+def _require_same(table: TableContract, name: str, by: str, other: int, plain: int, rows: int) -> None:
+    if other != plain:
+        raise QualityError(
+            f"{table.name}, rule {name}",
+            expected=f"the same count from {by} and from plain SQL",
+            found=f"{other} and {plain} of {rows} rows",
+            action=_MEND_COUNT,
+        )
+
+
 @contextmanager
-def _few_of(store: Store, table: TableContract) -> Iterator[TableContract]:
-    """Give the table that both counts are made of: the table itself, or of very many rows some."""
-    [[row_count]] = store.rows(f"SELECT count(*) FROM {table.name}")
+def _few_of(store: Store, table: TableContract, row_count: int) -> Iterator[TableContract]:
+    """Give the table that both counts are made of: the table itself, or of very many rows some.
+
+    They are taken by their key, so that rows that share one are taken together, and no more than the key is worked out
+    of the others; by all they hold where keys are shared so much that this gives far too few or too many.
+    """
     if row_count <= MOST_ASKED:
         yield table
         return
     few = replace(table, name=f"sample.{table.name.split('.')[1]}")
+    parts = row_count // MOST_ASKED + 1
     store.execute("CREATE SCHEMA IF NOT EXISTS sample")
-    # Not a temporary table: Great Expectations would not see it.
-    part = f"hash(whole_row) % {row_count // MOST_ASKED + 1} = 0"
-    store.execute(f"CREATE TABLE {few.name} AS FROM {table.name} AS whole_row WHERE {part}")
     try:
+        for taken_by in (_columns(table.key), "whole_row") if table.key else ("whole_row",):
+            # Not a temporary table: Great Expectations would not see it.
+            part = f"hash({taken_by}) % {parts} = 0"
+            store.execute(f"CREATE OR REPLACE TABLE {few.name} AS FROM {table.name} AS whole_row WHERE {part}")
+            if 0.5 < store.scalar(f"SELECT count(*) FROM {few.name}") * parts / row_count < 2:
+                break
         yield few
     finally:
         store.execute("DROP SCHEMA sample CASCADE")
+
+
+def _columns(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _plan(table: TableContract, rule: Rule, *, raw: bool, data_cutoff: date) -> _Check:
@@ -193,55 +234,95 @@ def _minimum_rows(rule: Rule) -> int:
 # The plain count
 
 
-def _require_columns(store: Store, table: TableContract) -> None:
-    layer, name = table.name.split(".")
-    rows = store.rows(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = $2 AND "
-        "(schema_name = $1 AND database_name = current_database() OR database_name = $1 AND schema_name = 'main')",
-        [layer, name],
-    )
-    lacking = [column.name for column in table.columns if (column.name,) not in set(rows)]
-    if lacking:
-        raise QualityError(
-            table.name,
-            expected="a table with the columns of its contract",
-            found="no such table" if not rows else f"none named {', '.join(lacking)}",
-            action="Correct the step that writes it, or the contract.",
-        )
+def _require_columns(store: Store, tables: Sequence[TableContract]) -> None:
+    there: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for layer, name, column in store.rows(
+        "SELECT if(database_name = current_database(), schema_name, database_name), table_name, column_name "
+        "FROM duckdb_columns() WHERE database_name = current_database() OR schema_name = 'main'"
+    ):
+        there[layer, name].add(column)
+    for table in tables:
+        layer, name = table.name.split(".")
+        found = there.get((layer, name), set())
+        lacking = [column.name for column in table.columns if column.name not in found]
+        if lacking:
+            raise QualityError(
+                table.name,
+                expected="a table with the columns of its contract",
+                found="no such table" if not found else f"none named {', '.join(lacking)}",
+                action="Correct the step that writes it, or the contract.",
+            )
 
 
 def _count_plainly(store: Store, table: TableContract, checks: Sequence[_Check]) -> tuple[int, dict[str, int]]:
-    """Count every rule of a table: those about a row in one pass, each pattern once for each different value."""
-    patterns = [check for check in checks if check.predicate is not None and check.rule.kind == "pattern"]
+    """Count every rule of a table: in one pass those about a row and whether a key is shared, in another the patterns.
+
+    A table may be a view that is dear to read, so a pass for each rule would cost more than the rules.
+    """
+    patterns = [check for check in checks if check.is_of_value]
     row_checks = [check for check in checks if check.predicate is not None and check not in patterns]
+    keyed = [check for check in checks if check.key]
+    tried = tuple(dict.fromkeys(check.rule.column or "" for check in patterns))
     counts = ["count(*)", *(f"count(*) FILTER (WHERE {check.predicate})" for check in row_checks)]
-    (row_count, *failed) = _one_row(store, table, f"SELECT {', '.join(counts)} FROM {table.name}")
-    counted = {check.rule.id: count for check, count in zip(row_checks, failed, strict=True)}
-    for check in patterns:
-        each = f'SELECT "{check.rule.column}", count(*) AS sharing FROM {table.name} GROUP BY ALL'
-        counted[check.rule.id] = _sharing(store, table, f"({each}) WHERE {check.predicate}")
+    for check in keyed:
+        # Where the hashes of the rows with a whole key all differ, which is quickly told, none share one.
+        hashes = f"hash({_columns(check.key)})"
+        counts += [f"count({each}) FILTER (WHERE {_is_filled(check.key)})" for each in (hashes, f"DISTINCT {hashes}")]
+    counts += [f'approx_count_distinct("{column}")' for column in tried]
+    row_count, *found = _one_row(store, table, f"SELECT {', '.join(counts)} FROM {table.name}")
+    counted = {check.rule.id: found.pop(0) for check in row_checks}
+    for check in keyed:
+        filled, different = found.pop(0), found.pop(0)
+        counted[check.rule.id] = 0 if filled == different else _duplicates(store, table, check.key)
+    is_few = row_count < _FEW
+    is_many = {column: is_few or number * _SHARED_BY > row_count for column, number in zip(tried, found, strict=True)}
+    by_row = [check for check in patterns if is_many[check.rule.column or ""]]
+    by_value = [check for check in patterns if check not in by_row]
+    for some, query in ((by_row, _broken_by_row), (by_value, _broken_by_value)):
+        if some:
+            broken = _one_row(store, table, query(table, some))
+            counted |= {check.rule.id: count for check, count in zip(some, broken, strict=True)}
     for check in checks:
         if check.rule.kind == "row_count":
             counted[check.rule.id] = row_count
-        elif check.key:
-            counted[check.rule.id] = _duplicates(store, table, check.key)
     return row_count, counted
 
 
+_FEW = 10_000
+"""Rows of a table in which a pattern is rather tried on each than values put together first."""
+_SHARED_BY = 4
+"""Rows that share a value on average, from which on a pattern is tried once for each value and not for each row."""
+
+
+def _is_filled(key: Sequence[str]) -> str:
+    return " AND ".join(f'"{column}" IS NOT NULL' for column in key)
+
+
+def _broken_by_row(table: TableContract, patterns: Sequence[_Check]) -> str:
+    return f"SELECT {', '.join(f'count(*) FILTER (WHERE {check.predicate})' for check in patterns)} FROM {table.name}"
+
+
+def _broken_by_value(table: TableContract, patterns: Sequence[_Check]) -> str:
+    """Write how many rows break each pattern: the values of each column with how many share them, in one pass."""
+    columns = tuple(dict.fromkeys(check.rule.column or "" for check in patterns))
+    which = " ".join(f"WHEN grouping(\"{column}\") = 0 THEN '{column}'" for column in columns)
+    sets = ", ".join(f'("{column}")' for column in columns)
+    values = (
+        f"SELECT {_columns(columns)}, CASE {which} END AS grouped_by, count(*) AS sharing "
+        f"FROM {table.name} GROUP BY GROUPING SETS ({sets})"
+    )
+    broken = ", ".join(
+        f"coalesce(sum(sharing) FILTER (WHERE grouped_by = '{check.rule.column}' AND {check.predicate}), 0)::BIGINT"
+        for check in patterns
+    )
+    return f"SELECT {broken} FROM ({values})"
+
+
 def _duplicates(store: Store, table: TableContract, key: Sequence[str]) -> int:
-    """Count the rows that share a whole key; where their hashes all differ, which is quickly told, none do."""
-    columns = ", ".join(f'"{column}"' for column in key)
-    filled = " AND ".join(f'"{column}" IS NOT NULL' for column in key)
-    hashes = f"SELECT count(*), count(DISTINCT hash({columns})) FROM {table.name} WHERE {filled}"
-    rows, different = _one_row(store, table, hashes)
-    if rows == different:
-        return 0
-    groups = f"SELECT count(*) AS sharing FROM {table.name} WHERE {filled} GROUP BY {columns}"
-    return _sharing(store, table, f"({groups} HAVING count(*) > 1)")
-
-
-def _sharing(store: Store, table: TableContract, groups: str) -> int:
-    return _one_row(store, table, f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM {groups}")[0]
+    """Count the rows that share a whole key."""
+    groups = f"SELECT count(*) AS sharing FROM {table.name} WHERE {_is_filled(key)} GROUP BY {_columns(key)}"
+    shared = f"SELECT coalesce(sum(sharing), 0)::BIGINT FROM ({groups} HAVING count(*) > 1)"
+    return _one_row(store, table, shared)[0]
 
 
 def _one_row(store: Store, table: TableContract, sql: str) -> tuple[int, ...]:

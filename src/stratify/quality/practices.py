@@ -157,10 +157,12 @@ def with_run(history: pl.DataFrame, counts: pl.DataFrame, *, index_date: date, r
 def note_codelists(store: Store, found: Mapping[str, int]) -> None:
     """Add how many people have an entry of some codelists to the counts of a run, by any name of the codelists."""
     store.execute("DELETE FROM audit.practice_count WHERE practice_code = $1", [EVERYWHERE])
-    for name, people in sorted(found.items()):
+    if found:
+        rows = [each for name, people in sorted(found.items()) for each in (EVERYWHERE, f"{_CODELIST}{name}", people)]
         store.execute(
-            "INSERT INTO audit.practice_count (practice_code, table_name, people_count) VALUES ($1, $2, $3)",
-            [EVERYWHERE, f"{_CODELIST}{name}", people],
+            "INSERT INTO audit.practice_count (practice_code, table_name, people_count) VALUES "
+            + ", ".join(["(?, ?, ?)"] * len(found)),
+            rows,
         )
 
 
