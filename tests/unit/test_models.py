@@ -143,6 +143,36 @@ def test_what_is_not_known_is_fitted_or_leaves_the_risk_open(boosted):
     assert math.isnan(found[2])
 
 
+def test_what_not_knowing_means_is_believed_as_far_as_people_tell_it():
+    """Nothing but chance is in who is not known: of 12 draws few people must be no further out than many are."""
+    errors = {}
+    for count, draws in ((2_000, 12), (40_000, 2)):
+        found = []
+        for seed in range(draws):
+            rng = np.random.default_rng(seed)
+            value = rng.integers(1, 11, count).astype(float)
+            outcome = (rng.random(count) < 1 / (1 + np.exp(2 + 0.1 * (value - 5.5)))).astype(np.int64)
+            value[rng.random(count) < 0.05] = np.nan
+            plain = Algorithm(kind="boosting", rounds=(60,), folds=2)
+            fitted = fit(plain, value[:, None], outcome, names=("imd_decile",), groups=np.arange(count) % 4, seed=1)
+            found.append(abs(fitted.terms[0].when_unknown))
+        errors[count] = max(found)
+    assert errors[2_000] < 0.15  # a dozen events among 100 people have an error of 0.3 by themselves
+    assert errors[40_000] < 0.15
+
+
+def test_what_not_knowing_means_is_fitted_where_many_tell_it():
+    """Of whom it is not known 2 in 5 have the event, of others 1 in 10: in log-odds -0.41 less -2.20 is 1.79."""
+    rng = np.random.default_rng(3)
+    value = rng.integers(0, 2, 20_000).astype(float)
+    is_unknown = rng.random(20_000) < 0.3
+    outcome = (rng.random(20_000) < np.where(is_unknown, 0.4, 0.1)).astype(np.int64)
+    value[is_unknown] = np.nan
+    plain = Algorithm(kind="boosting", rounds=(120,), folds=2)
+    term = fit(plain, value[:, None], outcome, names=("x",), groups=np.arange(20_000) % 4, seed=1).terms[0]
+    assert term.when_unknown - np.mean(term.points) == pytest.approx(1.79, abs=0.12)
+
+
 def test_fitting_asks_for_as_many_practices_as_folds(people):
     with pytest.raises(RuleError, match="at least 2 practices to fit on; found 1"):
         _fitted((people[0], people[1], np.zeros(len(people[1]))))
