@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import polars as pl
-from benchmarks.model_truth import against_planted, planted_table
+from benchmarks.model_truth import MODEL, against_planted, planted_table
 
 from stratify.modelling.additive import Term
+from stratify.modelling.promotion import champion_of
 from stratify.rulebook import load_rule_book
 from stratify.rules import PERSON_FIELDS
 from stratify.synth.planted import planted_on_admissions
@@ -23,6 +24,11 @@ def test_each_planted_effect_is_shown_by_a_fact_that_the_rule_book_knows():
     assert {each.variable for each in planted} <= {*book.variables, *PERSON_FIELDS}
     assert len({each.variable for each in planted}) == len(planted) == 18
     assert {each.variable for each in planted if each.direction == -1} == {"imd_decile"}  # 1 is the most deprived
+
+
+def test_the_shipped_model_found_each_planted_effect_in_its_direction():
+    found = against_planted(champion_of(MODEL, None))
+    assert found.filter(~pl.col("is_found"))["variable"].to_list() == []
 
 
 def test_a_term_of_nothing_one_the_wrong_way_and_none_at_all_are_not_found():
