@@ -15,7 +15,7 @@ from stratify.synth import CountyOrder, write_county
 from whole_runs import KEY, counted_plainly, refusal, settings_file, stratify
 
 pytestmark = pytest.mark.slow  # a run, and four looks back at everybody
-MODEL = ("emergency_admission_12_months", "0.1.0")
+MODEL = ("emergency_admission_12_months", "0.2.0")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_card_is_a_page_and_data_and_beside_it_what_the_model_was_made_for(car
 def test_evaluate_says_on_a_screen_what_the_card_holds(site):
     done = stratify("model", "evaluate", *MODEL, "--on", site[0], "--clinical", site[1])
     assert done.exit_code == 0, done.output
-    assert done.stdout.startswith("emergency_admission_12_months 0.1.0: places for 2 of 100")
+    assert done.stdout.startswith("emergency_admission_12_months 0.2.0: places for 2 of 100")
     assert "Area under the ROC curve" in done.stdout
 
 
@@ -71,7 +71,7 @@ def test_a_model_is_watched_by_the_profile_it_was_made_with(site, card, tmp_path
     other = json.loads(profile.read_text(encoding="utf-8")) | {"model_sha256": "0" * 64}
     (tmp_path / "other.json").write_text(json.dumps(other), encoding="utf-8")
     message = refusal(stratify(*asked, "--profile", tmp_path / "other.json"), 5)
-    assert "expected the profile of emergency_admission_12_months 0.1.0" in message
+    assert "expected the profile of emergency_admission_12_months 0.2.0" in message
 
 
 def test_overlooked_refuses_a_month_without_lists_of_before(site, tmp_path):

@@ -61,14 +61,14 @@ def refitted(site):
 
 def test_a_refit_leaves_a_model_a_review_and_a_card_for_somebody_to_sign_and_promotes_nothing(site, refitted):
     made = site / "out" / "models"
-    assert {each.name.removeprefix(f"{NAME}-0.1.1.") for each in made.iterdir()} == {
+    assert {each.name.removeprefix(f"{NAME}-0.2.1.") for each in made.iterdir()} == {
         "json", "review.json", "card.json", "card.html", "profile.json",
     }  # fmt: skip
-    model, review = read_model(made / f"{NAME}-0.1.1.json"), read_review(made / f"{NAME}-0.1.1.review.json")
-    assert (review.sha256, review.beside) == (model.digest, "0.1.0")
-    card = ModelCard.model_validate_json((made / f"{NAME}-0.1.1.card.json").read_text(encoding="utf-8"))
+    model, review = read_model(made / f"{NAME}-0.2.1.json"), read_review(made / f"{NAME}-0.2.1.review.json")
+    assert (review.sha256, review.beside) == (model.digest, "0.2.0")
+    card = ModelCard.model_validate_json((made / f"{NAME}-0.2.1.card.json").read_text(encoding="utf-8"))
     assert card.attrition
-    assert register_of(NAME, site / "clinical").in_use == "0.1.0"
+    assert register_of(NAME, site / "clinical").in_use == "0.2.0"
     shipped = clinical_folder() / "scores" / f"{NAME}.yaml"
     assert (site / "clinical" / "scores" / f"{NAME}.yaml").read_bytes() == shipped.read_bytes()
 
@@ -83,19 +83,19 @@ def test_a_refit_fails_with_why_a_declared_model_could_not_be_fitted_and_the_oth
 def test_watching_fails_where_nothing_says_what_the_model_in_use_was_made_for(site, refitted):
     watched = flows.watch.watch(str(site / "settings.yaml"), return_state=True)
     assert watched.is_failed()
-    assert f"{NAME}-0.1.0.profile.json" in str(watched.result(raise_on_failure=False))
+    assert f"{NAME}-0.2.0.profile.json" in str(watched.result(raise_on_failure=False))
 
 
 def test_a_model_past_its_age_fails_its_watch_and_falls_back_only_where_that_was_asked(site, refitted):
     clinical, made = site / "clinical", site / "out" / "models"
-    done = stratify("model", "card", NAME, "0.1.0", "--on", site / "out", "--clinical", clinical, "--out", made)
+    done = stratify("model", "card", NAME, "0.2.0", "--on", site / "out", "--clinical", clinical, "--out", made)
     assert done.exit_code == 0, done.output
-    profile = made / f"{NAME}-0.1.0.profile.json"
+    profile = made / f"{NAME}-0.2.0.profile.json"
     said = json.loads(profile.read_text(encoding="utf-8")) | {"developed_to": "2020-01-01"}
     profile.write_text(json.dumps(said), encoding="utf-8")
     watched = flows.watch.watch(str(site / "settings.yaml"), return_state=True)
     assert "expected a model that may be used" in str(watched.result(raise_on_failure=False))
-    assert register_of(NAME, clinical).in_use == "0.1.0"
+    assert register_of(NAME, clinical).in_use == "0.2.0"
     flows.watch.watch(str(site / "settings.yaml"), fall_back=True, return_state=True)
     assert register_of(NAME, clinical).in_use == "none"
     last = audit_trail.read(site / "out")[-1].entry

@@ -213,7 +213,7 @@ def placed(county) -> pl.DataFrame:
 
 def test_what_the_trained_model_decides_is_that_of_a_plain_reckoning_from_the_extract_files(county):
     """Its weights are in no truth, so they are put on what the files say a second time: nobody is missing or more."""
-    model = clinical_folder() / "models" / "emergency_admission_12_months-0.1.0.json"
+    model = clinical_folder() / "models" / "emergency_admission_12_months-0.2.0.json"
     wanted = admission_risk_again.conclude(county.out.parent / "extracts", model, INDEX)
     keys = {privacy.pseudonym(THROWAWAY_KEY, number): number for number in wanted}
     with duckdb.connect(str(county.out / "restricted" / "run.duckdb"), read_only=True) as store:

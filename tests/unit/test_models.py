@@ -143,6 +143,36 @@ def test_what_is_not_known_is_fitted_or_leaves_the_risk_open(boosted):
     assert math.isnan(found[2])
 
 
+def test_what_not_knowing_means_is_believed_as_far_as_people_tell_it():
+    """Nothing but chance is in who is not known: of 12 draws few people must be no further out than many are."""
+    errors = {}
+    for count, draws in ((2_000, 12), (40_000, 2)):
+        found = []
+        for seed in range(draws):
+            rng = np.random.default_rng(seed)
+            value = rng.integers(1, 11, count).astype(float)
+            outcome = (rng.random(count) < 1 / (1 + np.exp(2 + 0.1 * (value - 5.5)))).astype(np.int64)
+            value[rng.random(count) < 0.05] = np.nan
+            plain = Algorithm(kind="boosting", rounds=(60,), folds=2)
+            fitted = fit(plain, value[:, None], outcome, names=("imd_decile",), groups=np.arange(count) % 4, seed=1)
+            found.append(abs(fitted.terms[0].when_unknown))
+        errors[count] = max(found)
+    assert errors[2_000] < 0.15  # a dozen events among 100 people have an error of 0.3 by themselves
+    assert errors[40_000] < 0.15
+
+
+def test_what_not_knowing_means_is_fitted_where_many_tell_it():
+    """Of whom it is not known 2 in 5 have the event, of others 1 in 10: in log-odds -0.41 less -2.20 is 1.79."""
+    rng = np.random.default_rng(3)
+    value = rng.integers(0, 2, 20_000).astype(float)
+    is_unknown = rng.random(20_000) < 0.3
+    outcome = (rng.random(20_000) < np.where(is_unknown, 0.4, 0.1)).astype(np.int64)
+    value[is_unknown] = np.nan
+    plain = Algorithm(kind="boosting", rounds=(120,), folds=2)
+    term = fit(plain, value[:, None], outcome, names=("x",), groups=np.arange(20_000) % 4, seed=1).terms[0]
+    assert term.when_unknown - np.mean(term.points) == pytest.approx(1.79, abs=0.12)
+
+
 def test_fitting_asks_for_as_many_practices_as_folds(people):
     with pytest.raises(RuleError, match="at least 2 practices to fit on; found 1"):
         _fitted((people[0], people[1], np.zeros(len(people[1]))))
@@ -405,7 +435,7 @@ def test_a_risk_in_words_names_what_added_most_and_its_percent_add_up(book):
 def test_the_shipped_model_is_the_one_that_was_signed_and_the_rule_book_has(book):
     design = read_design(models_folder(None) / f"{NAME}.yaml", book)
     assert register_of(NAME, None).promotions
-    assert "version 0.1.0 in use" in in_use_in_words(NAME, None, design, book)
+    assert "version 0.2.0 in use" in in_use_in_words(NAME, None, design, book)
 
 
 def test_the_card_in_the_documents_is_that_of_the_shipped_model():
@@ -427,7 +457,7 @@ def _trail(out):
     return Trail(out, Actor("somebody (test)", lambda: datetime(2026, 12, 1, 9, tzinfo=UTC)))
 
 
-def _review(model, *, beside="0.1.0", holds=True, **changes):
+def _review(model, *, beside="0.2.0", holds=True, **changes):
     gate = Gate(what="calibration slope", found="1.00", needed="0.8 to 1.25", holds=holds)
     said = {"model": NAME, "version": model.design.version, "sha256": model.digest, "beside": beside, "run": "a run",
             "rows": 1, "events": 1, "gates": (gate,), "moves": "nobody"}  # fmt: skip
@@ -436,27 +466,28 @@ def _review(model, *, beside="0.1.0", holds=True, **changes):
 
 def test_a_signed_review_puts_a_model_in_use_and_one_command_takes_it_back(own_folder, tmp_path, boosted, book):
     design = read_design(own_folder / "models" / f"{NAME}.yaml", book)
-    model = _stored(boosted, version="0.2.0")
-    write_model(model, tmp_path / "kept" / f"{NAME}-0.2.0.json")
+    model = _stored(boosted, version="0.3.0")
+    write_model(model, tmp_path / "kept" / f"{NAME}-0.3.0.json")
     before = (own_folder / "scores" / f"{NAME}.yaml").read_bytes()
     done = promote(NAME, _review(model), _signed(), clinical=own_folder, trail=_trail(tmp_path), kept=tmp_path / "kept")
-    assert done == f"{NAME}: 0.1.0 → 0.2.0, signed by An invented lead (clinical lead), 2026-12-01"
+    assert done == f"{NAME}: 0.2.0 → 0.3.0, signed by An invented lead (clinical lead), 2026-12-01"
     after = load_rule_book(own_folder)
     assert after.scores[NAME] == score_of(model, after)
-    assert "version 0.2.0 in use" in in_use_in_words(NAME, own_folder, design, after)
+    assert "version 0.3.0 in use" in in_use_in_words(NAME, own_folder, design, after)
 
-    assert "0.2.0 → 0.1.0" in roll_back(
+    assert "0.3.0 → 0.2.0" in roll_back(
         NAME, None, _signed("Calibration was lost"), clinical=own_folder, trail=_trail(tmp_path)
     )
     assert (own_folder / "scores" / f"{NAME}.yaml").read_bytes() == before
-    assert "0.1.0 → none" in roll_back(
+    assert "0.2.0 → none" in roll_back(
         NAME, "none", _signed("No trust in it"), clinical=own_folder, trail=_trail(tmp_path)
     )
     last = load_rule_book(own_folder)
     assert "the published score decides" in in_use_in_words(NAME, own_folder, design, last)
     assert [each.differences for each in examples.run_examples(last, only=NAME)] == [()]
     assert not examples.missing_examples(last, own_folder, only=NAME)
-    assert [each.version for each in register_of(NAME, own_folder).promotions] == ["0.1.0", "0.2.0", "0.1.0", "none"]
+    versions = [each.version for each in register_of(NAME, own_folder).promotions]
+    assert versions == ["0.1.0", "0.2.0", "0.3.0", "0.2.0", "none"]
     with pytest.raises(RuleError, match="found none: the published score is"):
         roll_back(NAME, None, _signed(), clinical=own_folder, trail=_trail(tmp_path))
 
@@ -466,15 +497,15 @@ def test_a_signed_review_puts_a_model_in_use_and_one_command_takes_it_back(own_f
     [
         ({"holds": False}, "found not: calibration slope"),
         ({"sha256": "0" * 64}, "the review of this file; found one of another"),
-        ({"beside": None}, r"a review beside what is in use \(0.1.0\)"),
+        ({"beside": None}, r"a review beside what is in use \(0.2.0\)"),
     ],
 )
 def test_a_promotion_without_the_right_review_is_refused_and_nothing_changes(tmp_path, boosted, change, words):
     folder = tmp_path / "clinical"
     (folder / "models").mkdir(parents=True)
     shutil.copy(models_folder(None) / f"{NAME}.promotions.yaml", folder / "models")
-    model = _stored(boosted, version="0.2.0")
-    write_model(model, folder / "models" / f"{NAME}-0.2.0.json")
+    model = _stored(boosted, version="0.3.0")
+    write_model(model, folder / "models" / f"{NAME}-0.3.0.json")
     before = sorted(each.name for each in folder.rglob("*"))
     with pytest.raises(RuleError, match=words):
         promote(NAME, _review(model, **change), _signed(), clinical=folder, trail=_trail(tmp_path))
@@ -485,8 +516,8 @@ def test_a_promotion_without_the_right_review_is_refused_and_nothing_changes(tmp
 def test_what_is_put_in_use_is_in_the_audit_trail_with_who_why_and_digest_or_it_is_not_done(
     own_folder, tmp_path, boosted
 ):
-    model = _stored(boosted, version="0.2.0")
-    write_model(model, own_folder / "models" / f"{NAME}-0.2.0.json")
+    model = _stored(boosted, version="0.3.0")
+    write_model(model, own_folder / "models" / f"{NAME}-0.3.0.json")
     promote(NAME, _review(model), _signed(), clinical=own_folder, trail=_trail(tmp_path))
     roll_back(NAME, "none", _signed("No trust in it"), clinical=own_folder, trail=_trail(tmp_path))
     lines = audit_trail.read(tmp_path)
@@ -496,13 +527,13 @@ def test_what_is_put_in_use_is_in_the_audit_trail_with_who_why_and_digest_or_it_
         ("model rolled back", "begun", "somebody (test)"), ("model rolled back", "done", "somebody (test)"),
     ]  # fmt: skip
     promoted, rolled_back = lines[0].entry["details"], lines[2].entry["details"]
-    review = (own_folder / "models" / f"{NAME}-0.2.0.review.json").read_bytes()
+    review = (own_folder / "models" / f"{NAME}-0.3.0.review.json").read_bytes()
     assert promoted == {
-        "state": "begun", "model": NAME, "version": "0.2.0", "before": "0.1.0", "sha256": model.digest,
+        "state": "begun", "model": NAME, "version": "0.3.0", "before": "0.2.0", "sha256": model.digest,
         "review": hashlib.sha256(review).hexdigest(), "date": "2026-12-01", "signed_by": "An invented lead",
         "role": "clinical lead", "reason": "It is better",
     }  # fmt: skip
-    assert (rolled_back["version"], rolled_back["before"], rolled_back["reason"]) == ("none", "0.2.0", "No trust in it")
+    assert (rolled_back["version"], rolled_back["before"], rolled_back["reason"]) == ("none", "0.3.0", "No trust in it")
     (tmp_path / "closed" / "audit" / "trail.jsonl").mkdir(parents=True)  # a folder where the trail would be
     before = (own_folder / "models" / f"{NAME}.promotions.yaml").read_bytes()
     with pytest.raises(RunError, match="what cannot be written down is not done"):
@@ -513,7 +544,7 @@ def test_what_is_put_in_use_is_in_the_audit_trail_with_who_why_and_digest_or_it_
 def test_a_model_that_was_signed_and_then_changed_is_refused(own_folder, boosted):
     from stratify.modelling.promotion import champion_of
 
-    write_model(_stored(boosted, version="0.1.0"), own_folder / "models" / f"{NAME}-0.1.0.json")
+    write_model(_stored(boosted, version="0.2.0"), own_folder / "models" / f"{NAME}-0.2.0.json")
     with pytest.raises(RuleError, match="the file that was signed; found another"):
         champion_of(NAME, own_folder)
 

@@ -183,7 +183,7 @@ def test_a_model_past_its_age_may_not_be_used():
 def test_a_model_that_may_not_be_used_is_rolled_back_at_once_and_one_that_may_stays(tmp_path):
     clinical = tmp_path / "clinical"
     shutil.copytree(clinical_folder(), clinical)
-    name, version = "emergency_admission_12_months", "0.1.0"  # the one that is shipped is in use
+    name, version = "emergency_admission_12_months", "0.2.0"  # the one that is shipped is in use
     model = read_model(promotion.model_file(name, version, clinical))
     book = load_rule_book(clinical)
     trail = promotion.Trail(tmp_path, Actor("somebody (test)", lambda: datetime(2026, 6, 15, tzinfo=UTC)))
@@ -191,7 +191,7 @@ def test_a_model_that_may_not_be_used_is_rolled_back_at_once_and_one_that_may_st
     assert put(verdict()) is None
     lost = verdict(drifted=seen(EVERYWHERE, 0.0, 0.5))
     done = put(lost)
-    assert done == f"{name}: 0.1.0 → none, signed by stratify model watch (automatic fall-back), 2026-06-15"
+    assert done == f"{name}: 0.2.0 → none, signed by stratify model watch (automatic fall-back), 2026-06-15"
     last = promotion.register_of(name, clinical).promotions[-1]
     assert "age_years is not known of many more people" in last.reason
     assert promotion.champion_of(name, clinical) is None

@@ -20,6 +20,8 @@ from stratify.modelling.additive import FittedModel, Floats, Term
 from stratify.modelling.design import Algorithm
 
 Whole = npt.NDArray[np.int64]
+_EVENTS_OF_THE_AVERAGE = 100
+"""So many events among people of whom something is not known weigh as much as that they are like everybody."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def fit(
             "model", expected="predictions that rise with the outcome", found="none on practices left out",
             action="Add people, or other predictors.",
         )  # fmt: skip
-    return _settled(raw, known, slope, intercept, best[1], algorithm)
+    return _settled(raw, known, wanted, slope, intercept, best[1], algorithm)
 
 
 def _folds(groups: Sequence[object] | npt.NDArray[np.generic], count: int) -> Whole:
@@ -243,13 +245,23 @@ def _platt(log_odds: Floats, wanted: Whole) -> tuple[float, float]:
 
 
 def _settled(
-    raw: _Raw, known: Floats, slope: float, intercept: float, setting: float, algorithm: Algorithm
+    raw: _Raw, known: Floats, wanted: Whole, slope: float, intercept: float, setting: float, algorithm: Algorithm
 ) -> FittedModel:
-    """Calibrate, and centre every term on the people fitted on."""
+    """Calibrate, and centre every term on the people fitted on.
+
+    What not knowing means is believed as far as there are people to tell it by, and else they count as the average
+    person: boosting alone would take chance among a few people of whom a fact is not known for what it means.
+    """
     base, terms = slope * raw.base + intercept, []
     for place, term in enumerate(raw.terms):
         mean = 0.0 if term.times == 0 else float(np.mean(term.added(known[:, place])))
         unknown = None if term.when_unknown is None else slope * (term.when_unknown - mean)
+        if unknown is not None:
+            has_it = wanted[np.isnan(known[:, place])]
+            told = min(int(has_it.sum()), int(has_it.size - has_it.sum()))
+            less = unknown * _EVENTS_OF_THE_AVERAGE / (told + _EVENTS_OF_THE_AVERAGE)
+            unknown -= less
+            base += less * has_it.size / len(wanted)  # the average of everybody stays what it was
         base += slope * mean
         if term.times is not None:
             times = slope * term.times

@@ -17,8 +17,9 @@ from stratify.errors import RuleError
 from stratify.modelling.additive import Floats
 from stratify.modelling.cohort import Cohort
 from stratify.modelling.definition import no_score, score_of
-from stratify.modelling.evaluation import area, area_difference, evaluate
+from stratify.modelling.evaluation import area, area_difference, evaluate, evaluate_groups, group_gaps
 from stratify.modelling.fitting import gather_people
+from stratify.modelling.model_card import BREAKDOWNS, with_groups
 from stratify.modelling.stored import StoredModel
 from stratify.rulebook import RuleBook, with_definitions
 from stratify.rules.strict import Strict
@@ -29,6 +30,8 @@ _INTERCEPT = 0.15
 _LEAST_EVENTS = 100
 _GAP = 0.02
 """Largest difference of mean risk and share with the event in a group of people, beside chance."""
+_FAIR_BY = tuple(name for name in BREAKDOWNS if name not in ("all", "practice"))
+"""Not by practice: most have too few people, and one that differs is for ``watching``, which tells it from drift."""
 _LEARNED = {"when_missing": "learned"}
 
 
@@ -169,28 +172,30 @@ def _gates(model: StoredModel, champion: StoredModel | None, people: Cohort) -> 
 
 
 def _fair(risk: Floats, people: Cohort) -> list[Gate]:
-    """Ask whether risks are right on average in each group of people."""
-    groups = {
-        "sex": pl.col("sex"),
-        "ethnic group": pl.col("ethnic_category").str.slice(0, 1),
-        "fifth of deprivation": ((pl.col("imd_decile") + 1) // 2).cast(pl.String),
-    }
-    rows = people.rows.with_columns(risk=risk)
+    """Ask whether risks are right on average in each group of people: a gate for each way to group them.
+
+    What allows for chance is worked out over all groups of all gates. A group too small to be measured passes none: it
+    is named as not judged.
+    """
+    groups = with_groups(people.rows).select(_FAIR_BY)
+    found = evaluate_groups(people.outcome, risk, groups, person=people.rows["patient_key"].to_numpy())
+    del found["all", "all"]
+    gaps = group_gaps(found, largest=_GAP)
     gates = []
-    for name, group in groups.items():
-        found = rows.group_by(group.alias("group")).agg(
-            gap=(pl.col("risk").mean() - pl.col("outcome").mean()).abs(),
-            chance=2 * ((pl.col("risk") * (1 - pl.col("risk"))).sum().sqrt() / pl.len()),
-        ).drop_nulls("group")  # fmt: skip
-        worst = found.with_columns(beyond=pl.col("gap") - pl.max_horizontal("chance", pl.lit(_GAP))).sort("beyond")
-        gap = max((float(each) for each in worst["gap"]), default=0.0)
-        beyond = max((float(each) for each in worst["beyond"]), default=0.0)
+    for breakdown in _FAIR_BY:
+        mine = {value: each for (name, value), each in gaps.items() if name == breakdown}
+        small = [value for name, value in found if name == breakdown and value not in mine]
+        said = "no group could be judged"
+        if mine:
+            worst = max(mine, key=lambda value: (mine[value].is_out, abs(mine[value].gap.value)))
+            gap = mine[worst].gap
+            said = f"furthest out: {worst}, {gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
         gates.append(
             Gate(
-                what=f"right on average by {name}",
-                found=f"largest difference {gap:.3f}",
-                needed=f"{_GAP} or what chance alone gives",
-                holds=beyond <= 0,
+                what=f"right on average: {BREAKDOWNS[breakdown]}",
+                found=said + (f"; not judged, too few: {', '.join(small)}" if small else ""),
+                needed=f"within {_GAP}, or no further than chance takes one of {len(gaps)} groups",
+                holds=not any(each.is_out for each in mine.values()),
             )
         )
     return gates

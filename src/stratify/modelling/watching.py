@@ -11,12 +11,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 
-from stratify.modelling.evaluation import Floats, evaluate
+from stratify.modelling.evaluation import Floats, evaluate, group_gaps
 
 EVERYWHERE = "all"
 _BINS = 10
@@ -142,8 +141,7 @@ def calibration_by_month(scored: pl.DataFrame, *, hospital_data_to: date, horizo
 def group_alarms(scored: pl.DataFrame, groups: Sequence[str], limits: Limits) -> pl.DataFrame:
     """Give the groups whose outcomes are further from their risks than is allowed, and than chance makes them.
 
-    As many groups are looked at, the interval is widened so that all of them together are right in 95 of 100 looks
-    (C. E. Bonferroni).
+    The number of groups is allowed for: see :func:`~stratify.modelling.evaluation.group_gaps`.
 
     Args:
         scored: ``patient_key``, ``risk``, ``outcome`` and a column for each of the groups.
@@ -153,19 +151,17 @@ def group_alarms(scored: pl.DataFrame, groups: Sequence[str], limits: Limits) ->
     Returns:
         ``breakdown``, ``breakdown_value``, ``people``, ``gap``, ``low``, ``high`` of those that raise an alarm.
     """
-    looked_at = []
+    found = {}
     for column in groups:
         for (value,), rows in scored.sort(column, "patient_key").group_by(column, maintain_order=True):
-            done = evaluate(rows["outcome"], rows["risk"], person=rows["patient_key"])
-            gap = done.measures.get("calibration_gap")
-            if gap and done.people >= limits.fewest_people:
-                looked_at.append((column, str(value), done.people, gap))
-    wider = _normal_quantile(1 - 0.025 / max(len(looked_at), 1)) / _normal_quantile(0.975)
-    rows_found = []
-    for column, value, people, gap in looked_at:
-        half = (gap.high - gap.value) * wider
-        if abs(gap.value) > limits.group_gap and abs(gap.value) > half:
-            rows_found.append((column, value, people, gap.value, gap.value - half, gap.value + half))
+            if rows.height >= limits.fewest_people:
+                done = evaluate(rows["outcome"], rows["risk"], person=rows["patient_key"])
+                found[column, str(value)] = done
+    rows_found = [
+        (*key, found[key].people, each.gap.value, each.gap.low, each.gap.high)
+        for key, each in group_gaps(found, largest=limits.group_gap).items()
+        if each.is_out
+    ]
     names: dict[str, type[pl.DataType]] = {"breakdown": pl.String, "breakdown_value": pl.String, "people": pl.Int64}
     return pl.DataFrame(rows_found, schema=names | _numbers_of("gap", "low", "high"), orient="row")
 
@@ -295,7 +291,3 @@ def _shares(values: Floats, edges: Sequence[float]) -> tuple[float, ...]:
 def _stability_index(before: Sequence[float], now: Sequence[float]) -> float:
     pairs = [(max(b, _FEWEST_IN_BIN), max(n, _FEWEST_IN_BIN)) for b, n in zip(before, now, strict=True)]
     return sum((n - b) * math.log(n / b) for b, n in pairs)
-
-
-def _normal_quantile(share: float) -> float:
-    return NormalDist().inv_cdf(share)

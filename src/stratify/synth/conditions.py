@@ -154,6 +154,18 @@ _CARE_HOME_OF_DEMENTIA = 0.4
 """Share of people with dementia who move into a care home in the five years after it began."""
 _PALLIATIVE_SHARE = 0.75
 
+MORE_ADMISSIONS: Mapping[str, float] = {
+    "heart_failure": 1.5, "type_2_diabetes": 1.2, "cancer": 1.4, "severe_mental_illness": 1.9,
+    "learning_disability": 1.8, "chronic_kidney_disease": 1.2, "copd": 1.15, "depression": 1.25,
+    "ischaemic_heart_disease": 1.25,
+}  # fmt: skip
+"""Factor of the rate of emergency admissions of people with a condition; flare-ups of COPD add others to it."""
+MORE_ADMISSIONS_IN_CARE_HOMES = 1.25
+ADMISSIONS_BY_FRAILTY = (0.6, 1.05, 1.6, 2.1)
+"""The same factor of those of 65 and over who are fit, mildly, moderately and severely frail."""
+MORE_ADMISSIONS_OF_THE_POOR = ((0, 20, 50, 65, 85), (0.5, 0.85, 0.6, 0.12, -0.2))
+"""By age: how much that rate of the poorest is above that of the least poor, as a share of the mean."""
+
 
 @dataclass
 class Conditions:
@@ -495,16 +507,12 @@ def _risk(
     """Draw the relative rate of emergency admissions among people of the same age."""
     day = county.cutoff_days[0]
     age, frailty = people.age_on(day), conditions.frailty_on(day)
-    factor = (0.35 + 0.65 * vulnerability) * np.array((1.0, 0.6, 1.05, 1.6, 2.1))[frailty + 1]
-    gradient = np.interp(age, (0, 20, 50, 65, 85), (0.5, 0.85, 0.6, 0.12, -0.2))
+    factor = (0.35 + 0.65 * vulnerability) * np.array((1.0, *ADMISSIONS_BY_FRAILTY))[frailty + 1]
+    gradient = np.interp(age, *MORE_ADMISSIONS_OF_THE_POOR)
     factor = factor * (1 + gradient * (people.poverty - 0.5))
-    for name, more in (
-        ("heart_failure", 1.5), ("type_2_diabetes", 1.2), ("cancer", 1.4), ("severe_mental_illness", 1.9),
-        ("learning_disability", 1.8), ("chronic_kidney_disease", 1.2), ("copd", 1.15), ("depression", 1.25),
-        ("ischaemic_heart_disease", 1.25),
-    ):  # fmt: skip
+    for name, more in MORE_ADMISSIONS.items():
         factor = factor * np.where(conditions.has(name, day), more, 1.0)
-    factor = factor * np.where(people.care_home_since <= day, 1.25, 1.0)
+    factor = factor * np.where(people.care_home_since <= day, MORE_ADMISSIONS_IN_CARE_HOMES, 1.0)
     # What is not explained by anything recorded: most people have few, and a few have many.
     own = rng.standard_gamma(0.9, people.count) / 0.9
     risk: Floats = np.round(factor * own / np.interp(age, _USUAL_AGES, _USUAL_RISK), 6)

@@ -24,11 +24,13 @@ COPD, EMERGENCY, DAY_CASE, STAY, REGULAR, DELIVERY, ANTENATAL, BIRTH, TRANSFER =
 PROVIDERS = ("RZ9", "RZ8", "RZ7")
 """Three invented trusts; the first sends every change as it happens, the others the whole of each month."""
 
-_EMERGENCIES = (
+EMERGENCIES = (
     (0, 0.5, 1.5, 4, 6, 10, 14, 17, 25, 40, 50, 60, 70, 80, 85, 90, 95),
     (385, 295, 155, 68, 37, 26, 31, 54, 62, 63, 70, 91, 140, 250, 318, 370, 395),
 )
 """Emergency admissions per 1,000 people a year by age, without those for COPD and of the last months of life."""
+ADMITTED_OF_FLARES = (0.04, 0.26)
+"""Share of flare-ups of COPD that lead to an emergency admission: at no severity, and what the highest adds."""
 _PLANNED = ((0, 2, 10, 20, 35, 50, 65, 75, 85, 95), (58, 65, 49, 62, 110, 195, 340, 430, 325, 115))
 """Planned admissions per 1,000 people a year by age, without those who come again and again."""
 _DELIVERIES = ((15, 17, 22, 27, 31, 36, 41, 45), (0, 8, 40, 74, 95, 58, 14, 0))
@@ -191,7 +193,7 @@ def with_transfers(county: County, spells: Spells, practice: Practice) -> Spells
 def _emergencies(
     county: County, people: People, conditions: Conditions, flares: Flares, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints, Ints]:
-    ages, rates = _EMERGENCIES
+    ages, rates = EMERGENCIES
     # The curve of age has its highest point at one end of the time anybody is looked at.
     most = np.maximum(*(np.interp(people.age_on(day), ages, rates) for day in (county.first_day, county.last_day)))
     person, day = come(county, people, most * conditions.risk / 1000, rng, winter=0.08)
@@ -201,7 +203,7 @@ def _emergencies(
     kind = np.full(len(person), EMERGENCY, dtype=np.int64)
 
     severity = conditions.copd_severity[flares.person]
-    worse = rng.random(len(flares.person)) < 0.04 + 0.26 * severity
+    worse = rng.random(len(flares.person)) < ADMITTED_OF_FLARES[0] + (ADMITTED_OF_FLARES[1] * severity)
     person = np.concatenate([person, flares.person[worse]])
     day = np.concatenate([day, flares.day[worse]])
     kind = np.concatenate([kind, np.full(int(worse.sum()), COPD, dtype=np.int64)])
