@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ _EVER = {
     "is_on_kidney_disease_register": {each.code for each in codes.CHRONIC_KIDNEY_DISEASE}
     | _DEFICITS["chronic_kidney_disease"],
     "has_cancer_ever": {each.code for each in codes.CANCERS},
+    "has_stroke_or_tia": _DEFICITS["cerebrovascular"],
+    "has_atrial_fibrillation": _DEFICITS["atrial_fibrillation"],
     "has_dementia": {codes.DEMENTIA.code, *(each.code for each in codes.DEMENTIAS)},
     "has_serious_mental_illness": {codes.MANIA.code, *(each.code for each in codes.PSYCHOSES)},
     "has_learning_disability": {codes.LEARNING_DISABILITY.code},
@@ -36,6 +39,9 @@ _EVER = {
     | {codes.CARE_HOME_NURSING.code, codes.CARE_HOME_UNSPECIFIED.code},
 }
 _COPD = {each.code for each in (*codes.COPD_DIAGNOSES, *codes.COPD_EXACERBATIONS)}
+_FLARES, _COPD_CAUSES = {each.code for each in codes.COPD_EXACERBATIONS}, ("J41", "J42", "J43", "J44")
+_DAYS_OF_ONE_FLARE = 14
+_EX_SMOKER, _SMOKER = ({each.code} for each in codes.SMOKING[1:])
 _CARE_HOME = {each.code for each in (codes.CARE_HOME_NURSING, codes.CARE_HOME_RESIDENTIAL, codes.CARE_HOME_UNSPECIFIED)}
 _EMERGENCY = ["21", "22", "23", "24", "25", "28", "2A", "2D"]
 _RECORD = ["org_code", "source_patient_id"]
@@ -49,7 +55,9 @@ class Person(NamedTuple):
 
 
 def conclude(extracts: Path, model_file: Path, index_date: date) -> dict[str, Person]:
-    """Give everybody whom the model is for, by NHS number: adults registered for a year or more.
+    """Give everybody whom the model has a risk for, by NHS number: adults registered for a year or more.
+
+    Somebody of whom a fact is not known has none, unless the model says what not knowing it means.
 
     Args:
         extracts: Extract files of a clean county, as CSV.
@@ -59,6 +67,8 @@ def conclude(extracts: Path, model_file: Path, index_date: date) -> dict[str, Pe
     facts = _facts(extracts, index_date)
     model = json.loads(model_file.read_text(encoding="utf-8"))
     tiers = model["design"]["tiers"]
+    needed = [term["predictor"] for term in model["fitted"]["terms"] if term["when_unknown"] is None]
+    facts = {number: mine for number, mine in facts.items() if all(mine.get(each, 0) is not None for each in needed)}
     return {number: _person(mine, model["fitted"], tiers) for number, mine in facts.items()}
 
 
@@ -125,7 +135,14 @@ def _facts(extracts: Path, index_date: date) -> dict[str, dict[str, float | None
     homes, palliative = (
         set(flags.filter(pl.col("flag").str.starts_with(kind))["nhs_number"]) for kind in ("CARE_HOME", "PALLIATIVE")
     )
+    flares: dict[str, list[date]] = {}
+    coded = entries.filter(pl.col("snomed_code").is_in(_FLARES) & (pl.col("day") >= year)).select("nhs_number", "day")
+    caused = stays.filter(pl.col("diag_01").str.slice(0, 3).is_in(_COPD_CAUSES))
+    caused = caused.select("nhs_number", day="admission_date").drop_nulls()
+    for number, day in pl.concat([coded, caused]).unique().sort("nhs_number", "day").iter_rows():
+        flares.setdefault(number, []).append(date.fromisoformat(day))
     counts = {
+        "copd_exacerbations_count": {number: _apart(days) for number, days in flares.items()},
         "emergency_admissions_count": counted(stays, "admission_date"),
         "ed_attendances_count": counted(
             visits.filter(pl.col("day").is_between(pl.lit(year), pl.lit(today), closed="left")), "day"
@@ -133,6 +150,7 @@ def _facts(extracts: Path, index_date: date) -> dict[str, dict[str, float | None
         "medicines_count": counted(issues.drop_nulls("medicine"), "medicine"),
     }
     ever = {name: entered(wanted) for name, wanted in _EVER.items()}
+    smokes, stopped = entered(_SMOKER), entered(_EX_SMOKER)
     ill, well = entered(_COPD), entered({codes.COPD_RESOLVED.code})
     coded_home, coded_palliative = entered(_CARE_HOME, two_years), entered({codes.PALLIATIVE_CARE.code}, two_years)
     facts: dict[str, dict[str, float | None]] = {}
@@ -145,6 +163,8 @@ def _facts(extracts: Path, index_date: date) -> dict[str, dict[str, float | None
         facts[number] = {
             "age_years": age,
             "imd_decile": None if decile is None else float(decile),
+            "is_female": {"F": True, "M": False}.get(person["sex"]),
+            "is_current_smoker": number in smokes and smokes[number] > stopped.get(number, ""),
             "is_on_copd_register": number in ill and ill[number] > well.get(number, ""),
             "lives_in_care_home": number in homes,
             "is_in_care_home": number in homes or number in coded_home,
@@ -153,3 +173,8 @@ def _facts(extracts: Path, index_date: date) -> dict[str, dict[str, float | None
             **{name: number in each for name, each in ever.items()},
         }
     return facts
+
+
+def _apart(days: list[date]) -> int:
+    """Count what is more than so many days after the one before."""
+    return 1 + sum((after - before).days > _DAYS_OF_ONE_FLARE for before, after in pairwise(days))
