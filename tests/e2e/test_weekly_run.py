@@ -103,7 +103,7 @@ def _capacity(book, name="Cover"):
 NAMES = {
     "feedback": ("feedback_form",),
     "self_management": ("offers",),
-    "letters": ("by_hand", "letters", "message", "messages_emis_"),
+    "letters": ("by_hand", "letters", "message", "messages_emis_", "no_letter"),
 }
 
 
