@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 _LEAK = (
     "src/stratify/pipeline.py",
     'store.execute("DROP MACRO verhoeff_ok")',
-    'counts[str(store.rows("FROM identity.person"))] = 1',
+    'counts.clear(); counts[str(store.rows("FROM identity.person"))] = 1',
 )
 """What a run says of a stage are counts by name: here it says who there is."""
 REMOVED = {
@@ -51,9 +51,9 @@ REMOVED = {
         "if False:",
     ),
     "unit/test_inert.py::test_a_text_of_a_record_is_inert_in_every_output": (
-        "src/stratify/pages.py",
-        "return text if text.isascii() and text.isprintable() else text.translate(_MARKS)",
-        "return text",
+        "src/stratify/publish/offers.py",
+        "pl.all().map_elements(words.harmless, return_dtype=pl.String)",
+        "pl.all()",
     ),
     "unit/test_ingest_files.py::test_a_gzipped_file_that_unpacks_to_more_than_records_can_is_refused_as_it_is_read": (
         "src/stratify/ingest/scanning.py",
@@ -184,5 +184,6 @@ def test_without_its_defence_the_test_of_a_threat_fails(tree, name):
         )
     finally:
         path.write_text(whole, encoding="utf-8")
-    assert done.returncode == _FAILED, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "FAILED" in done.stdout
+    is_killed = done.returncode < 0  # what it would have held was more than there was
+    is_failed = done.returncode == _FAILED and "FAILED" in done.stdout
+    assert is_killed or is_failed, done.stdout[-2000:] + done.stderr[-2000:]
