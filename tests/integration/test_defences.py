@@ -17,7 +17,9 @@ _LEAK = (
     'store.execute("DROP MACRO verhoeff_ok")',
     'counts.clear(); counts[str(store.rows("FROM identity.person"))] = 1',
 )
-"""What a run says of a stage are counts by name: here it says who there is."""
+"""What a run tells Prefect of a stage are counts by name: here it says who there is."""
+_LOGGED = (*_LEAK[:2], '__import__("logging").getLogger("x").warning(str(store.rows("FROM landing.patient")))')
+"""Nothing logs a row: here a line does."""
 REMOVED = {
     "unit/test_ingest_files.py::test_a_manifest_line_that_says_nothing_usable_is_told_by_number": (
         "src/stratify/ingest/files.py",
@@ -81,7 +83,7 @@ REMOVED = {
         "if hashlib.sha256(content).hexdigest() != entry.sha256:",
         "if False:",
     ),
-    "integration/test_canaries.py::test_nothing_misplaced_is_said_or_logged": _LEAK,
+    "integration/test_canaries.py::test_nothing_misplaced_is_said_or_logged": _LOGGED,
     "integration/test_canaries.py::test_what_monitoring_reads_has_no_number_no_name_no_key_and_no_practice": (
         "src/stratify/lineage.py",
         "_dataset(published / name, manifest_sha256)",
