@@ -302,6 +302,12 @@ def test_whoever_has_an_offer_or_was_accepted_and_has_no_letter_is_told_by_a_per
     assert "Do not contact" in found["07"] and "No letter is written" in found["01"]
 
 
+def test_whoever_is_on_a_worklist_is_rung_from_it_and_named_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("test_letters.LETTERS", {})
+    on_worklist = [outcome(1, "listed", "clinician_review", clinic_id="clinician_review")]
+    assert letters_of(tmp_path, people=[person(1)], outcomes=on_worklist, answers=ACCEPTED) == {}
+
+
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     one, other = letters_of(tmp_path / "one"), letters_of(tmp_path / "other")
     assert {name: path.read_bytes() for name, path in one.items()} == {

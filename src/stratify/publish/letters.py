@@ -148,12 +148,21 @@ def _write_without_letter(
     accepted: Mapping[str, set[str]],
     context: PublishContext,
 ) -> list[Path]:
-    """Write who has an offer, or was accepted for a clinic, and has no letter that says so: nobody goes untold."""
+    """Write who has an offer, or was accepted for a clinic, and has no letter that says so: nobody goes untold.
+
+    Not who is on a worklist: working through it is to ring them.
+    """
+
+    def is_invited(row: Row) -> bool:
+        if row["placement"] == "offered":
+            return True
+        clinic = context.pathways[row["pathway"]].clinic(row["clinic_id"])
+        return clinic.needs_capacity and row["patient_key"] in accepted[row["pathway"]]
+
     lines = [
         _by_hand(row, _with_care(row) or _NO_LETTER, context.pathways[row["pathway"]].label, context)
         for row in rows
-        if (row["placement"] == "offered" or row["patient_key"] in accepted[row["pathway"]])
-        and not any(_is_meant_for(letter, row) for letter in letters.values())
+        if is_invited(row) and not any(_is_meant_for(letter, row) for letter in letters.values())
     ]
     if not lines:
         return []
