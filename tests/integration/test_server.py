@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from stratify import audit_trail, runs
 from stratify.synth import CountyOrder, write_county
+from web_hook import listening
 from whole_runs import KEY, counted_plainly, files, settings_file, stratify
 
 ROOT = Path(__file__).parents[2]
@@ -95,23 +94,9 @@ def server(tmp_path):
 
 @pytest.fixture
 def told():
-    """A web hook; gives what it was sent."""
-    sent = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    web = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{web.server_port}/hook", sent
-    web.shutdown()
-    web.server_close()
+    """A web hook; gives its address and what it was sent."""
+    with listening() as hook:
+        yield hook
 
 
 SET_UP = """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +11,7 @@ from stratify.errors import ExtractError, RunError
 from stratify.operations import notices
 from stratify.operations.notices import Notice
 from stratify.runs import Summary
+from web_hook import listening
 
 REFUSED = ExtractError("patient.csv", expected="10 rows", found="9 rows", action="Ask for it again.")
 
@@ -21,22 +19,8 @@ REFUSED = ExtractError("patient.csv", expected="10 rows", found="9 rows", action
 @pytest.fixture
 def hook():
     """Give a web hook of this machine, and what came in."""
-    received = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/canarysecret", received=received)
-    server.shutdown()
-    server.server_close()
+    with listening() as (url, received):
+        yield SimpleNamespace(url=f"{url}/canarysecret", received=received)
 
 
 def _done(**changes):

@@ -1,4 +1,4 @@
-"""Data quality: counts per kind of rule, verdicts, silence about values, and the page."""
+"""Data quality: counts per kind of rule, verdicts, and silence about values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -274,6 +273,33 @@ def test_verdict_of_a_rule(kind: str, severity: str, failed_count: int, stage: s
     assert rule_verdict(kind=kind, severity=severity, failed_count=failed_count, stage=stage) == expected
 
 
+FILES = [
+    {
+        "table_name": "landing.reading",
+        "file_name": "reading_<1>.csv",
+        "declared_count": None,
+        "received_count": 12_000,
+        "loaded_count": 11_999,
+        "rejected_count": 1,
+        "period_to": date(2026, 11, 1),
+    }
+]
+
+
+def page(results: list[RuleResult], *, is_test: bool = True, unmatched: list[tuple] | None = None) -> str:
+    return results_page(
+        results,
+        verdicts(results),
+        title="Data quality",
+        index_date=CUTOFF,
+        run_id="abc123",
+        is_test=is_test,
+        files=FILES,
+        unmatched=unmatched or [],
+        counts={"landing.reading": {"received_count": 12_000, "loaded_count": 11_999, "rejected_count": 1}},
+    )
+
+
 def result(table: str, verdict: str, *, rule_id: str = "R-1", failed_count: int = 1) -> RuleResult:
     return RuleResult(table, rule_id, "org_code", "error", 10, failed_count, verdict, "org_code is <empty>.")
 
@@ -509,96 +535,3 @@ def test_importing_quality_does_not_import_great_expectations() -> None:
     code = f"import sys, stratify.quality; print(sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-# The page
-
-FILES = [
-    {
-        "table_name": "landing.reading",
-        "file_name": "reading_<1>.csv",
-        "declared_count": None,
-        "received_count": 12_000,
-        "loaded_count": 11_999,
-        "rejected_count": 1,
-        "period_to": date(2026, 11, 1),
-    }
-]
-
-
-def page(results: list[RuleResult], *, is_test: bool = True, unmatched: list[tuple] | None = None) -> str:
-    return results_page(
-        results,
-        verdicts(results),
-        title="Data quality",
-        index_date=CUTOFF,
-        run_id="abc123",
-        is_test=is_test,
-        files=FILES,
-        unmatched=unmatched or [],
-        counts={"landing.reading": {"received_count": 12_000, "loaded_count": 11_999, "rejected_count": 1}},
-    )
-
-
-def text_of(html: str) -> str:
-    class Text(HTMLParser):
-        words = ""
-        hidden = False
-
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            self.hidden = tag == "style"
-
-        def handle_data(self, data: str) -> None:
-            self.words += "" if self.hidden else data + " "
-
-    parser = Text()
-    parser.feed(html)
-    return " ".join(parser.words.split())
-
-
-def test_page_says_the_verdict_the_rows_and_what_failed_in_plain_words() -> None:
-    words = text_of(page([result("landing.reading", "warn"), result("landing.reading", "pass", failed_count=0)]))
-
-    assert "Passed with warnings" in words
-    assert "Tables: 1. Checks: 2. Failed: 1." in words
-    assert "landing.reading Passed with warnings 12,000 11,999 1 under 0.1 % 1 of 2" in words
-    assert "org_code is <empty>. org_code 1 of 10 10.0 % Warning R-1" in words
-    assert "reading_<1>.csv 2026-11-01 not told 12,000 11,999 1" in words
-
-
-def test_page_escapes_what_it_did_not_write_itself() -> None:
-    html = page([result("landing.reading", "warn")], unmatched=[("core.x", "snomed", "1", "<script>x</script>", 3)])
-    assert "<script" not in html
-    assert "<empty>" not in html
-
-
-@pytest.mark.parametrize("is_test", [True, False])
-def test_page_of_a_test_run_says_so(is_test: bool) -> None:
-    html = page([result("landing.reading", "pass", failed_count=0)], is_test=is_test)
-    assert ("TEST – invented patients" in html) is is_test
-    assert ("<title>TEST: " in html) is is_test
-
-
-def test_page_shows_the_fifty_codes_met_most_often_and_counts_the_others() -> None:
-    codes = [("core.gp_event", "snomed", f"code{number:02}", None, number) for number in range(1, 53)]
-    words = text_of(page([], unmatched=codes))
-
-    assert "The 50 most frequent of 52 codes" in words
-    assert "code52 no term snomed core.gp_event 52" in words
-    assert "code03 " in words
-    assert "code02 " not in words
-
-
-def test_page_asks_nothing_of_the_network_and_is_the_same_each_time() -> None:
-    results = [result("landing.reading", "stop"), result("core.a", "warn")]
-    html = page(results)
-    assert html == page(list(reversed(results)))
-    assert all(word not in html for word in ("http://", "https://", "src=", "url(", "@import", "<link", "<script"))
-    assert '<html lang="en-GB">' in html
-    assert html.count("<table>") == html.count("<caption>") == 4
-
-
-def test_page_of_no_tables_and_no_failures_stands() -> None:
-    words = text_of(page([]))
-    assert "No table was checked." in words
-    assert "Every such code, most frequent first" in words

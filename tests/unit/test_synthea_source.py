@@ -8,7 +8,7 @@ import pytest
 
 from stratify import codes, contracts
 from stratify.errors import ExtractError
-from stratify.ingest import SOURCES, inspect_files
+from stratify.ingest import SOURCES, inspect_files, scanning
 from stratify.ingest.sources import synthea
 from stratify.rulebook import load_rule_book
 
@@ -348,6 +348,14 @@ def test_the_same_file_plain_and_gzipped_is_refused(tmp_path):
 )
 def test_a_broken_file_is_refused_with_a_reason_and_no_content(tmp_path, content, words):
     assert words in refused(tmp_path, patients=content)
+
+
+def test_a_gzip_that_unpacks_to_more_than_records_can_is_refused_as_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(scanning, "ALWAYS_UNPACKED", 1 << 20)
+    folder = write(tmp_path / "synthea", conditions=None)
+    (folder / "conditions.csv.gz").write_bytes(gzip.compress(CONDITIONS.encode() + b"x" * (8 << 20)))
+    with pytest.raises(ExtractError, match=r"conditions\.csv\.gz: .* one that unpacks to over 200 times its size"):
+        synthea.read(folder, tmp_path / "scratch")
 
 
 def test_a_gzip_cut_short_is_refused(tmp_path):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import io
 import shutil
 import zlib
@@ -28,6 +27,7 @@ import polars as pl
 from stratify import codes
 from stratify.errors import ExtractError, StratifyError, combine
 from stratify.ingest.feeds import Faults
+from stratify.ingest.scanning import TOO_MUCH, UnpackedError, opened
 from stratify.ingest.sources import stand_ins
 
 NOT_CARRIED = "not_carried.csv"
@@ -220,15 +220,17 @@ def _fault(where: str, expected: str, found: str, action: str) -> ExtractError:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """Give the bytes of a file, unzipped."""
-    is_readable = True
+    problem = None
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with opened(path, is_zipped=path.suffix == ".gz") as stream:
             while chunk := stream.read(1 << 22):
                 yield chunk
+    except UnpackedError:
+        problem = TOO_MUCH
     except (OSError, EOFError, zlib.error):
-        is_readable = False  # raised below, outside, so that nothing of the file is chained to it
-    if not is_readable:
-        raise _fault(path.name, "a file that can be read to its end", "one that cannot", _AGAIN)
+        problem = "one that cannot"
+    if problem:  # raised here, outside, so that nothing of the file is chained to it
+        raise _fault(path.name, "a file that can be read to its end", problem, _AGAIN)
 
 
 def _count_rows(path: Path) -> int:
