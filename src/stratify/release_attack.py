@@ -29,18 +29,21 @@ class Attacked:
         given_away: Contract ``audit.released_cell``: the numbers given away.
         changed: How many numbers of months cannot all have stayed what they were, so that they were tried in each
             release alone.
+        by_place_alone: How many runs were kept before it was kept which places add up: of them nothing is known of a
+            network or board from its practices.
     """
 
     runs: pl.DataFrame
     given_away: pl.DataFrame
     changed: int
+    by_place_alone: int
 
 
 def attacked(cells: pl.DataFrame) -> Attacked:
     """Try to work out every small number of every release, from all of them.
 
     A month that the next file tells again is taken for the same counts where no number that both show differs, which
-    is more than anybody knows. Each release is tried alone, too.
+    is more than anybody knows. Where that contradicts what was told, each release is tried alone.
 
     Args:
         cells: Contract ``audit.released_cell``, as :func:`release_history.released_cells` gives it.
@@ -48,13 +51,16 @@ def attacked(cells: pl.DataFrame) -> Attacked:
     Raises:
         PrivacyError: numbers of one release contradict each other, so that nothing is proved.
     """
-    alone, _ = _given_away(cells, months_stayed=False)
-    together, contradictory = _given_away(cells, months_stayed=True)
-    given_away = pl.concat([alone, together]).unique().sort(*_RUN, *CELL)
+    given_away, contradictory = _given_away(cells, months_stayed=True)
+    if contradictory:
+        alone, _ = _given_away(cells, months_stayed=False)
+        given_away = pl.concat([given_away, alone]).unique().sort(*_RUN, *CELL)
     counted = cells.group_by(_RUN).agg((pl.col("hidden_because") == SMALL).sum().alias("small"))
     found = given_away.group_by(_RUN).agg(pl.len().alias("given_away"))
     runs = counted.join(found, on=_RUN, how="left").with_columns(pl.col("given_away").fill_null(0)).sort(_RUN)
-    return Attacked(runs, given_away, contradictory)
+    is_of_a_place_above = pl.col("geography_type") == "practice"
+    placed = cells.filter(is_of_a_place_above).group_by(_RUN).agg(pl.col("pcn_code").is_null().all().alias("unplaced"))
+    return Attacked(runs, given_away, contradictory, int(placed["unplaced"].sum()))
 
 
 def _given_away(cells: pl.DataFrame, *, months_stayed: bool) -> tuple[pl.DataFrame, int]:
@@ -100,6 +106,11 @@ def in_words(found: Attacked) -> str:
         lines.append(
             f"{found.changed:,} numbers of months that were told again cannot all have stayed the same: of these, each "
             "run was taken alone."
+        )
+    if found.by_place_alone:
+        lines.append(
+            f"{found.by_place_alone:,} runs were kept by a version that did not keep which places add up: of these "
+            "only the numbers within a place were put together."
         )
     if found.given_away.is_empty():
         lines.append("No number from 1 to 7 can be worked out from all that was ever released.")

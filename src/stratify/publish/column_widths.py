@@ -95,7 +95,7 @@ def _whole_words(widths: Mapping[str, int], least: Mapping[str, int]) -> dict[st
 
 
 def _narrowest(column: Column, texts: Sequence[str]) -> int:
-    """Give the width of its longest word or of the longest of its heading; longer ones than most are broken."""
+    """Give the width of the longest word in it or in its heading, up to that from which a word may be broken."""
     bold = BOLD if column.kind in ("name", "tier") else 1
     words = max((longest_word(each) for each in texts), default=0) * bold
     pixels = math.ceil(max(words, longest_word(column.heading) * BOLD)) + PADDING_PIXELS
